@@ -1,0 +1,2 @@
+//! The `soma` command.
+fn main() {}

@@ -1,0 +1,122 @@
+//! The name of a capsule: `namespace/name`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// `namespace/name`. Each part is 1–64 characters of `a-z`, `0-9` and `-`, begins with a letter,
+/// and has no `-` at its end or twice in a row: one canonical form, nothing that looks like it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct CapsuleName {
+    namespace: String,
+    name: String,
+}
+
+/// Why a text is not a capsule's name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// There is not exactly one `/`.
+    #[error("a capsule's name is `namespace/name`")]
+    Parts,
+    /// A part breaks the rules.
+    #[error(
+        "`{0}` must be 1 to 64 characters of a-z, 0-9 and `-`, begin with a letter, and not end with `-` or have `--`"
+    )]
+    Part(String),
+}
+
+impl CapsuleName {
+    /// Joins the two parts, where both are well formed.
+    pub fn new(namespace: &str, name: &str) -> Result<Self, NameError> {
+        check(namespace)?;
+        check(name)?;
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// The part before the slash: who publishes it.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The part after the slash.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+fn check(part: &str) -> Result<(), NameError> {
+    let well_formed = part.len() <= 64
+        && part.starts_with(|c: char| c.is_ascii_lowercase())
+        && !part.ends_with('-')
+        && !part.contains("--")
+        && part
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if well_formed {
+        return Ok(());
+    }
+    // The text comes from outside: shown short, and without characters that could forge a line.
+    Err(NameError::Part(
+        part.chars()
+            .take(80)
+            .collect::<String>()
+            .escape_debug()
+            .to_string(),
+    ))
+}
+
+impl FromStr for CapsuleName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !name.contains('/') => Self::new(namespace, name),
+            _ => Err(NameError::Parts),
+        }
+    }
+}
+
+impl fmt::Display for CapsuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl From<CapsuleName> for String {
+    fn from(name: CapsuleName) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for CapsuleName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_canonical_form() {
+        assert_eq!(
+            "soma/jq".parse::<CapsuleName>().unwrap().to_string(),
+            "soma/jq"
+        );
+        let long = "a".repeat(65);
+        for bad in [
+            "", "jq", "a/b/c", "/b", "a/", "A/b", "a_b/c", "1a/b", "a-/b", "a--b/c", "../b", "ä/b",
+            &long,
+        ] {
+            assert!(bad.parse::<CapsuleName>().is_err(), "{bad}");
+        }
+    }
+}

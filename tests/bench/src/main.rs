@@ -1,0 +1,2 @@
+//! `just bench`.
+fn main() {}
