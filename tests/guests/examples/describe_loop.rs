@@ -1,0 +1,19 @@
+//! `describe` never ends.
+
+use soma_guests::{Guest, Output, Tool, ToolError};
+
+struct Component;
+
+impl Guest for Component {
+    fn describe() -> Vec<Tool> {
+        loop {
+            std::hint::spin_loop();
+        }
+    }
+
+    fn call(_tool: String, _input: String) -> Result<Output, ToolError> {
+        std::process::abort()
+    }
+}
+
+soma_guests::export!(Component);

@@ -1,0 +1,30 @@
+//! A request through `wasi:http` by an ordinary library, as a program that never heard of
+//! capsules would make it.
+
+use serde_json::json;
+use soma_guests::{Output, ToolError, parse, structured, text};
+use wstd::http::{Body, Client, Request};
+
+soma_guests::tool!(run);
+
+fn run(input: String) -> Result<Output, ToolError> {
+    let input = parse(&input);
+    wstd::runtime::block_on(async {
+        let request = Request::get(text(&input, "url"))
+            .body(Body::empty())
+            .map_err(|error| ToolError::InvalidInput(error.to_string()))?;
+        let mut response = Client::new()
+            .send(request)
+            .await
+            .map_err(|error| ToolError::Failed(error.to_string()))?;
+        let status = response.status().as_u16();
+        let body = response
+            .body_mut()
+            .str_contents()
+            .await
+            .map_err(|error| ToolError::Failed(error.to_string()))?;
+        Ok(structured(
+            json!({"status": status, "body": body}).to_string(),
+        ))
+    })
+}

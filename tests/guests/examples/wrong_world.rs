@@ -1,0 +1,24 @@
+//! A component of another world: it exports nothing that the host knows.
+
+mod bindings {
+    wit_bindgen::generate!({
+        inline: "
+            package other:thing;
+
+            world thing {
+                export hello: func() -> string;
+            }
+        ",
+        world: "thing",
+    });
+}
+
+struct Component;
+
+impl bindings::Guest for Component {
+    fn hello() -> String {
+        "hello".to_owned()
+    }
+}
+
+bindings::export!(Component with_types_in bindings);
