@@ -1,6 +1,7 @@
 //! Looks through its fresh memory for what an earlier call left there, then leaves a mark of its
 //! own in all of it: heap, stack, and pages not yet handed out.
 
+use core::arch::wasm32::{memory_grow, memory_size};
 use std::hint::black_box;
 
 use soma_guests::{Output, ToolError, structured};
@@ -13,8 +14,8 @@ const GROWN: usize = 256;
 fn run(_input: String) -> Result<Output, ToolError> {
     // Put together at run time: the mark must not be found in the guest's own data.
     let mark: u64 = black_box(0x5a5a_0000_0000_a5a5) ^ black_box(0x0000_1234_4321_0000);
-    let before = marks_in(0, memory_pages() * PAGE, mark);
-    let start = grow(GROWN) * PAGE;
+    let before = marks_in(0, memory_size(0) * PAGE, mark);
+    let start = memory_grow(0, GROWN) * PAGE;
     let fresh = marks_in(start, GROWN * PAGE, mark);
     leave_on_stack(mark);
     leave(start, GROWN * PAGE, mark);
@@ -29,18 +30,10 @@ fn leave_on_stack(mark: u64) {
     black_box([mark; 4096]);
 }
 
-#[cfg(target_family = "wasm")]
-fn memory_pages() -> usize {
-    core::arch::wasm32::memory_size(0)
-}
-
-#[cfg(target_family = "wasm")]
-fn grow(pages: usize) -> usize {
-    core::arch::wasm32::memory_grow(0, pages)
-}
-
-#[cfg(target_family = "wasm")]
-#[expect(unsafe_code, reason = "the point is to read memory that nothing has handed out")]
+#[expect(
+    unsafe_code,
+    reason = "the point is to read memory that nothing has handed out"
+)]
 fn marks_in(start: usize, bytes: usize, mark: u64) -> usize {
     (start.max(8)..start + bytes)
         .step_by(8)
@@ -49,7 +42,6 @@ fn marks_in(start: usize, bytes: usize, mark: u64) -> usize {
         .count()
 }
 
-#[cfg(target_family = "wasm")]
 #[expect(unsafe_code, reason = "the pages were just grown and belong to nobody")]
 fn leave(start: usize, bytes: usize, mark: u64) {
     for at in (start..start + bytes).step_by(8) {

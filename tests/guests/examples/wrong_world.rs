@@ -1,5 +1,7 @@
 //! A component of another world: it exports nothing that the host knows.
 
+#![expect(unsafe_code, reason = "what wit-bindgen generates")]
+
 mod bindings {
     wit_bindgen::generate!({
         inline: "

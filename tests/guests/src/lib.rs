@@ -2,7 +2,7 @@
 //! [`tool!`], which makes a component of one function. No SDK, so that a guest can misbehave in
 //! ways that the SDK would not let it.
 
-pub use bindings::{exports, export, soma};
+pub use bindings::{export, exports, soma};
 pub use exports::soma::capsule::tools::{self, Guest, Output, Tool, ToolError};
 use serde_json::Value;
 
