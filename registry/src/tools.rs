@@ -239,7 +239,7 @@ mod tests {
             ),
             (
                 refusal(|t| {
-                    t.input_schema["$schema"] = json!("http://json-schema.org/draft-07/schema#")
+                    t.input_schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
                 }),
                 "names a dialect",
             ),
