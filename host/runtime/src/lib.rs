@@ -1,1 +1,34 @@
-//! soma-runtime
+//! One call of one component, safely: the only home of wasmtime.
+//!
+//! State is named by how long it lives: [`Engine`] (the process), [`Capsule`] (one digest,
+//! precompiled and linked, made by the [`Loader`]), and the private `InvocationState` (one
+//! [`Call`]). Every call gets a fresh instance and gives back an [`Outcome`]: a result and what
+//! it used, even when the guest trapped.
+
+mod bindings;
+mod capsule;
+mod clock;
+mod code_cache;
+mod compile;
+mod describe;
+mod engine;
+mod imports;
+mod invocation;
+mod loader;
+mod log;
+mod meter;
+mod network;
+mod outcome;
+mod output;
+mod state;
+
+pub use capsule::{Capsule, LinkError};
+pub use code_cache::CacheError;
+pub use compile::{CompileError, Compiler, compile_stdin};
+pub use describe::{DescribeError, describe};
+pub use engine::{Engine, EngineConfig, EngineError};
+pub use invocation::{Call, Progress};
+pub use loader::{LoadError, Loader};
+pub use network::{Network, NetworkError};
+pub use outcome::{Failure, Outcome, Side, Usage};
+pub use output::{Content, Output, ResourceContents, ToolError};

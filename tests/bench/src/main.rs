@@ -1,2 +1,67 @@
-//! `just bench`.
-fn main() {}
+//! `just bench`: what SomaGent costs, as ratios from one run against something named.
+//!
+//! (a) a call in a fresh instance, against bare wasmtime; (b) a call over HTTP, against bare axum;
+//! (c) fuel on, against off; (d) the first call after a restart, in milliseconds. Both sides of a
+//! ratio run in turns, pair by pair, so that a machine whose speed drifts does not decide.
+
+mod bare;
+mod client;
+mod fuel;
+mod instance;
+mod paths;
+mod post;
+mod ratio;
+mod restart;
+
+use clap::{Parser, ValueEnum};
+
+/// Connections, and calls in flight.
+const CONCURRENCY: usize = 64;
+
+/// What a call carries in (a) and (b).
+const INPUT: &str = r#"{"query":"capsules that talk to api.github.com","limit":20,"fields":["name","version","description"],"page":{"cursor":null,"size":50},"dry_run":false}"#;
+
+#[derive(Parser)]
+#[command(about = "Measures what SomaGent costs, as ratios against something named.")]
+struct Arguments {
+    /// Which to run; all where none is named.
+    parts: Vec<Part>,
+    /// Be the bare axum server of (b), on a free port that is printed.
+    #[arg(long, hide = true)]
+    serve_bare: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    /// (a) A fresh instance and one call, against bare wasmtime.
+    Instance,
+    /// (b) `POST` of the echo tool, against bare axum.
+    Post,
+    /// (c) Fuel on a compute guest, against none.
+    Fuel,
+    /// (d) The first call after a restart with a warm code cache.
+    Restart,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    if arguments.serve_bare {
+        return bare::serve().await;
+    }
+    let asked = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    println!("{CONCURRENCY} connections; median of pairs [lowest, highest]\n");
+    if asked(Part::Instance) {
+        instance::measure().await?;
+    }
+    if asked(Part::Post) {
+        post::measure().await?;
+    }
+    if asked(Part::Fuel) {
+        fuel::measure().await?;
+    }
+    if asked(Part::Restart) {
+        restart::measure().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! What a guest can import: one file an interface. All HTTP, by whichever door, ends in
+//! [`http::SendHook::send`].
+
+mod body;
+mod clock;
+pub(crate) mod http;
+pub(crate) mod http_stream;
+mod log;
+mod progress;
+mod random;
+pub(crate) mod stdio;
+mod wasi_http;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::bindings::Capsule;
+use crate::state::InvocationState;
+
+/// Links everything: `soma:capsule`, WASI 0.2 with nothing in it, and `wasi:http`.
+pub(crate) fn link(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<InvocationState>> {
+    let mut linker = Linker::new(engine);
+    Capsule::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    Ok(linker)
+}

@@ -1,0 +1,24 @@
+//! `soma:capsule/progress`.
+
+use crate::bindings::soma::capsule::progress;
+use crate::invocation::Progress;
+use crate::state::InvocationState;
+
+impl progress::Host for InvocationState {
+    fn report(
+        &mut self,
+        done: f64,
+        total: Option<f64>,
+        message: Option<String>,
+    ) -> wasmtime::Result<()> {
+        if let Some(listener) = &self.progress {
+            // A listener that is slow, or gone, misses a step; the call does not wait for it.
+            let _ = listener.try_send(Progress {
+                done,
+                total,
+                message,
+            });
+        }
+        Ok(())
+    }
+}

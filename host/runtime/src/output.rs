@@ -1,0 +1,211 @@
+//! What a tool answers, in the shape that clients see: MCP's content items and field names.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::bindings::tools;
+
+/// A tool's answer.
+#[derive(Debug, Serialize)]
+pub struct Output {
+    /// One JSON text, for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub structured: Option<Box<RawValue>>,
+    /// Items for models and people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<Content>,
+}
+
+/// One content item. Bytes are in base64 (RFC 4648 §4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(
+    tag = "type",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Content {
+    /// Plain text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A picture.
+    Image {
+        /// Base64.
+        data: String,
+        /// Such as `image/png`.
+        mime_type: String,
+    },
+    /// Sound.
+    Audio {
+        /// Base64.
+        data: String,
+        /// Such as `audio/wav`.
+        mime_type: String,
+    },
+    /// A document inside the answer.
+    Resource {
+        /// The document.
+        resource: ResourceContents,
+    },
+}
+
+/// A document: text or bytes, never both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceContents {
+    /// What it is known by.
+    pub uri: String,
+    /// Its media type, where the tool says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// The text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Base64 of the bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blob: Option<String>,
+}
+
+/// A tool's own refusal or failure. Every message is the guest's text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ToolError {
+    /// The input has the right shape but not a usable value.
+    #[error("invalid input: {0}")]
+    InvalidInput(String),
+    /// What the input names does not exist.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// The upstream did not accept the credential.
+    #[error("unauthorized: {0}")]
+    Unauthorized(String),
+    /// The host or the upstream does not allow it.
+    #[error("denied: {0}")]
+    Denied(String),
+    /// Too many requests upstream.
+    #[error("rate limited: {message}")]
+    RateLimited {
+        /// The guest's text.
+        message: String,
+        /// How long to wait, where it is known.
+        retry_after_ms: Option<u64>,
+    },
+    /// The upstream failed.
+    #[error("upstream: {message}")]
+    Upstream {
+        /// The guest's text.
+        message: String,
+        /// The HTTP status it answered with, where it answered.
+        status: Option<u16>,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl tools::Output {
+    /// Bytes the answer takes, as [`soma_capability::Limits::output_bytes`] counts them.
+    pub(crate) fn size(&self) -> u64 {
+        let structured = self.structured.as_ref().map_or(0, String::len);
+        let content = self.content.iter().map(tools::Content::size).sum::<usize>();
+        (structured + content) as u64
+    }
+}
+
+impl tools::Content {
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Image(media) | Self::Audio(media) => media.data.len() + media.mime_type.len(),
+            Self::EmbeddedResource(resource) => {
+                let body = match &resource.body {
+                    tools::ResourceBody::Text(text) => text.len(),
+                    tools::ResourceBody::Blob(blob) => blob.len(),
+                };
+                resource.uri.len() + resource.mime_type.as_ref().map_or(0, String::len) + body
+            }
+        }
+    }
+}
+
+impl TryFrom<tools::Output> for Output {
+    type Error = serde_json::Error;
+
+    /// Fails where the structured answer is not one JSON text.
+    fn try_from(output: tools::Output) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            structured: output.structured.map(RawValue::from_string).transpose()?,
+            content: output.content.into_iter().map(Content::from).collect(),
+        })
+    }
+}
+
+impl From<tools::Content> for Content {
+    fn from(content: tools::Content) -> Self {
+        match content {
+            tools::Content::Text(text) => Self::Text { text },
+            tools::Content::Image(tools::Media { mime_type, data }) => Self::Image {
+                data: STANDARD.encode(data),
+                mime_type,
+            },
+            tools::Content::Audio(tools::Media { mime_type, data }) => Self::Audio {
+                data: STANDARD.encode(data),
+                mime_type,
+            },
+            tools::Content::EmbeddedResource(resource) => {
+                let (text, blob) = match resource.body {
+                    tools::ResourceBody::Text(text) => (Some(text), None),
+                    tools::ResourceBody::Blob(blob) => (None, Some(STANDARD.encode(blob))),
+                };
+                let tools::EmbeddedResource { uri, mime_type, .. } = resource;
+                Self::Resource {
+                    resource: ResourceContents {
+                        uri,
+                        mime_type,
+                        text,
+                        blob,
+                    },
+                }
+            }
+        }
+    }
+}
+
+impl From<tools::ToolError> for ToolError {
+    fn from(error: tools::ToolError) -> Self {
+        match error {
+            tools::ToolError::InvalidInput(message) => Self::InvalidInput(message),
+            tools::ToolError::NotFound(message) => Self::NotFound(message),
+            tools::ToolError::Unauthorized(message) => Self::Unauthorized(message),
+            tools::ToolError::Denied(message) => Self::Denied(message),
+            tools::ToolError::RateLimited(tools::RateLimit {
+                message,
+                retry_after_ms,
+            }) => Self::RateLimited {
+                message,
+                retry_after_ms,
+            },
+            tools::ToolError::Upstream(tools::UpstreamFailure { message, status }) => {
+                Self::Upstream { message, status }
+            }
+            tools::ToolError::Failed(message) => Self::Failed(message),
+        }
+    }
+}
+
+impl ToolError {
+    /// The guest's text.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::InvalidInput(message)
+            | Self::NotFound(message)
+            | Self::Unauthorized(message)
+            | Self::Denied(message)
+            | Self::Failed(message)
+            | Self::RateLimited { message, .. }
+            | Self::Upstream { message, .. } => message,
+        }
+    }
+}

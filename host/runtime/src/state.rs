@@ -1,0 +1,84 @@
+//! Everything one call owns. It lives in the store, and goes with it.
+
+use std::sync::Arc;
+
+use soma_capability::Limits;
+use tokio::sync::mpsc;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::clock::Surroundings;
+use crate::imports::http::SendHook;
+use crate::imports::stdio::LogStream;
+use crate::invocation::Progress;
+use crate::log::GuestLog;
+use crate::meter::Meter;
+use crate::network::Network;
+
+/// The state of one invocation.
+pub(crate) struct InvocationState {
+    pub(crate) meter: Meter,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) log: Arc<GuestLog>,
+    pub(crate) progress: Option<mpsc::Sender<Progress>>,
+    pub(crate) hook: SendHook,
+    pub(crate) table: ResourceTable,
+    wasi: WasiCtx,
+    wasi_http: WasiHttpCtx,
+}
+
+impl InvocationState {
+    pub(crate) fn new(
+        limits: &Limits,
+        surroundings: Surroundings,
+        network: Network,
+        progress: Option<mpsc::Sender<Progress>>,
+    ) -> Self {
+        let meter = Meter::new(limits);
+        let log = Arc::new(GuestLog::new(limits));
+        let hook = SendHook::new(network, limits, meter.traffic().clone());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles as usize);
+
+        // No arguments, no environment, no files, no sockets: what WASI needs so that a language's
+        // standard library starts, and nothing to reach the machine with.
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(LogStream::new(log.clone(), tracing::Level::INFO, "stdout"))
+            .stderr(LogStream::new(log.clone(), tracing::Level::WARN, "stderr"))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        surroundings.furnish(&mut wasi);
+
+        Self {
+            meter,
+            surroundings,
+            log,
+            progress,
+            hook,
+            table,
+            wasi: wasi.build(),
+            wasi_http: WasiHttpCtx::new(),
+        }
+    }
+}
+
+impl WasiView for InvocationState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for InvocationState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.wasi_http,
+            table: &mut self.table,
+            hooks: &mut self.hook,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! (b) `POST` of the echo tool, with authentication, validation and metrics on, against an axum
+//! handler that parses and returns the same JSON. Same client, both servers in processes of
+//! their own, in turns.
+
+use std::time::Duration;
+
+use crate::ratio::{Ratio, median};
+use crate::restart::Host;
+use crate::{INPUT, client, paths};
+
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_secs(3);
+
+pub(crate) async fn measure() -> anyhow::Result<()> {
+    let data = tempfile::tempdir()?;
+    let host = Host::start(data.path()).await?;
+    host.install(&pack_echo(data.path())?)?;
+    let bare = bare_axum().await?;
+
+    let call = client::post(
+        host.address,
+        "/v1/capsules/bench/echo/tools/run",
+        &host.invoke_key()?,
+        INPUT,
+    );
+    let plain = client::post(bare.address, "/echo", "none", INPUT);
+    client::throughput(host.address, &call, Duration::from_secs(1)).await?;
+
+    let mut pairs = Vec::new();
+    for _ in 0..ROUNDS {
+        let ours = client::throughput(host.address, &call, ROUND).await?;
+        let theirs = client::throughput(bare.address, &plain, ROUND).await?;
+        pairs.push((ours, theirs));
+    }
+    let ours = median(pairs.iter().map(|(ours, _)| *ours).collect());
+    println!(
+        "(b) POST of the echo tool, throughput over bare axum: {}",
+        Ratio::of(&pairs)
+    );
+    println!("    ({ours:.0} calls a second)");
+    Ok(())
+}
+
+fn pack_echo(folder: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
+    let manifest = soma_registry::Manifest::from_toml(
+        "name = \"bench/echo\"\nversion = \"0.1.0\"\ndescription = \"Gives its input back.\"\n",
+    )?;
+    let tool = serde_json::from_value(serde_json::json!({
+        "name": "run",
+        "description": "Gives its input back.",
+        "inputSchema": {
+            "type": "object",
+            "properties": {
+                "query": {"type": "string", "minLength": 1},
+                "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+                "fields": {"type": "array", "items": {"type": "string"}},
+                "page": {"type": "object", "required": ["size"]},
+                "dry_run": {"type": "boolean"}
+            },
+            "required": ["query"],
+            "additionalProperties": false
+        },
+        "annotations": {
+            "readOnlyHint": true,
+            "destructiveHint": false,
+            "idempotentHint": true,
+            "openWorldHint": false
+        }
+    }))?;
+    let package = soma_registry::Package::pack(&paths::guest("echo")?, manifest, vec![tool])?;
+    let path = folder.join("echo.wasm");
+    std::fs::write(&path, package.bytes())?;
+    Ok(path)
+}
+
+/// A server in a child process, which ends with this value.
+struct BareAxum {
+    address: std::net::SocketAddr,
+    _child: tokio::process::Child,
+}
+
+async fn bare_axum() -> anyhow::Result<BareAxum> {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    let mut child = tokio::process::Command::new(std::env::current_exe()?)
+        .arg("--serve-bare")
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let stdout = child.stdout.take();
+    let mut line = String::new();
+    if let Some(stdout) = stdout {
+        BufReader::new(stdout).read_line(&mut line).await?;
+    }
+    Ok(BareAxum {
+        address: line.trim().parse()?,
+        _child: child,
+    })
+}
