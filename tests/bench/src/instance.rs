@@ -45,7 +45,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
 
 async fn load(engine: Engine, component: &[u8]) -> anyhow::Result<Arc<Capsule>> {
     let cache = tempfile::tempdir()?;
-    let loader = Loader::new(engine, &cache.path().join("code"), paths::compiler())?;
+    let loader = Loader::new(engine, &cache.path().join("code"), paths::compiler()?)?;
     let component = component.to_owned();
     Ok(loader
         .load(&Digest::of(&component), || Ok(component.clone()))

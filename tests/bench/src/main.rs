@@ -13,6 +13,8 @@ mod post;
 mod ratio;
 mod restart;
 
+use std::process::ExitCode;
+
 use clap::{Parser, ValueEnum};
 
 /// Connections, and calls in flight.
@@ -29,6 +31,9 @@ struct Arguments {
     /// Be the bare axum server of (b), on a free port that is printed.
     #[arg(long, hide = true)]
     serve_bare: bool,
+    /// Be the compiling child, within these CPU seconds and bytes.
+    #[arg(long, hide = true, num_args = 2)]
+    compile: Option<Vec<u64>>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -44,10 +49,14 @@ enum Part {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(&[cpu_seconds, memory_bytes]) = arguments.compile.as_deref() {
+        return Ok(soma_runtime::compile_stdin(cpu_seconds, memory_bytes));
+    }
     if arguments.serve_bare {
-        return bare::serve().await;
+        bare::serve().await?;
+        return Ok(ExitCode::SUCCESS);
     }
     let asked = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
     println!("{CONCURRENCY} connections; median of pairs [lowest, highest]\n");
@@ -63,5 +72,5 @@ async fn main() -> anyhow::Result<()> {
     if asked(Part::Restart) {
         restart::measure().await?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -40,7 +40,10 @@ pub(crate) fn capsules() -> anyhow::Result<Vec<PathBuf>> {
     Ok(capsules)
 }
 
-/// Compiles the way the host does.
-pub(crate) fn compiler() -> Compiler {
-    Compiler::new(soma(), ["compile-component".into()])
+/// Compiles the way the host does, with this program as the child.
+pub(crate) fn compiler() -> anyhow::Result<Compiler> {
+    Ok(Compiler::new(
+        std::env::current_exe()?,
+        ["--compile".into()],
+    ))
 }
