@@ -129,7 +129,7 @@ pub fn compile_stdin(cpu_seconds: u64, memory_bytes: u64) -> ExitCode {
     match compile_bounded(cpu_seconds, memory_bytes) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(refusal)) => {
-            eprintln!("{refusal}");
+            eprintln!("{refusal:#}");
             ExitCode::from(COMPONENT_AT_FAULT)
         }
         Err(error) => {
