@@ -11,4 +11,4 @@ pub use manifest::{Location, Manifest, ManifestError};
 pub use package::{MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION};
 pub use scan::ScanError;
 pub use text::TextError;
-pub use tools::{MAX_TOOLS, ToolsError};
+pub use tools::{MAX_TOOLS, ToolsError, compile_schema};

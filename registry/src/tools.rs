@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use soma_capability::Tool;
 
@@ -81,6 +82,15 @@ impl std::fmt::Display for Which {
     }
 }
 
+/// Compiles a tool's schema as every host does: patterns run in linear time, so that no schema can
+/// make a validation hang (one that needs backtracking is refused), and nothing is fetched.
+pub fn compile_schema(schema: &Value) -> Result<Validator, ValidationError<'static>> {
+    jsonschema::draft202012::options()
+        .with_pattern_options(PatternOptions::regex())
+        .offline()
+        .build(schema)
+}
+
 /// Checks names, texts and schemas of all the tools.
 pub(crate) fn check(tools: &[Tool]) -> Result<(), ToolsError> {
     if !(1..=MAX_TOOLS).contains(&tools.len()) {
@@ -144,7 +154,7 @@ fn schema_problem(which: Which, schema: &Value) -> Option<SchemaError> {
     if dialect.is_some_and(|d| d.trim_end_matches('#') != DRAFT) {
         return Some(SchemaError::Dialect);
     }
-    let error = jsonschema::draft202012::new(schema).err()?;
+    let error = compile_schema(schema).err()?;
     let place = error.instance_path().to_string();
     let at = if place.is_empty() {
         String::new()
@@ -242,6 +252,10 @@ mod tests {
                     t.input_schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
                 }),
                 "names a dialect",
+            ),
+            (
+                refusal(|t| t.output_schema = Some(json!({"pattern": "(?=a)b"}))),
+                "output schema is not usable",
             ),
             (
                 refusal(|t| t.output_schema = Some(json!({"pattern": "("}))),
