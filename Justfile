@@ -1,0 +1,59 @@
+# Each recipe is what CI runs too. On a machine that lacks something, go through `./dev`.
+
+set positional-arguments
+
+wasm := "scripts/wasm-toolchain.sh"
+capsule_build := "--profile capsule --target-dir target/wasm"
+
+_default:
+    @just --list --unsorted
+
+# Build, serve the sample capsules, call one, show the answer; `--exit` stops there
+demo *flags: build capsules
+    @scripts/demo.sh "$@"
+
+# Prove the project: quick, or everything with SOMA_TEST=full
+test:
+    @scripts/stages.sh lint build guests capsules unit integration
+
+# Format every file
+fmt:
+    cargo fmt --all
+
+# rustfmt and clippy, nothing let through
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Everything native, `soma` among it
+build:
+    cargo build --workspace --all-targets
+
+# The components that the tests run
+guests:
+    {{wasm}} build {{capsule_build}} -p soma-guests --features component --examples
+
+# The sample capsules, packed, into target/capsules
+capsules:
+    @scripts/capsules.sh
+
+# Unit and documentation tests
+unit:
+    cargo test --workspace --doc
+    cargo test --workspace --lib --bins
+
+# The integration tests: every public surface, every guest, both databases
+integration *filter:
+    cargo test --workspace --test '*' -- "$@"
+
+# The four ratios against bare wasmtime and bare axum
+bench: build guests
+    cargo run --package soma-bench
+
+# A tarball for people who will not compile wasmtime: the binary and the sample capsules
+dist: capsules
+    @scripts/dist.sh
+
+# Licences, bans and sources of every dependency (needs cargo-deny; advisories need a network)
+deny *checks="licenses bans sources":
+    cargo deny check {{checks}}

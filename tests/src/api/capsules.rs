@@ -1,0 +1,122 @@
+//! Installing, listing and uninstalling capsules; `GET /v1/tools`.
+
+use serde_json::json;
+
+use crate::harness::{Setup, component, pack, pack_guest, pack_with, send};
+
+#[test]
+fn install_list_get_uninstall() {
+    Setup::default().run(async |host| {
+        let package = pack_with("echo", "[limits]\ntime-ms = 7000");
+        let installed = host.install(&package).await;
+        assert_eq!(installed["change"], "created");
+        let digest = package.digest().to_string();
+
+        let list = host.invoke.get("/v1/capsules").await.expect(200);
+        let listed = list["capsules"].as_array().unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0]["name"], "tests/echo");
+        assert_eq!(listed[0]["tools"], json!(["run"]));
+
+        let capsule = host.invoke.get("/v1/capsules/tests/echo").await.expect(200);
+        assert_eq!(capsule["digest"], digest.as_str());
+        assert_eq!(capsule["version"], "1.0.0");
+        assert_eq!(capsule["size"], package.bytes().len());
+        assert_eq!(capsule["limits"]["time-ms"], 7000);
+        assert_eq!(
+            capsule["tools"][0]["inputSchema"],
+            json!({"type": "object"})
+        );
+
+        let tools = host.invoke.get("/v1/tools").await.expect(200);
+        assert_eq!(tools["tools"][0]["capsule"], "tests/echo");
+        assert_eq!(tools["tools"][0]["name"], "run");
+
+        let file = host
+            .data()
+            .join(format!("capsules/sha256/{}.wasm", package.digest().hex()));
+        assert_eq!(std::fs::read(&file).unwrap(), package.bytes());
+
+        host.admin
+            .delete("/v1/capsules/tests/echo")
+            .await
+            .expect(204);
+        assert!(!file.exists());
+        host.admin
+            .delete("/v1/capsules/tests/echo")
+            .await
+            .problem(404, "unknown-capsule");
+        host.invoke
+            .get("/v1/capsules/tests/echo")
+            .await
+            .problem(404, "unknown-capsule");
+        assert_eq!(
+            host.invoke.get("/v1/capsules").await.expect(200),
+            json!({"capsules": []})
+        );
+        assert_eq!(
+            host.invoke.get("/v1/tools").await.expect(200),
+            json!({"tools": []})
+        );
+    });
+}
+
+#[test]
+fn installing_again_replaces() {
+    Setup::default().run(async |host| {
+        let echo = pack(&component("echo"), "tests/one", "");
+        let compute = pack(&component("compute"), "tests/one", "");
+        host.install(&echo).await;
+        let same = host.admin.install(echo.bytes()).await.expect(200);
+        assert_eq!(same["change"], "unchanged");
+        let other = host.admin.install(compute.bytes()).await.expect(200);
+        assert_eq!(other["change"], "replaced");
+        let answer = host
+            .invoke
+            .call("tests/one", "run", &json!({"n": 1}))
+            .await
+            .structured();
+        assert!(answer.is_u64(), "still the old one: {answer}");
+        let list = host.invoke.get("/v1/capsules").await.expect(200);
+        assert_eq!(list["capsules"].as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn an_install_needs_its_media_type_and_scope() {
+    Setup::default().run(async |host| {
+        let file = pack_guest("echo").into_bytes();
+        let request = host
+            .admin
+            .request(reqwest::Method::POST, "/v1/capsules")
+            .body(file.clone());
+        send(request).await.problem(415, "unsupported-media-type");
+        host.invoke.install(&file).await.problem(403, "forbidden");
+        host.invoke
+            .delete("/v1/capsules/tests/echo")
+            .await
+            .problem(403, "forbidden");
+        host.admin
+            .with_key("")
+            .install(&file)
+            .await
+            .problem(401, "unauthorized");
+    });
+}
+
+#[test]
+fn capsules_and_keys_outlive_a_restart() {
+    Setup::default().run(async |mut host| {
+        host.install_guests(&["echo"]).await;
+        let before = std::fs::read(host.data().join("keys/invoke.key")).unwrap();
+        host.restart(|_| {}).await;
+        assert_eq!(
+            std::fs::read(host.data().join("keys/invoke.key")).unwrap(),
+            before
+        );
+        assert_eq!(
+            host.call("echo", &json!({"a": 1})).await.structured(),
+            json!({"a": 1})
+        );
+    });
+}

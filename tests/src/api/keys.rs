@@ -1,0 +1,204 @@
+//! `/v1/admin/keys`: scopes, tool lists, expiry, rotation, revocation.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::tenants::key;
+use crate::harness::{Setup, pack_guest};
+
+#[test]
+fn scopes_and_tool_lists() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo", "compute"]).await;
+        let input = json!({"n": 1});
+        let one = json!({
+            "tenant": "default", "scopes": ["invoke"], "tools": ["tests/echo/run"],
+        });
+        let one = key(&host, one).await;
+        one.call("tests/echo", "run", &input).await.expect(200);
+        one.call("tests/compute", "run", &input)
+            .await
+            .problem(403, "forbidden");
+        let tools = one.get("/v1/tools").await.expect(200);
+        assert_eq!(tools["tools"].as_array().unwrap().len(), 1);
+
+        let install = key(&host, json!({"tenant": "default", "scopes": ["install"]})).await;
+        install
+            .install(pack_guest("spin").bytes())
+            .await
+            .expect(201);
+        install
+            .call("tests/echo", "run", &input)
+            .await
+            .problem(403, "forbidden");
+        install
+            .get("/v1/admin/keys")
+            .await
+            .problem(403, "forbidden");
+
+        host.invoke
+            .call("tests/compute", "run", &input)
+            .await
+            .expect(200);
+        host.invoke
+            .get("/v1/admin/keys")
+            .await
+            .problem(403, "forbidden");
+    });
+}
+
+#[test]
+fn headers_that_are_no_key() {
+    Setup::default().run(async |host| {
+        let nobody = host.admin.with_key("");
+        let answer = nobody.get("/v1/capsules").await;
+        answer.problem(401, "unauthorized");
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        let path = host.data().join("keys/admin.key");
+        let admin = std::fs::read_to_string(path).unwrap().trim().to_owned();
+        let last = admin.chars().last().unwrap();
+        let other_last = if last == 'a' { 'b' } else { 'a' };
+        let wrong = format!("{}{other_last}", &admin[..admin.len() - 1]);
+        let short = &admin[..admin.len() - 1];
+        let long = "soma_".to_owned() + &"a".repeat(5000);
+        for bad in [
+            wrong.as_str(),
+            short,
+            "soma_",
+            "soma_a_b",
+            "x",
+            long.as_str(),
+        ] {
+            let problem = host
+                .admin
+                .with_key(bad)
+                .get("/v1/capsules")
+                .await
+                .problem(401, "unauthorized");
+            assert!(!problem.to_string().contains(bad), "{problem}");
+        }
+        let two = host
+            .admin
+            .request(reqwest::Method::GET, "/v1/capsules")
+            .bearer_auth(&admin);
+        crate::harness::send(two).await.problem(401, "unauthorized");
+        let basic = nobody
+            .request(reqwest::Method::GET, "/v1/capsules")
+            .basic_auth("a", Some(&admin));
+        crate::harness::send(basic)
+            .await
+            .problem(401, "unauthorized");
+    });
+}
+
+#[test]
+fn rotate_and_revoke() {
+    Setup::default().run(async |host| {
+        let made = json!({"tenant": "default", "name": "bot", "scopes": ["invoke"]});
+        let made = host.admin.post("/v1/admin/keys", &made).await.expect(201);
+        let id = made["id"].as_str().unwrap();
+        let old = host.admin.with_key(made["secret"].as_str().unwrap());
+        old.get("/v1/tools").await.expect(200);
+
+        let rotated = host
+            .admin
+            .post(&format!("/v1/admin/keys/{id}/rotate"), &json!({}))
+            .await;
+        let rotated = rotated.expect(200);
+        assert_eq!(
+            (&rotated["id"], &rotated["name"]),
+            (&made["id"], &made["name"])
+        );
+        old.get("/v1/tools").await.problem(401, "unauthorized");
+        let new = host.admin.with_key(rotated["secret"].as_str().unwrap());
+        new.get("/v1/tools").await.expect(200);
+
+        let listed = host.admin.get("/v1/admin/keys?tenant=default").await;
+        assert_eq!(listed.expect(200)["keys"].as_array().unwrap().len(), 3);
+        for secret in [&made["secret"], &rotated["secret"]] {
+            let secret = secret.as_str().unwrap().rsplit('_').next().unwrap();
+            assert!(!listed.text.contains(secret), "a list shows a secret");
+        }
+
+        host.admin
+            .delete(&format!("/v1/admin/keys/{id}"))
+            .await
+            .expect(204);
+        new.get("/v1/tools").await.problem(401, "unauthorized");
+        host.admin
+            .delete(&format!("/v1/admin/keys/{id}"))
+            .await
+            .problem(404, "unknown-key");
+        let rotate = host
+            .admin
+            .post(&format!("/v1/admin/keys/{id}/rotate"), &json!({}))
+            .await;
+        rotate.problem(404, "unknown-key");
+    });
+}
+
+#[test]
+fn a_key_ends_when_it_said() {
+    Setup::default().run(async |host| {
+        let end = jiff::Timestamp::now() + Duration::from_millis(1500);
+        let wanted =
+            json!({"tenant": "default", "scopes": ["invoke"], "expires_at": end.to_string()});
+        let key = key(&host, wanted).await;
+        key.get("/v1/tools").await.expect(200);
+        // The clock itself is what ends it.
+        tokio::time::sleep(Duration::from_millis(1600)).await;
+        key.get("/v1/tools").await.problem(401, "unauthorized");
+    });
+}
+
+#[test]
+fn keys_that_cannot_be_made() {
+    Setup::default().run(async |host| {
+        for (wanted, status, code) in [
+            (json!({"tenant": "none", "scopes": ["invoke"]}), 404, "unknown-tenant"),
+            (json!({"tenant": "default", "scopes": []}), 400, "bad-request"),
+            (json!({"tenant": "default", "scopes": ["root"]}), 400, "bad-request"),
+            (json!({"tenant": "default"}), 400, "bad-request"),
+            (
+                json!({"tenant": "default", "scopes": ["invoke"], "expires_at": "2020-01-01T00:00:00Z"}),
+                400,
+                "bad-request",
+            ),
+            (json!({"tenant": "default", "scopes": ["invoke"], "tools": ["echo"]}), 400, "bad-request"),
+            (json!({"tenant": "default", "scopes": ["invoke"], "tools": []}), 400, "bad-request"),
+        ] {
+            host.admin.post("/v1/admin/keys", &wanted).await.problem(status, code);
+        }
+        let listed = host.admin.get("/v1/admin/keys").await.expect(200);
+        assert_eq!(listed["keys"].as_array().unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn the_local_keys_are_their_owners_alone() {
+    Setup::default().run(async |host| {
+        for file in ["keys/admin.key", "keys/invoke.key"] {
+            let mode = host
+                .data()
+                .join(file)
+                .metadata()
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+        // Stored hashed: the database's file holds no secret.
+        let admin = std::fs::read_to_string(host.data().join("keys/admin.key")).unwrap();
+        let secret = admin.trim().rsplit('_').next().unwrap().as_bytes();
+        for file in std::fs::read_dir(host.data()).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_file() {
+                let bytes = std::fs::read(&path).unwrap();
+                let found = bytes.windows(secret.len()).any(|window| window == secret);
+                assert!(!found, "{} holds the admin key", path.display());
+            }
+        }
+    });
+}

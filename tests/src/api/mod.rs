@@ -1,0 +1,7 @@
+//! The HTTP API, path by path.
+
+mod calls;
+mod capsules;
+mod health;
+mod keys;
+mod tenants;

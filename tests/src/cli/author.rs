@@ -1,0 +1,149 @@
+//! From nothing to an answer: `soma new`, `build`, `inspect`, `run`, in a folder outside the
+//! repository.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::{Said, author};
+use crate::harness::{component, full, pack_guest, target};
+
+fn soma(folder: &Path, arguments: &[&str]) -> Said {
+    Said::of(author(folder).args(arguments).output().unwrap())
+}
+
+#[test]
+fn a_new_project_builds_tests_and_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    soma(folder.path(), &["new", "hello"]).exits(0);
+    soma(folder.path(), &["new", "hello"]).exits(2);
+    let project = folder.path().join("hello");
+
+    soma(&project, &["build"]).exits(0);
+    let file = project.join("target/capsule/hello.wasm");
+    let file = file.to_str().unwrap();
+    let inspected = soma(&project, &["inspect", file, "--json"]).exits(0).json();
+    assert_eq!(inspected["manifest"]["name"], "local/hello");
+    let tool = inspected["tools"][0]["name"].as_str().unwrap().to_owned();
+
+    let answer = soma(&project, &["run", file, &tool, "{\"name\": \"Ada\"}"]).exits(0);
+    assert!(answer.out.contains("Ada"), "{}", answer.out);
+    soma(&project, &["run", file, &tool, "{\"name\": 1}"]).exits(6);
+    soma(&project, &["run", file, &tool, "{"]).exits(6);
+    soma(&project, &["run", file, "nothing", "{}"]).exits(5);
+
+    // The same source gives the same bytes.
+    let digest = inspected["digest"].clone();
+    fs::remove_file(project.join("target/capsule/hello.wasm")).unwrap();
+    let again = soma(&project, &["build", "--json"]).exits(0).json();
+    assert_eq!(again["digest"], digest);
+
+    if full() {
+        let test = Command::new("cargo")
+            .arg("test")
+            .current_dir(&project)
+            .env("CARGO_TARGET_DIR", target().join("tmp/authors"))
+            .output()
+            .unwrap();
+        let said = Said::of(test).exits(0);
+        assert!(said.out.contains("test result: ok"), "{}", said.out);
+        assert!(!said.out.starts_with("\nrunning 0 tests"), "{}", said.out);
+    }
+}
+
+#[test]
+fn a_component_of_another_toolchain_is_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("echo.component.wasm"), component("echo")).unwrap();
+    let manifest = "name = 'tests/echo'\nversion = '1.0.0'\ndescription = 'Echoes.'\n";
+    fs::write(path("capsule.toml"), manifest).unwrap();
+    let build = [
+        "build",
+        ".",
+        "--component",
+        "echo.component.wasm",
+        "--out",
+        "echo.wasm",
+    ];
+    soma(folder.path(), &build).exits(0);
+    let answer = soma(
+        folder.path(),
+        &["run", "echo.wasm", "run", "{\"a\": 1}", "--json"],
+    )
+    .exits(0);
+    assert_eq!(
+        answer.json()["output"]["structured"],
+        serde_json::json!({"a": 1})
+    );
+
+    for (guest, words) in [
+        ("describe_loop", "fuel"),
+        ("describe_trap", "trap"),
+        ("wrong_world", "soma:capsule/tools"),
+    ] {
+        fs::write(path("bad.component.wasm"), component(guest)).unwrap();
+        let build = [
+            "build",
+            ".",
+            "--component",
+            "bad.component.wasm",
+            "--out",
+            "bad.wasm",
+        ];
+        let said = soma(folder.path(), &build).exits(1);
+        assert!(said.err.contains(words), "{}", said.err);
+        assert!(!path("bad.wasm").exists());
+    }
+}
+
+#[test]
+fn files_and_manifests_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let inspect = |file: &str| soma(folder.path(), &["inspect", file]).exits(2).err;
+    fs::write(path("core.wasm"), wat::parse_str("(module)").unwrap()).unwrap();
+    assert!(inspect("core.wasm").contains("core module"));
+    fs::write(path("bare.wasm"), component("echo")).unwrap();
+    assert!(inspect("bare.wasm").contains("soma build"));
+    let packed = pack_guest("echo").into_bytes();
+    fs::write(path("cut.wasm"), &packed[..packed.len() - 9]).unwrap();
+    assert!(inspect("cut.wasm").contains("cut off"));
+    assert!(inspect("none.wasm").contains("none.wasm"));
+
+    soma(folder.path(), &["build"]).exits(2);
+    fs::write(
+        path("capsule.toml"),
+        "name = 'tests/echo'\nversoin = '1.0.0'\n",
+    )
+    .unwrap();
+    let said = soma(folder.path(), &["build"]).exits(2);
+    assert!(
+        said.err.contains("versoin") && said.err.contains("line 2"),
+        "{}",
+        said.err
+    );
+    for name in ["Hello", "a/b/c", "../evil", ""] {
+        soma(folder.path(), &["new", name]).exits(2);
+    }
+}
+
+#[test]
+fn running_a_hostile_file_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = "[limits]\nfuel = 50_000_000";
+    fs::write(
+        folder.path().join("spin.wasm"),
+        crate::harness::pack_with("spin", limits).bytes(),
+    )
+    .unwrap();
+    let said = soma(folder.path(), &["run", "spin.wasm", "run", "{}"]).exits(1);
+    assert!(said.err.contains("fuel"), "{}", said.err);
+    fs::write(
+        folder.path().join("panic.wasm"),
+        pack_guest("panic").bytes(),
+    )
+    .unwrap();
+    let said = soma(folder.path(), &["run", "panic.wasm", "run", "{}"]).exits(1);
+    assert!(!said.err.contains("admin.key"), "{}", said.err);
+}

@@ -1,0 +1,212 @@
+//! The commands that talk to a host.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::{Said, soma};
+use crate::harness::{Setup, TestHost, command, pack_guest};
+
+/// Runs the command beside the host, as its data folder's user.
+async fn at(host: &TestHost, arguments: &[&str]) -> Said {
+    let (data, arguments) = (
+        host.data(),
+        arguments.iter().map(|&a| a.to_owned()).collect::<Vec<_>>(),
+    );
+    let run = move || {
+        soma(
+            &data,
+            &arguments.iter().map(String::as_str).collect::<Vec<_>>(),
+        )
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[test]
+fn install_list_call_uninstall() {
+    Setup::default().run(async |host| {
+        let file = host.data().join("echo.wasm");
+        fs::write(&file, pack_guest("echo").bytes()).unwrap();
+        let file = file.to_str().unwrap();
+        assert!(
+            at(&host, &["list"])
+                .await
+                .exits(0)
+                .out
+                .contains("No capsule")
+        );
+        let said = at(&host, &["install", file]).await.exits(0);
+        assert!(said.out.contains("tests/echo 1.0.0"), "{}", said.out);
+
+        let list = at(&host, &["list", "--json"]).await.exits(0).json();
+        assert_eq!(list["capsules"][0]["name"], "tests/echo");
+        let table = at(&host, &["list", "--tools"]).await.exits(0).out;
+        assert!(
+            table.contains("tests/echo") && !table.contains('\u{1b}'),
+            "{table}"
+        );
+
+        let call = at(
+            &host,
+            &["call", "tests/echo", "run", "{\"a\": 1}", "--json"],
+        )
+        .await
+        .exits(0);
+        assert_eq!(call.json()["output"]["structured"], json!({"a": 1}));
+        let human = at(
+            &host,
+            &["call", "tests/echo", "run", "{\"a\": 1}", "--usage"],
+        )
+        .await;
+        let human = human.exits(0);
+        assert!(
+            human.out.contains("\"a\": 1") && human.err.contains("fuel"),
+            "{}",
+            human.err
+        );
+
+        at(&host, &["uninstall", "tests/echo"]).await.exits(0);
+        at(&host, &["uninstall", "tests/echo"]).await.exits(5);
+        at(&host, &["call", "tests/echo", "run", "{}"])
+            .await
+            .exits(5);
+    });
+}
+
+#[test]
+fn exit_codes_mean_something() {
+    Setup::default().limits("fuel=50000000").run(async |host| {
+        host.install_guests(&["echo", "spin", "errors"]).await;
+        at(&host, &["call", "tests/echo", "run", "{}"])
+            .await
+            .exits(0);
+        at(&host, &["call", "tests/spin", "run"]).await.exits(1);
+        at(
+            &host,
+            &["call", "tests/errors", "run", "{\"error\": \"denied\"}"],
+        )
+        .await
+        .exits(1);
+        at(&host, &["call", "not a name", "run"]).await.exits(2);
+        at(&host, &["frobnicate"]).await.exits(2);
+        at(&host, &["list", "--host", "http://127.0.0.1:9"])
+            .await
+            .exits(4);
+        at(
+            &host,
+            &["list", "--host", "http://127.0.0.1:9", "--key", "k"],
+        )
+        .await
+        .exits(3);
+        at(&host, &["list", "--key", "soma_wrong"]).await.exits(4);
+        at(&host, &["call", "tests/none", "run"]).await.exits(5);
+        at(&host, &["call", "tests/echo", "none"]).await.exits(5);
+        at(&host, &["call", "tests/echo", "run", "[]"])
+            .await
+            .exits(6);
+        at(&host, &["call", "tests/echo", "run", "{"])
+            .await
+            .exits(6);
+        at(
+            &host,
+            &[
+                "call",
+                "tests/errors",
+                "run",
+                "{\"error\": \"rate-limited\"}",
+            ],
+        )
+        .await
+        .exits(7);
+
+        let said = at(&host, &["call", "tests/echo", "run", "[]", "--json"])
+            .await
+            .exits(6);
+        let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+        assert_eq!(error["error"]["exit"], 6);
+        assert_eq!(error["error"]["data"]["status"], 422);
+    });
+}
+
+#[test]
+fn no_host_is_said_plainly() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = soma(folder.path(), &["list"]).exits(3);
+    assert!(said.err.contains("soma serve"), "{}", said.err);
+}
+
+#[test]
+fn tenants_and_keys() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        at(&host, &["tenant", "create", "acme"]).await.exits(0);
+        at(&host, &["tenant", "create", "acme"]).await.exits(1);
+        assert!(
+            at(&host, &["tenant", "list"])
+                .await
+                .exits(0)
+                .out
+                .contains("acme")
+        );
+
+        let create = [
+            "key", "create", "--tenant", "acme", "--scope", "install", "--name", "bot",
+        ];
+        let secret = at(&host, &create).await.exits(0).out.trim().to_owned();
+        assert!(secret.starts_with("soma_"), "{secret}");
+        let with = async |key: &str, arguments: &[&str]| {
+            let arguments = [arguments, &["--key", key]].concat();
+            at(&host, &arguments).await
+        };
+        assert!(
+            with(&secret, &["list"])
+                .await
+                .exits(0)
+                .out
+                .contains("No capsule")
+        );
+        with(&secret, &["tenant", "list"]).await.exits(4);
+
+        let keys = at(&host, &["key", "list", "--tenant", "acme", "--json"])
+            .await
+            .exits(0)
+            .json();
+        let id = keys["keys"][0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
+        let rotated = at(&host, &["key", "rotate", &id])
+            .await
+            .exits(0)
+            .out
+            .trim()
+            .to_owned();
+        with(&secret, &["list"]).await.exits(4);
+        with(&rotated, &["list"]).await.exits(0);
+
+        at(&host, &["tenant", "suspend", "acme"]).await.exits(0);
+        with(&rotated, &["list"]).await.exits(4);
+        at(&host, &["tenant", "resume", "acme"]).await.exits(0);
+        at(&host, &["key", "revoke", &id]).await.exits(0);
+        with(&rotated, &["list"]).await.exits(4);
+        at(&host, &["tenant", "delete", "acme"]).await.exits(0);
+        at(&host, &["tenant", "delete", "acme"]).await.exits(5);
+    });
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = soma(folder.path(), &["completions", shell]).exits(0).out;
+        assert!(script.contains("uninstall"), "{shell}");
+        let hidden = script
+            .lines()
+            .any(|line| line.contains("compile-component") && !line.contains("soma__"));
+        assert!(!hidden || shell == "bash", "{shell}");
+    }
+    let help = command(folder.path()).arg("--help").output().unwrap();
+    assert!(
+        String::from_utf8(help.stdout)
+            .unwrap()
+            .contains("Exit codes")
+    );
+}

@@ -1,0 +1,58 @@
+//! The `soma` command, run as a user runs it.
+
+mod author;
+mod client;
+mod languages;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::harness::{command, target};
+
+/// What a command said and how it ended.
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it was not killed"),
+            out: String::from_utf8(output.stdout).expect("UTF-8"),
+            err: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        self
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+}
+
+/// `soma` with this data folder.
+pub(crate) fn soma(data: &Path, arguments: &[&str]) -> Said {
+    Said::of(command(data).args(arguments).output().expect("soma"))
+}
+
+/// `soma` as an author has it: a home of the author's own, whose toolchain and caches it uses.
+/// What is compiled outside the repository is kept between runs of the tests.
+pub(crate) fn author(folder: &Path) -> Command {
+    let mut command = command(folder);
+    command
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target().join("tmp/authors"))
+        .env("XDG_CACHE_HOME", target().join("tmp/cache"));
+    if let Some(home) = std::env::var_os("HOME") {
+        command.env("HOME", home);
+    }
+    command
+}

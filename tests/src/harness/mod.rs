@@ -1,0 +1,31 @@
+//! What the tests stand on: hosts, their databases, the guests packed, and servers for guests to
+//! call.
+
+mod answer;
+mod client;
+mod database;
+mod host;
+mod packages;
+mod paths;
+mod setup;
+mod upstream;
+
+pub(crate) use answer::Answer;
+pub(crate) use client::{Client, send};
+pub(crate) use host::{TestHost, command};
+pub(crate) use packages::{component, pack, pack_guest, pack_with};
+pub(crate) use paths::{soma, target};
+pub(crate) use setup::Setup;
+pub(crate) use upstream::Upstream;
+
+/// Whether the slow tests run too.
+pub(crate) fn full() -> bool {
+    std::env::var("SOMA_TEST").is_ok_and(|depth| depth == "full")
+}
+
+/// Says that something was not tested, past the test runner's capture of what passing tests say.
+pub(crate) fn skipped(what: &str) {
+    use std::io::Write as _;
+    // Nothing is lost where standard error is closed.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
+}

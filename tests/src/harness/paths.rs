@@ -1,0 +1,33 @@
+//! Where the build left what is tested.
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are a folder of the repository")
+        .to_owned()
+}
+
+/// The target folder that this very program was built into.
+pub(crate) fn target() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of this program");
+    // target/debug/deps/integration-…
+    program
+        .ancestors()
+        .nth(3)
+        .expect("cargo's layout")
+        .to_owned()
+}
+
+/// The `soma` binary of the same build.
+pub(crate) fn soma() -> PathBuf {
+    let program = target().join("debug/soma");
+    assert!(
+        program.exists(),
+        "there is no {}: run `just build` first",
+        program.display()
+    );
+    program
+}

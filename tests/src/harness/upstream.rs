@@ -1,0 +1,158 @@
+//! A server for guests to call. Everything it does is on the paths' names.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use futures::stream;
+use serde_json::json;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+/// A local HTTP server that ends with this value.
+pub(crate) struct Upstream {
+    address: SocketAddr,
+    state: Arc<State>,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<thread::JoinHandle<()>>,
+}
+
+struct State {
+    arrived: watch::Sender<usize>,
+    gate: Semaphore,
+}
+
+impl Upstream {
+    /// In a thread of its own, so that it can be there before the host and its runtime.
+    pub(crate) fn start() -> Self {
+        let state = Arc::new(State {
+            arrived: watch::Sender::new(0),
+            gate: Semaphore::new(0),
+        });
+        let router = router(state.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let (stop, stopped) = oneshot::channel();
+        let server = thread::spawn(move || serve(listener, router, stopped));
+        Self {
+            address,
+            state,
+            stop: Some(stop),
+            server: Some(server),
+        }
+    }
+
+    /// Its origin, to be allowed.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin())
+    }
+
+    /// Requests that have come so far.
+    pub(crate) fn requests(&self) -> usize {
+        *self.state.arrived.borrow()
+    }
+
+    /// Waits until this many requests have come.
+    pub(crate) async fn arrived(&self, requests: usize) {
+        let mut arrived = self.state.arrived.subscribe();
+        let wait = arrived.wait_for(|so_far| *so_far >= requests);
+        let in_time = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        in_time
+            .expect("the requests come")
+            .expect("the server runs");
+    }
+
+    /// Lets this many requests to `/gate` go on.
+    pub(crate) fn open_gate(&self, requests: usize) {
+        self.state.gate.add_permits(requests);
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(server) = self.server.take() {
+            let ended = server.join();
+            assert!(
+                ended.is_ok() || thread::panicking(),
+                "the upstream panicked"
+            );
+        }
+    }
+}
+
+fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+        tokio::select! {
+            ended = async { axum::serve(listener, router).await } => ended.expect("it serves"),
+            _ = stopped => {}
+        }
+    });
+}
+
+fn router(state: Arc<State>) -> Router {
+    let gate = state.clone();
+    Router::new()
+        .route("/hello", get(async || "hello"))
+        .route("/echo", any(echo))
+        .route("/never", any(std::future::pending::<String>))
+        .route(
+            "/gate",
+            any(async move || {
+                gate.gate.acquire().await.expect("never closed").forget();
+                "through"
+            }),
+        )
+        .route(
+            "/redirect",
+            get(async || (StatusCode::FOUND, [("location", "/hello")])),
+        )
+        .route(
+            "/fail",
+            get(async || (StatusCode::INTERNAL_SERVER_ERROR, "no")),
+        )
+        .route("/endless", get(endless))
+        .layer(axum::middleware::from_fn(
+            move |request, next: axum::middleware::Next| {
+                state.arrived.send_modify(|requests| *requests += 1);
+                next.run(request)
+            },
+        ))
+}
+
+/// What arrived, as JSON.
+async fn echo(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+        .collect();
+    axum::Json(json!({
+        "method": method.as_str(),
+        "path": uri.path(),
+        "headers": headers,
+        "body": String::from_utf8_lossy(&body),
+    }))
+    .into_response()
+}
+
+/// A body without an end.
+async fn endless() -> Body {
+    Body::from_stream(stream::repeat_with(|| {
+        Ok::<_, std::convert::Infallible>(Bytes::from_static(&[b'x'; 1 << 16]))
+    }))
+}

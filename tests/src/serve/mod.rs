@@ -1,0 +1,10 @@
+//! `soma serve` as a process: what it takes in, reloads, speaks, tells, and how it stops.
+
+mod admission;
+mod code_cache;
+mod names;
+mod reload;
+mod shutdown;
+mod start;
+mod tls;
+mod tracing;

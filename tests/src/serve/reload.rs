@@ -1,0 +1,41 @@
+//! SIGHUP: a good configuration holds from then on, a bad one never.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::harness::{Setup, Upstream};
+
+#[test]
+fn a_good_one_holds_and_a_bad_one_does_not() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("soma.toml");
+    let allow = format!("allow-http = [\"{}\"]\n", upstream.origin());
+    Setup::default().flag("--config", &file).run_with(
+        || fs::write(&file, "").unwrap(),
+        async |host| {
+            host.install_guests(&["http"]).await;
+            let input = json!({"url": upstream.url("/hello")});
+            let ask = async || host.call("http", &input).await.structured();
+            assert_eq!(ask().await["error"], "denied");
+
+            fs::write(&file, &allow).unwrap();
+            host.signal(Signal::HUP);
+            host.logged("configuration reloaded").await;
+            assert_eq!(ask().await["body"], "hello");
+
+            fs::write(&file, "allow-http = [\"not an origin\"]").unwrap();
+            host.signal(Signal::HUP);
+            host.logged("the new configuration is refused").await;
+            assert_eq!(ask().await["body"], "hello");
+
+            fs::write(&file, format!("{allow}log-format = \"json\"\n")).unwrap();
+            host.signal(Signal::HUP);
+            let said = host.logged("until the next start").await;
+            assert!(said.contains("log-format"), "{said}");
+            assert_eq!(ask().await["body"], "hello");
+        },
+    );
+}
