@@ -53,7 +53,10 @@ mod tests {
         let meta = b"<html><meta http-equiv=x content='text/html; charset=windows-1251'>\xcf";
         assert!(decode(meta, "", true).ends_with('П'));
         assert!(decode(b"<meta charset=utf-8><p>caf\xc3\xa9", "", true).ends_with("café"));
-        assert_eq!(decode(b"\xef\xbb\xbfcaf\xc3\xa9", "charset=latin1", true), "café");
+        assert_eq!(
+            decode(b"\xef\xbb\xbfcaf\xc3\xa9", "charset=latin1", true),
+            "café"
+        );
         assert_eq!(decode(b"\xff\xfea\0", "", false), "a");
         assert_eq!(decode("café".as_bytes(), "", false), "café");
         assert_eq!(decode(b"caf\xe9", "", false), "café");

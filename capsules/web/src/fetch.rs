@@ -54,7 +54,10 @@ pub(crate) fn document(url: &mut Url) -> Result<Document, Error> {
     for _ in 0..=MAX_REDIRECTS {
         let response = http::get(url.as_str())
             .header("accept", ACCEPT)
-            .header("user-agent", concat!("soma-web/", env!("CARGO_PKG_VERSION")))
+            .header(
+                "user-agent",
+                concat!("soma-web/", env!("CARGO_PKG_VERSION")),
+            )
             .timeout(TIMEOUT)
             .send()?;
         match redirect(url, &response)? {
@@ -89,7 +92,10 @@ fn redirect(from: &Url, response: &Response) -> Result<Option<Url>, Error> {
 }
 
 fn decode(response: Response, url: &Url) -> Result<Document, Error> {
-    let content_type = response.header("content-type").unwrap_or_default().to_owned();
+    let content_type = response
+        .header("content-type")
+        .unwrap_or_default()
+        .to_owned();
     let (media_type, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
     let media_type = media_type.trim().to_ascii_lowercase();
     let bytes = response.into_bytes();
@@ -118,14 +124,20 @@ fn kind(media_type: &str, body: &[u8]) -> Option<Kind> {
         || media_type.ends_with("+xml")
         || matches!(
             media_type,
-            "application/json" | "application/xml" | "application/javascript"
-                | "application/x-ndjson" | "application/yaml" | "application/toml"
+            "application/json"
+                | "application/xml"
+                | "application/javascript"
+                | "application/x-ndjson"
+                | "application/yaml"
+                | "application/toml"
         );
     match media_type {
         "text/html" | "application/xhtml+xml" => Some(Kind::Html),
         "" | "application/octet-stream" if looks_like_html(body) => Some(Kind::Html),
         _ if textual => Some(Kind::Text),
-        "" | "application/octet-stream" if std::str::from_utf8(body).is_ok() && !body.contains(&0) => {
+        "" | "application/octet-stream"
+            if std::str::from_utf8(body).is_ok() && !body.contains(&0) =>
+        {
             Some(Kind::Text)
         }
         _ => None,

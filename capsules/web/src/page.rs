@@ -42,7 +42,9 @@ pub(crate) fn refresh(document: &Document) -> Option<Url> {
         return None;
     }
     let dom = Dom::from(document.text.as_str());
-    let content = dom.select_single("meta[http-equiv=refresh i]").attr("content")?;
+    let content = dom
+        .select_single("meta[http-equiv=refresh i]")
+        .attr("content")?;
     let (delay, target) = content.split_once([';', ','])?;
     let delay: f32 = delay.trim().parse().ok()?;
     let target = target.trim();
@@ -50,7 +52,10 @@ pub(crate) fn refresh(document: &Document) -> Option<Url> {
         Some(key) if key.eq_ignore_ascii_case("url=") => &target[4..],
         _ => target,
     };
-    let next = document.url.join(target.trim_matches(['"', '\'', ' '])).ok()?;
+    let next = document
+        .url
+        .join(target.trim_matches(['"', '\'', ' ']))
+        .ok()?;
     (delay <= 5.0 && matches!(next.scheme(), "http" | "https")).then_some(next)
 }
 

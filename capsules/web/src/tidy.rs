@@ -27,7 +27,11 @@ pub(crate) fn remove_noise(dom: &Document) {
 pub(crate) fn resolve(main: &NodeRef<'_>, url: &Url, base: &Url) {
     for link in named(main, &["a"]) {
         link.remove_attr("title");
-        let target = link.attr("href").and_then(|href| base.join(href.trim()).ok());
+        // With a `<base>` this would lead to another page; no author means that.
+        let away = link
+            .attr("href")
+            .filter(|href| !href.trim_start().starts_with('#'));
+        let target = away.and_then(|href| base.join(href.trim()).ok());
         let text = link.text();
         let says_something = text.chars().any(char::is_alphanumeric);
         match target.filter(|target| leads_away(target, url)) {
@@ -36,12 +40,16 @@ pub(crate) fn resolve(main: &NodeRef<'_>, url: &Url, base: &Url) {
             }
             // A mark that links to its own place, such as `§` beside a heading, or nothing at all.
             None if !says_something && !holds_picture(&link) => link.remove_from_parent(),
-            _ => link.unwrap_node(),
+            _ => dissolve(&link),
         }
     }
     for picture in named(main, &["img"]) {
-        let source = picture.attr("src").and_then(|src| base.join(src.trim()).ok());
-        let described = picture.attr("alt").is_some_and(|alt| !alt.trim().is_empty());
+        let source = picture
+            .attr("src")
+            .and_then(|src| base.join(src.trim()).ok());
+        let described = picture
+            .attr("alt")
+            .is_some_and(|alt| !alt.trim().is_empty());
         match source.filter(|source| described && source.scheme() != "data") {
             Some(source) => picture.set_attr("src", source.as_str()),
             None => picture.remove_from_parent(),
@@ -76,7 +84,18 @@ pub(crate) fn shape(main: &NodeRef<'_>) {
     }
     for block in named(
         main,
-        &["details", "summary", "figure", "figcaption", "header", "footer", "dt", "dd", "address", "fieldset"],
+        &[
+            "details",
+            "summary",
+            "figure",
+            "figcaption",
+            "header",
+            "footer",
+            "dt",
+            "dd",
+            "address",
+            "fieldset",
+        ],
     ) {
         block.rename("div");
     }
@@ -85,6 +104,9 @@ pub(crate) fn shape(main: &NodeRef<'_>) {
 /// A heading has no links in it; one that is a signature is code.
 fn shape_heading(heading: &NodeRef<'_>) {
     if heading.has_class("code-header") {
+        for block in named(heading, &["div"]) {
+            block.prepend_html(" ");
+        }
         let signature = words(&heading.text());
         heading.set_html("<code></code>");
         if let Some(code) = heading.first_element_child() {
@@ -94,7 +116,7 @@ fn shape_heading(heading: &NodeRef<'_>) {
         heading.remove_from_parent();
     } else {
         for link in named(heading, &["a"]) {
-            link.unwrap_node();
+            dissolve(&link);
         }
     }
 }
@@ -134,7 +156,9 @@ fn shape_definitions(list: &NodeRef<'_>) {
             match &term {
                 Some(term) => {
                     term.append_html(": ");
-                    term.append_children(&part);
+                    if let Some(first) = part.first_child() {
+                        term.append_children(&first);
+                    }
                     part.remove_from_parent();
                 }
                 None => part.rename("li"),
@@ -151,6 +175,16 @@ fn named<'a>(node: &NodeRef<'a>, names: &[&str]) -> Vec<NodeRef<'a>> {
         .collect()
 }
 
+/// Puts an element's children in its place.
+fn dissolve(element: &NodeRef<'_>) {
+    if let Some(first) = element.first_child() {
+        element.insert_siblings_before(&first);
+    }
+    element.remove_from_parent();
+}
+
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
