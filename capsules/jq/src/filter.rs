@@ -10,6 +10,9 @@ use soma_sdk::Error;
 
 use crate::{fault, json};
 
+/// Formats of jq that the jaq libraries leave to their users.
+const FORMATS: &str = include_str!("formats.jq");
+
 /// A compiled filter and the values of its global variables.
 pub(crate) struct Filter {
     compiled: jaq_core::Filter<Data>,
@@ -61,7 +64,8 @@ impl Filter {
 
         let defs = jaq_core::defs()
             .chain(jaq_std::defs())
-            .chain(jaq_json::defs());
+            .chain(jaq_json::defs())
+            .chain(jaq_core::load::parse(FORMATS, |parser| parser.defs()).unwrap_or_default());
         let funs = jaq_core::funs()
             .chain(jaq_std::funs())
             .chain(jaq_json::funs())
@@ -101,7 +105,7 @@ impl Filter {
                 match output {
                     Ok(output) => outputs.push(json::write(&output)?),
                     Err(exception) => match exception.get_err() {
-                        Ok(error) => return Err(failed(&error, outputs.len())),
+                        Ok(error) => return Err(failed(error, outputs.len())),
                         Err(_halted) => return Ok(outputs),
                     },
                 }
@@ -112,9 +116,12 @@ impl Filter {
 }
 
 /// A filter that failed while it ran: what it said, kept short, since it may quote its input.
-fn failed(error: &jaq_json::Error, outputs: usize) -> Error {
+fn failed(error: jaq_json::Error, outputs: usize) -> Error {
     const SHOWN: usize = 500;
-    let mut message = error.to_string();
+    let mut message = match error.into_val() {
+        Val::TStr(message) => String::from_utf8_lossy(&message).into_owned(),
+        value => value.to_string(),
+    };
     if let Some((end, _)) = message.char_indices().nth(SHOWN) {
         message.truncate(end);
         message.push('…');

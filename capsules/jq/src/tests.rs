@@ -74,8 +74,8 @@ fn the_standard_library_is_there() {
     assert_eq!(outputs("pow(2; 10), sqrt", json!(9)), json!([1024.0, 3.0]));
     assert_eq!(outputs("now > 1700000000", json!(null)), json!([true]));
     assert_eq!(
-        outputs("@base64, @uri, @csv \"\\([1, .])\"", json!("a b")),
-        json!(["YSBi", "a%20b", "\"a b\""])
+        outputs("@base64, @uri, @json, @html", json!("a <b")),
+        json!(["YSA8Yg==", "a%20%3Cb", "\"a <b\"", "a &lt;b"])
     );
     assert_eq!(
         outputs("fromdate", json!("2015-03-05T23:51:47Z")),
@@ -100,6 +100,24 @@ fn the_standard_library_is_there() {
 }
 
 #[test]
+fn rows_of_tables() {
+    let row = json!(["a \"b\"\t\\c", 1.5, null, true]);
+    assert_eq!(
+        outputs("@csv", row.clone()),
+        json!(["\"a \"\"b\"\"\t\\c\",1.5,,true"])
+    );
+    assert_eq!(
+        outputs("@tsv", row),
+        json!(["a \"b\"\\t\\\\c\t1.5\t\ttrue"])
+    );
+    assert_eq!(
+        refusal("@csv", json!({})),
+        "the filter failed: object cannot be written as CSV, only an array can"
+    );
+    assert!(refusal("@tsv", json!([[1]])).contains("array cannot be part of a row of TSV"));
+}
+
+#[test]
 fn reads_inputs_and_arguments() {
     let sum = json!({"filter": "[., inputs] | add + $more", "input": 1, "inputs": [2, 3], "args": {"more": 10}});
     assert_eq!(run(sum).unwrap(), json!([16]));
@@ -112,19 +130,45 @@ fn reads_inputs_and_arguments() {
 
 #[test]
 fn a_wrong_filter_is_refused_with_its_place() {
-    assert_eq!(refusal(".a |\n  @", json!(null)), "x");
-    assert_eq!(refusal("{a: 1", json!(null)), "x");
-    assert_eq!(refusal("if . then 1", json!(null)), "x");
-    assert_eq!(refusal(". | foo(1)", json!(null)), "x");
-    assert_eq!(refusal("$x", json!(null)), "x");
-    assert_eq!(refusal("include \"a\"; .", json!(null)), "x");
-    assert_eq!(refusal("", json!(null)), "x");
+    for (filter, message) in [
+        (
+            ".a |\n  @",
+            "line 2, column 4: expected identifier, found the end",
+        ),
+        (
+            "{a: 1",
+            "line 1, column 6: expected closing brace, found the end",
+        ),
+        (
+            "if . then 1",
+            "line 1, column 12: expected else or end, found the end",
+        ),
+        (
+            ". | foo(1)",
+            "line 1, column 5: no filter is called `foo/1`",
+        ),
+        ("\"ä\" | $x", "line 1, column 7: no variable is called `$x`"),
+        (
+            "include \"a\"; .",
+            "line 1, column 10: cannot load `a`: module loading not supported",
+        ),
+        ("", "line 1, column 1: expected term, found the end"),
+    ] {
+        let expected = format!("the filter is wrong: {message}");
+        assert_eq!(refusal(filter, json!(null)), expected);
+    }
 }
 
 #[test]
 fn a_failing_filter_says_why() {
-    assert_eq!(refusal(".a", json!([1])), "x");
-    assert_eq!(refusal("1, 2, error(\"no\")", json!(null)), "x");
+    assert_eq!(
+        refusal(".a", json!([1])),
+        "the filter failed: cannot index [1] with \"a\""
+    );
+    assert_eq!(
+        refusal("1, 2, error(\"no\")", json!(null)),
+        "the filter failed after 2 outputs: no"
+    );
     assert!(refusal("error(\"x\" * 10000)", json!(null)).len() < 600);
     assert!(refusal("{(1): 2}", json!(null)).contains("key"));
     assert!(

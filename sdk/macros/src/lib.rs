@@ -6,7 +6,7 @@ mod expand;
 mod signature;
 
 use proc_macro::TokenStream;
-use syn::{ItemFn, parse_macro_input};
+use syn::ItemFn;
 
 use attributes::Attributes;
 use signature::Signature;
@@ -46,20 +46,22 @@ use signature::Signature;
 /// | `open_world` | it talks to systems outside the host, such as the web |
 #[proc_macro_attribute]
 pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let attributes = parse_macro_input!(arguments as Attributes);
     let function = match syn::parse::<ItemFn>(item.clone()) {
         Ok(function) => function,
-        Err(error) => return refuse(item.into(), &signature::explain(error)),
+        Err(error) => return refuse(&item.into(), &signature::explain(error)),
     };
-    let without_glue = expand::plain(&function);
-    match Signature::read(&attributes, &function) {
-        Ok(signature) => expand::tool(&attributes, &signature, &function).into(),
+    let expanded = syn::parse::<Attributes>(arguments).and_then(|attributes| {
+        let signature = Signature::read(&attributes, &function)?;
+        Ok(expand::tool(&attributes, &signature, &function))
+    });
+    match expanded {
+        Ok(expanded) => expanded.into(),
         // The function stays, so that this error is the only one.
-        Err(error) => refuse(without_glue, &error),
+        Err(error) => refuse(&expand::plain(&function), &error),
     }
 }
 
-fn refuse(item: proc_macro2::TokenStream, error: &syn::Error) -> TokenStream {
+fn refuse(item: &proc_macro2::TokenStream, error: &syn::Error) -> TokenStream {
     let error = error.to_compile_error();
     quote::quote!(#item #error).into()
 }

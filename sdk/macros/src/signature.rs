@@ -1,8 +1,7 @@
 //! What a function must look like to be a tool, and what is said where it does not.
 
-use proc_macro2::Span;
+use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
     Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, Meta, Pat, PatType, Result,
@@ -53,27 +52,27 @@ impl<'a> Signature<'a> {
 
 fn check_qualifiers(function: &ItemFn) -> Result<()> {
     let sig = &function.sig;
-    let refusal = |span: Span, why: &str| Err(Error::new(span, why));
+    let refusal = |at: &dyn ToTokens, why: &str| Err(Error::new_spanned(at.to_token_stream(), why));
     if let Some(token) = &sig.asyncness {
         return refusal(
-            token.span(),
+            token,
             "a tool is not `async`: every call has an instance to itself and may simply wait",
         );
     }
     if let Safety::Unsafe(token) = &sig.safety {
-        return refusal(token.span(), "a tool is not `unsafe`");
+        return refusal(token, "a tool is not `unsafe`");
     }
     if let Some(abi) = &sig.abi {
-        return refusal(abi.span(), "a tool is a plain function: leave out `extern`");
+        return refusal(abi, "a tool is a plain function: leave out `extern`");
     }
     if !sig.generics.params.is_empty() {
         return refusal(
-            sig.generics.params.span(),
+            &sig.generics.params,
             "a tool has no generic parameters: its schema is made from exact types",
         );
     }
     match &sig.variadic {
-        Some(variadic) => refusal(variadic.span(), "a tool has named parameters only"),
+        Some(variadic) => refusal(variadic, "a tool has named parameters only"),
         None => Ok(()),
     }
 }
@@ -152,7 +151,7 @@ fn output(function: &ItemFn) -> Result<&Type> {
             {
                 Ok(ty)
             }
-            other => Err(Error::new(other.span(), RESULT)),
+            other => Err(Error::new_spanned(other, RESULT)),
         },
     }
 }
@@ -162,8 +161,8 @@ impl<'a> Parameter<'a> {
         let parameter = match input {
             FnArg::Typed(parameter) => parameter,
             FnArg::Receiver(receiver) => {
-                return Err(Error::new(
-                    receiver.span(),
+                return Err(Error::new_spanned(
+                    receiver,
                     "a tool is a function, not a method: nothing outlives a call that `self` could be",
                 ));
             }
@@ -185,8 +184,8 @@ fn parameter_name(parameter: &PatType) -> Result<&Ident> {
         Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => {
             Ok(&pattern.ident)
         }
-        pattern => Err(Error::new(
-            pattern.span(),
+        pattern => Err(Error::new_spanned(
+            pattern,
             "a tool's parameter has a plain name, which is its name in the input",
         )),
     }
@@ -200,21 +199,21 @@ fn check_attribute(attribute: &Attribute) -> Result<()> {
         return Ok(());
     }
     if !path.is_ident("serde") {
-        return Err(Error::new(
-            attribute.span(),
+        return Err(Error::new_spanned(
+            attribute,
             "a parameter takes doc comments, `#[serde(…)]` and `#[schemars(…)]` only",
         ));
     }
     let Meta::List(list) = &attribute.meta else {
-        return Err(Error::new(attribute.span(), "expected `#[serde(…)]`"));
+        return Err(Error::new_spanned(attribute, "expected `#[serde(…)]`"));
     };
     let flattens =
         list.tokens.clone().into_iter().any(
             |token| matches!(token, proc_macro2::TokenTree::Ident(ident) if ident == "flatten"),
         );
     if flattens {
-        return Err(Error::new(
-            attribute.span(),
+        return Err(Error::new_spanned(
+            attribute,
             "a parameter cannot be flattened: the input has no members but the parameters",
         ));
     }
@@ -236,8 +235,7 @@ impl Owned {
 impl<'ast> Visit<'ast> for Owned {
     fn visit_type_reference(&mut self, reference: &'ast TypeReference) {
         self.0.get_or_insert_with(|| {
-            Error::new(
-                reference.span(),
+            Error::new_spanned(reference,
                 "a tool owns its parameters: take `String` for `&str`, `Vec<T>` for `&[T]`, `T` for `&T`",
             )
         });
@@ -245,8 +243,8 @@ impl<'ast> Visit<'ast> for Owned {
 
     fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
         self.0.get_or_insert_with(|| {
-            Error::new(
-                ty.span(),
+            Error::new_spanned(
+                ty,
                 "a tool has no `impl Trait` parameters: its schema is made from exact types",
             )
         });

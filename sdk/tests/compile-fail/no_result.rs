@@ -1,4 +1,4 @@
-use soma_sdk::{Error, tool};
+use soma_sdk::tool;
 
 /// Greets.
 #[tool]

@@ -172,6 +172,8 @@ fn pages_of_all_kinds() {
     ] {
         collect(&root.join(folder), &mut pages);
     }
+    // mdBook's frames with nothing but a menu.
+    pages.retain(|path| !path.ends_with("toc.html"));
     pages.sort();
     assert!(pages.len() > 300, "{} pages", pages.len());
     let _net = serve(root.clone());
