@@ -1,2 +1,98 @@
-//! The `soma` command.
-fn main() {}
+//! `soma`: make capsules, run them, serve them, call them. Each command is a file in `commands`;
+//! this one reads the command line and turns the outcome into an exit code.
+
+mod answer;
+mod carried;
+mod client;
+mod commands;
+mod failure;
+mod project;
+mod screen;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::Command;
+use crate::screen::Screen;
+
+const ABOUT: &str =
+    "Tools for AI agents, as WebAssembly capsules: make them, run them, serve them, call them.";
+
+const AFTER_HELP: &str = "\
+A first capsule:
+  soma new hello && cd hello
+  soma run . hello '{\"name\": \"Ada\"}'
+
+Exit codes:
+  0  done
+  1  the tool failed, or what was asked for could not be done
+  2  the command line is wrong, or names a file that cannot be used
+  3  no host answers
+  4  the key does not allow it, or there is none
+  5  the host has no such capsule, tool, tenant or key
+  6  the input is not JSON, or does not fit the tool's schema
+  7  busy: the same request may succeed later";
+
+#[derive(Parser)]
+#[command(name = "soma", version, about = ABOUT, after_help = AFTER_HELP)]
+#[command(propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    /// Show results as JSON, errors too (on standard error)
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let Cli { json, command } = Cli::parse();
+    if let Command::CompileComponent(command) = command {
+        // Before anything starts a thread: the child bounds itself first.
+        return command.run();
+    }
+    let screen = Screen { json };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = error.into();
+            screen.failure(&failure);
+            return failure.code();
+        }
+    };
+    match runtime.block_on(command.run(screen)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen.failure(&failure);
+            failure.code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_command_has_an_example() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        let mut commands: Vec<&clap::Command> = cli.get_subcommands().collect();
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands());
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let exempt = command.is_hide_set() || command.has_subcommands();
+            assert!(
+                exempt || help.contains("soma "),
+                "{} has no example",
+                command.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A tool's input from the command line, and its answer for people.
+
+use std::fs;
+use std::io::{self, Read as _, Write};
+
+use serde_json::Value;
+
+use crate::failure::{Exit, Failure};
+use crate::screen::{Screen, json_text, tool_text};
+
+/// The input that `argument` means: JSON itself, `-` for standard input, `@FILE` for a file.
+pub(crate) fn input(argument: &str) -> Result<String, Failure> {
+    let (text, place) = match argument.strip_prefix('@') {
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .map_err(|e| Failure::usage(format_args!("cannot read {path}: {e}")))?;
+            (text, path)
+        }
+        None if argument == "-" => {
+            let mut text = String::new();
+            io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| Failure::usage(format_args!("cannot read standard input: {e}")))?;
+            (text, "standard input")
+        }
+        None => (argument.to_owned(), "the input"),
+    };
+    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Failure::new(
+            Exit::InvalidInput,
+            format_args!("{place} is not JSON: {error}"),
+        )
+        .hint("write it as in '{\"name\": \"Ada\"}', in single quotes so that the shell leaves it alone")),
+    }
+}
+
+/// Shows an answer: content as what it is, structured data as JSON.
+pub(crate) fn show(output: &Value, out: &mut dyn Write) -> io::Result<()> {
+    for item in output["content"].as_array().into_iter().flatten() {
+        match &item["text"] {
+            Value::String(text) => writeln!(out, "{}", tool_text(text.trim_end_matches('\n')))?,
+            _ => writeln!(out, "{}", other_content(item))?,
+        }
+    }
+    let Some(structured) = output.get("structured") else {
+        return Ok(());
+    };
+    let text = json_text(structured).map_err(|e| io::Error::other(e.message().to_owned()))?;
+    writeln!(out, "{text}")
+}
+
+/// A line for what a terminal cannot show.
+fn other_content(item: &Value) -> String {
+    let text = |value: &Value| tool_text(value.as_str().unwrap_or_default());
+    let resource = &item["resource"];
+    if let Value::String(body) = &resource["text"] {
+        return format!("[{}]\n{}", text(&resource["uri"]), tool_text(body));
+    }
+    let (what, data) = match resource {
+        Value::Object(_) => (text(&resource["uri"]), &resource["blob"]),
+        _ => (text(&item["mimeType"]), &item["data"]),
+    };
+    let bytes = data
+        .as_str()
+        .unwrap_or_default()
+        .trim_end_matches('=')
+        .len()
+        * 3
+        / 4;
+    format!(
+        "[{} {what}, {bytes} bytes; --json has them]",
+        text(&item["type"])
+    )
+}
+
+/// What a call used, on standard error.
+pub(crate) fn show_usage(usage: &Value, screen: Screen) {
+    let number = |member: &str| usage[member].as_u64().unwrap_or_default();
+    let mut parts = vec![
+        format!("{} fuel", grouped(number("fuel"))),
+        format!(
+            "{}.{:03} ms",
+            number("time_us") / 1000,
+            number("time_us") % 1000
+        ),
+        format!("{} KiB of memory", grouped(number("memory_bytes") >> 10)),
+    ];
+    for (member, unit) in [
+        ("requests", "requests"),
+        ("log_dropped", "log lines dropped"),
+    ] {
+        if number(member) > 0 {
+            parts.push(format!("{} {unit}", number(member)));
+        }
+    }
+    screen.aside(&format!("used {}", parts.join(", ")));
+}
+
+/// A number with its digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(output: &Value) -> String {
+        let mut out = Vec::new();
+        show(output, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn shows_each_kind_of_answer() {
+        assert_eq!(shown(&json!({"structured": "hi"})), "\"hi\"\n");
+        assert_eq!(shown(&json!({"structured": null})), "null\n");
+        assert_eq!(shown(&json!({})), "");
+        let content = json!({"content": [
+            {"type": "text", "text": "# One\n"},
+            {"type": "image", "mimeType": "image/png", "data": "AAAA"},
+            {"type": "resource", "resource": {"uri": "a:b", "text": "body"}},
+            {"type": "resource", "resource": {"uri": "a:c", "blob": "AA=="}},
+        ]});
+        assert_eq!(
+            shown(&content),
+            "# One\n[image image/png, 3 bytes; --json has them]\n[a:b]\nbody\n[resource a:c, 1 bytes; --json has them]\n"
+        );
+    }
+
+    #[test]
+    fn groups_digits() {
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1_000", "1_234_567"]
+        );
+    }
+
+    #[test]
+    fn input_must_be_json() {
+        assert_eq!(input(" {\"a\": 1} ").unwrap(), " {\"a\": 1} ");
+        assert!(
+            input("{a: 1}")
+                .unwrap_err()
+                .message()
+                .starts_with("the input is not JSON")
+        );
+        assert!(
+            input("@/nonexistent")
+                .unwrap_err()
+                .message()
+                .starts_with("cannot read /nonexistent")
+        );
+    }
+}

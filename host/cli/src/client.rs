@@ -1,0 +1,383 @@
+//! Talking to a host: where it is, which key to show it, and what its refusals mean.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Response};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use crate::failure::{Exit, Failure};
+
+/// How commands find their host.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct HostArgs {
+    /// URL of the host; without it, the one that serves the data folder
+    #[arg(long, env = "SOMA_HOST", value_name = "URL")]
+    host: Option<Url>,
+
+    /// The host's data folder, which has its address and its keys
+    /// [default: $XDG_DATA_HOME/soma or ~/.local/share/soma]
+    #[arg(long, env = "SOMA_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// API key; without it, one from the data folder
+    #[arg(long, env = "SOMA_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
+
+    /// Show the key to a host that is not on this machine and speaks http, not https
+    #[arg(long)]
+    plain_http: bool,
+}
+
+/// Which of the data folder's keys a command uses. Calling never needs more than the lesser one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LocalKey {
+    Invoke,
+    Admin,
+}
+
+/// The body of a request.
+pub(crate) enum Body {
+    None,
+    Json(String),
+    Wasm(Vec<u8>),
+}
+
+/// A host and a key for it.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    authorization: HeaderValue,
+}
+
+impl Client {
+    /// Finds the host and the key. Sends nothing yet.
+    pub(crate) fn new(args: HostArgs, local: LocalKey) -> Result<Self, Failure> {
+        let HostArgs {
+            host,
+            data,
+            key,
+            plain_http,
+        } = args;
+        let folder = match data {
+            Some(folder) => folder,
+            None => soma_host::default_data_folder()?,
+        };
+        let served = served_at(&folder)?;
+        let base = match (&host, &served) {
+            (Some(host), _) => host.clone(),
+            (None, Some(served)) => served.clone(),
+            (None, None) => {
+                return Err(Failure::new(
+                    Exit::Unreachable,
+                    format_args!("no host is running on {}", folder.display()),
+                )
+                .hint("start one with `soma serve`, or name one with --host URL"));
+            }
+        };
+        let key = match key {
+            Some(key) => SecretString::from(key),
+            // The folder's keys are shown to the folder's own host and to nobody else.
+            None if served.as_ref().is_some_and(|s| s.origin() == base.origin()) => {
+                local_key(&folder, local)?
+            }
+            None => {
+                return Err(
+                    Failure::new(Exit::NotAllowed, format_args!("no key for {base}"))
+                        .hint("set SOMA_KEY to a key of that host, or give --key"),
+                );
+            }
+        };
+        check_base(&base, plain_http)?;
+        Ok(Self {
+            http: http_client(&base)?,
+            authorization: bearer(&key)?,
+            base,
+        })
+    }
+
+    /// Sends a request to `/v1/…`. The answer's JSON, `null` where it has none.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: Body,
+    ) -> Result<Value, Failure> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| Failure::usage(format_args!("{} cannot be a host", self.base)))?
+            .pop_if_empty()
+            .push("v1")
+            .extend(path);
+        let request = self
+            .http
+            .request(method, url)
+            .header(AUTHORIZATION, self.authorization.clone());
+        let request = match body {
+            Body::None => request,
+            Body::Json(text) => request.header(CONTENT_TYPE, "application/json").body(text),
+            Body::Wasm(bytes) => request.header(CONTENT_TYPE, "application/wasm").body(bytes),
+        };
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        self.read(response).await
+    }
+
+    async fn read(&self, response: Response) -> Result<Value, Failure> {
+        let status = response.status();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        if status.is_success() && body.is_empty() {
+            return Ok(Value::Null);
+        }
+        match serde_json::from_slice(&body) {
+            Ok(value) if status.is_success() => Ok(value),
+            Ok(problem) => Err(refusal(status.as_u16(), problem)),
+            Err(_) => Err(Failure::new(
+                Exit::Unreachable,
+                format_args!(
+                    "{} answered {status}, but not as a soma host does",
+                    self.base
+                ),
+            )
+            .hint("check the URL; is there a proxy in between?")),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let failure = Failure::new(
+            Exit::Unreachable,
+            format_args!("no host answers at {}: {cause}", self.base),
+        );
+        if is_loopback(&self.base) {
+            return failure.hint("start it with `soma serve`");
+        }
+        failure
+    }
+}
+
+/// Where the folder's host listens; none where none has been started on it.
+fn served_at(folder: &Path) -> Result<Option<Url>, Failure> {
+    let path = folder.join("host.url");
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => {
+            text.map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?
+        }
+    };
+    let url = Url::parse(text.trim())
+        .map_err(|e| Failure::usage(format_args!("{} is damaged: {e}", path.display())))?;
+    Ok(Some(url))
+}
+
+fn local_key(folder: &Path, local: LocalKey) -> Result<SecretString, Failure> {
+    let path = folder.join("keys").join(match local {
+        LocalKey::Invoke => "invoke.key",
+        LocalKey::Admin => "admin.key",
+    });
+    let text = fs::read_to_string(&path).map_err(|error| {
+        Failure::new(
+            Exit::NotAllowed,
+            format_args!("cannot read the key in {}: {error}", path.display()),
+        )
+        .hint("set SOMA_KEY to a key, or run as the user whom the data folder belongs to")
+    })?;
+    Ok(text.trim().into())
+}
+
+fn bearer(key: &SecretString) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret()))
+        .map_err(|_| Failure::usage("the key has characters that no key has"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn check_base(base: &Url, plain_http: bool) -> Result<(), Failure> {
+    match base.scheme() {
+        "https" => Ok(()),
+        "http" if plain_http || is_loopback(base) => Ok(()),
+        "http" => Err(Failure::usage(format_args!(
+            "{base} is on another machine and not encrypted: anybody on the way could read the key"
+        ))
+        .hint("use https, or give --plain-http where the network is your own")),
+        _ => Err(
+            Failure::usage(format_args!("{base} is neither http nor https"))
+                .hint("a host is named like http://127.0.0.1:7711"),
+        ),
+    }
+}
+
+fn is_loopback(base: &Url) -> bool {
+    match base.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn http_client(base: &Url) -> Result<reqwest::Client, Failure> {
+    // Whoever was first wins, and it is the same provider everywhere in this project.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")));
+    // A proxy can reach this machine's loopback least of all.
+    let client = if is_loopback(base) {
+        client.no_proxy()
+    } else {
+        client
+    };
+    client
+        .build()
+        .map_err(|error| Failure::failed(format_args!("no HTTP client: {error}")))
+}
+
+/// What a problem (RFC 9457) means here.
+fn refusal(status: u16, problem: Value) -> Failure {
+    let text = |member: &str| problem[member].as_str().filter(|text| !text.is_empty());
+    let code = text("type")
+        .and_then(|t| t.rsplit('/').next())
+        .unwrap_or_default();
+    let exit = match (status, code) {
+        (_, "invalid-input" | "invalid-json") => Exit::InvalidInput,
+        (401 | 403, _) => Exit::NotAllowed,
+        (404, _) => Exit::NotFound,
+        (503, _) | (_, "tool-rate-limited") => Exit::Busy,
+        _ => Exit::Failed,
+    };
+    let title = text("title").map_or_else(|| format!("the host answered {status}"), str::to_owned);
+    let message =
+        text("detail").map_or_else(|| title.clone(), |detail| format!("{title}: {detail}"));
+    let errors = problem["errors"].as_array().into_iter().flatten();
+    let details: Vec<String> = errors
+        .map(|error| {
+            let part = |member: &str| error[member].as_str().unwrap_or_default();
+            at_pointer(part("pointer"), part("detail"))
+        })
+        .collect();
+    let mut failure = Failure::new(exit, message).details(details);
+    if let Some(millis) = problem["retry_after_ms"].as_u64() {
+        failure = failure.hint(format_args!("try again in {} s", millis.div_ceil(1000)));
+    } else if let Some(hint) = hint_for(code) {
+        failure = failure.hint(hint);
+    }
+    failure.data(problem)
+}
+
+/// A place in the input, and what is wrong there.
+pub(crate) fn at_pointer(pointer: &str, detail: &str) -> String {
+    let place = if pointer.is_empty() {
+        "the input"
+    } else {
+        pointer
+    };
+    format!("{place}: {detail}")
+}
+
+fn hint_for(code: &str) -> Option<&'static str> {
+    match code {
+        "unknown-capsule" => Some("`soma list` shows what is installed"),
+        "unknown-tool" => Some("`soma list --tools` shows the tools"),
+        "unknown-tenant" => Some("`soma tenant list` shows them"),
+        "unknown-key" => Some("`soma key list` shows them"),
+        "unauthorized" => Some("give a key with --key or SOMA_KEY; `soma key create` makes one"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn arguments(host: Option<&str>, folder: &Path) -> HostArgs {
+        HostArgs {
+            host: host.map(|h| h.parse().unwrap()),
+            data: Some(folder.to_owned()),
+            key: None,
+            plain_http: false,
+        }
+    }
+
+    #[test]
+    fn local_keys_are_for_the_folders_own_host() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        fs::write(folder.path().join("keys/invoke.key"), "soma_a_b\n").unwrap();
+        let try_host = |host| Client::new(arguments(host, folder.path()), LocalKey::Invoke);
+        assert_eq!(
+            try_host(None).err().unwrap().code(),
+            Failure::new(Exit::Unreachable, "").code()
+        );
+
+        fs::write(folder.path().join("host.url"), "http://127.0.0.1:7711\n").unwrap();
+        assert_eq!(try_host(None).unwrap().authorization, "Bearer soma_a_b");
+        assert!(try_host(Some("http://127.0.0.1:7711/")).is_ok());
+        for other in [
+            "http://127.0.0.1:7712",
+            "https://127.0.0.1:7711",
+            "https://example.com",
+        ] {
+            let failure = try_host(Some(other)).err().unwrap();
+            assert!(
+                failure.message().starts_with("no key for"),
+                "{}",
+                failure.message()
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_sent_in_the_clear() {
+        for (url, plain, fine) in [
+            ("http://[::1]:7711", false, true),
+            ("http://localhost:7711", false, true),
+            ("https://example.com", false, true),
+            ("http://example.com", false, false),
+            ("http://localhost.example.com", false, false),
+            ("http://example.com", true, true),
+            ("ftp://localhost", false, false),
+        ] {
+            assert_eq!(
+                check_base(&url.parse().unwrap(), plain).is_ok(),
+                fine,
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn problems_become_sentences() {
+        let failure = refusal(
+            422,
+            json!({
+                "type": "https://soma.dev/problems/invalid-input",
+                "title": "The input does not fit",
+                "detail": "in 1 place",
+                "errors": [{"pointer": "/url", "detail": "1 is not of type \"string\""}],
+            }),
+        );
+        assert_eq!(failure.message(), "The input does not fit: in 1 place");
+        assert_eq!(
+            failure.detail_lines(),
+            ["/url: 1 is not of type \"string\""]
+        );
+        assert_eq!(failure.to_json()["error"]["exit"], 6);
+        assert_eq!(refusal(502, json!([])).message(), "the host answered 502");
+    }
+}

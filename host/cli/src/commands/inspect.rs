@@ -1,0 +1,136 @@
+//! `soma inspect`: everything a capsule file says about itself.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use serde_json::json;
+use soma_capability::{Annotations, Tool};
+use soma_registry::Package;
+
+use crate::failure::Failure;
+use crate::project;
+use crate::screen::{Screen, faint, json_text, strong, visible};
+
+/// Show what a capsule file holds: manifest, digest, tools, imports
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  soma inspect target/capsule/hello.wasm")]
+pub(crate) struct Inspect {
+    /// A capsule file, or a project folder, which is built first
+    file: PathBuf,
+}
+
+impl Inspect {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let package = project::open(&self.file, screen).await?.package;
+        let value = json!({
+            "manifest": package.manifest(),
+            "digest": package.digest(),
+            "size": package.bytes().len(),
+            "imports": package.imports(),
+            "imports_wasi": imports_wasi(&package),
+            "tools": package.tools(),
+        });
+        screen.show(&value, |out| show(&package, out))
+    }
+}
+
+fn imports_wasi(package: &Package) -> bool {
+    package
+        .imports()
+        .iter()
+        .any(|name| name.starts_with("wasi:"))
+}
+
+fn show(package: &Package, out: &mut dyn Write) -> io::Result<()> {
+    let manifest = package.manifest();
+    writeln!(
+        out,
+        "{}",
+        strong(&format!("{} {}", manifest.name, manifest.version))
+    )?;
+    writeln!(out, "{}\n", visible(&manifest.description))?;
+    writeln!(out, "  digest  {}", package.digest())?;
+    writeln!(out, "  size    {} bytes", package.bytes().len())?;
+    let asked = &manifest.limits;
+    let limits: Vec<String> = [
+        ("fuel", asked.fuel),
+        ("time-ms", asked.time_ms),
+        ("memory-mib", asked.memory_mib),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some(format!("{name} {}", value?)))
+    .collect();
+    let limits = if limits.is_empty() {
+        "the host's defaults".to_owned()
+    } else {
+        limits.join(", ")
+    };
+    writeln!(out, "  limits  {limits}")?;
+    writeln!(
+        out,
+        "  WASI    {}",
+        if imports_wasi(package) {
+            "imported"
+        } else {
+            "none"
+        }
+    )?;
+
+    writeln!(out, "\n{}", strong("Imports"))?;
+    for name in package.imports() {
+        writeln!(out, "  {}", visible(name))?;
+    }
+    writeln!(out, "\n{}", strong("Tools"))?;
+    for tool in package.tools() {
+        show_tool(tool, out)?;
+    }
+    Ok(())
+}
+
+fn show_tool(tool: &Tool, out: &mut dyn Write) -> io::Result<()> {
+    let title = tool.title.as_deref().unwrap_or_default();
+    let claims = claims(tool.annotations);
+    writeln!(
+        out,
+        "  {} {}",
+        strong(&tool.name),
+        faint(&format!("{title} {claims}").trim_start().to_owned())
+    )?;
+    for line in tool.description.lines() {
+        writeln!(out, "    {}", visible(line))?;
+    }
+    let schemas = [
+        ("input", Some(&tool.input_schema)),
+        ("output", tool.output_schema.as_ref()),
+    ];
+    for (which, schema) in schemas {
+        let Some(schema) = schema else { continue };
+        let text = json_text(schema).map_err(|e| io::Error::other(e.message().to_owned()))?;
+        writeln!(out, "    {which} {}", text.replace('\n', "\n    "))?;
+    }
+    Ok(())
+}
+
+/// The author's claims, in words.
+fn claims(annotations: Annotations) -> String {
+    let Annotations {
+        read_only,
+        destructive,
+        idempotent,
+        open_world,
+    } = annotations;
+    let claims: Vec<&str> = [
+        (read_only, "read-only"),
+        (destructive && !read_only, "destructive"),
+        (idempotent, "idempotent"),
+        (open_world, "open-world"),
+    ]
+    .into_iter()
+    .filter_map(|(holds, word)| holds.then_some(word))
+    .collect();
+    if claims.is_empty() {
+        String::new()
+    } else {
+        format!("({})", claims.join(", "))
+    }
+}

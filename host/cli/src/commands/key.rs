@@ -1,0 +1,192 @@
+//! `soma key`: who may do what, for which tenant, until when.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::failure::Failure;
+use crate::screen::{Screen, table, visible};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum KeyCommand {
+    Create(Create),
+    List(List),
+    /// Give a key a new secret; the old one opens nothing any more
+    #[command(after_help = "Example:\n  soma key rotate 3f9a0c1d2e4b5a69")]
+    Rotate(Identified),
+    /// Revoke a key for good
+    #[command(after_help = "Example:\n  soma key revoke 3f9a0c1d2e4b5a69")]
+    Revoke(Identified),
+}
+
+/// Make a key; its secret is shown this once
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma key create --tenant acme
+  soma key create --tenant acme --name 'support bot' --tool soma/web/read --expires 2027-01-01T00:00:00Z
+  soma key create --tenant acme --scope install --scope invoke")]
+pub(crate) struct Create {
+    /// The tenant whose key it is
+    #[arg(long, default_value = soma_host::DEFAULT_TENANT)]
+    tenant: String,
+
+    /// What it is for, in your words
+    #[arg(long, default_value = "")]
+    name: String,
+
+    /// What it may do; may be given more than once
+    #[arg(long = "scope", value_enum, default_values = ["invoke"])]
+    scopes: Vec<Scope>,
+
+    /// The only tool it may call, as NAMESPACE/NAME/TOOL; may be given more than once
+    #[arg(long = "tool", value_name = "TOOL")]
+    tools: Vec<String>,
+
+    /// When it ends, as in 2027-01-01T00:00:00Z (RFC 3339) [default: never]
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// List keys, without their secrets
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  soma key list --tenant acme")]
+pub(crate) struct List {
+    /// Only this tenant's
+    #[arg(long)]
+    tenant: Option<String>,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Identified {
+    /// The part of the key between `soma_` and the next `_`
+    id: String,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Scope {
+    /// Tenants and keys
+    Admin,
+    /// Install and uninstall the tenant's capsules
+    Install,
+    /// Call the tenant's tools
+    Invoke,
+}
+
+impl KeyCommand {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        match self {
+            Self::Create(command) => create(command, screen).await,
+            Self::List(command) => list(command, screen).await,
+            Self::Rotate(Identified { id, host }) => {
+                let client = Client::new(host, LocalKey::Admin)?;
+                let path = ["admin", "keys", &id, "rotate"];
+                let key = client.send(Method::POST, &path, Body::None).await?;
+                show_secret(&key, screen)
+            }
+            Self::Revoke(Identified { id, host }) => {
+                let client = Client::new(host, LocalKey::Admin)?;
+                client
+                    .send(Method::DELETE, &["admin", "keys", &id], Body::None)
+                    .await?;
+                screen.show(&json!({"revoked": id}), |out| {
+                    writeln!(out, "revoked: {id}")
+                })
+            }
+        }
+    }
+}
+
+async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
+    let Create {
+        tenant,
+        name,
+        scopes,
+        tools,
+        expires,
+        host,
+    } = command;
+    let mut wanted = json!({"tenant": tenant, "name": name, "scopes": scopes});
+    if !tools.is_empty() {
+        wanted["tools"] = json!(tools);
+    }
+    if let Some(expires) = expires {
+        wanted["expires_at"] = json!(expires);
+    }
+    let client = Client::new(host, LocalKey::Admin)?;
+    let body = Body::Json(wanted.to_string());
+    let key = client.send(Method::POST, &["admin", "keys"], body).await?;
+    show_secret(&key, screen)
+}
+
+/// The secret alone on standard output, fit for a file or a variable.
+fn show_secret(key: &Value, screen: Screen) -> Result<(), Failure> {
+    screen.show(key, |out| {
+        writeln!(
+            out,
+            "{}",
+            visible(key["secret"].as_str().unwrap_or_default())
+        )
+    })?;
+    if !screen.json {
+        let id = key["id"].as_str().unwrap_or_default();
+        screen.aside(&format!(
+            "This is the key {id}. Keep it: it is not shown again."
+        ));
+    }
+    Ok(())
+}
+
+async fn list(List { tenant, host }: List, screen: Screen) -> Result<(), Failure> {
+    let client = Client::new(host, LocalKey::Admin)?;
+    let mut list = client
+        .send(Method::GET, &["admin", "keys"], Body::None)
+        .await?;
+    if let (Some(tenant), Some(keys)) = (&tenant, list["keys"].as_array_mut()) {
+        keys.retain(|key| key["tenant"] == tenant.as_str());
+    }
+    let keys = list["keys"].as_array().into_iter().flatten();
+    let rows = keys.map(row).collect();
+    screen.show(&list, |out| {
+        let headings = ["id", "tenant", "name", "scopes", "tools", "state"];
+        table(out, &headings, rows, "There are no keys.")
+    })
+}
+
+fn row(key: &Value) -> Vec<String> {
+    let text = |member: &str| key[member].as_str().unwrap_or_default().to_owned();
+    let words = |member: &str| {
+        let items = key[member].as_array().into_iter().flatten();
+        items
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let tools = if key["tools"].is_array() {
+        words("tools")
+    } else {
+        "all".to_owned()
+    };
+    let state = match (key["revoked_at"].as_str(), key["expires_at"].as_str()) {
+        (Some(_), _) => "revoked".to_owned(),
+        (None, Some(end)) => format!("until {end}"),
+        (None, None) => "active".to_owned(),
+    };
+    vec![
+        text("id"),
+        text("tenant"),
+        text("name"),
+        words("scopes"),
+        tools,
+        state,
+    ]
+}

@@ -1,0 +1,199 @@
+//! `soma run`: one tool of a capsule file, in this process, without a host.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use soma_capability::{Limits, LimitsAsked, Origin, Tool};
+use soma_registry::{Package, compile_schema};
+use soma_runtime::{
+    Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Loader, Network, Progress,
+};
+use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
+
+use crate::answer;
+use crate::carried;
+use crate::client::at_pointer;
+use crate::commands::compile_component;
+use crate::failure::{Exit, Failure};
+use crate::project;
+use crate::screen::Screen;
+
+/// Run a tool of a capsule file here, without a host
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma run target/capsule/hello.wasm hello '{\"name\": \"Ada\"}'
+  soma run . read @input.json --allow-http https://doc.rust-lang.org")]
+pub(crate) struct Run {
+    /// A capsule file, or a project folder, which is built first
+    file: PathBuf,
+
+    /// The tool's name
+    tool: String,
+
+    /// The input: JSON, `-` for standard input, or @FILE
+    #[arg(default_value = "{}")]
+    input: String,
+
+    /// Exact origin that it may send requests to; may be given more than once [default: none]
+    #[arg(long, value_name = "ORIGIN")]
+    allow_http: Vec<Origin>,
+
+    /// Units of fuel, about one an instruction [default: what the manifest asks, or 10^10]
+    #[arg(long)]
+    fuel: Option<u64>,
+
+    /// Milliseconds on the wall clock [default: what the manifest asks, or 30000]
+    #[arg(long)]
+    time_ms: Option<u64>,
+
+    /// Mebibytes of memory [default: what the manifest asks, or 64]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    memory_mib: Option<u64>,
+
+    /// Which of the capsule's log lines are shown, as in `debug` or `warn`
+    #[arg(long, env = "SOMA_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+impl Run {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let input = answer::input(&self.input)?;
+        let package = project::open(&self.file, screen).await?.package;
+        check_input(find_tool(&package, &self.tool)?, &input)?;
+        show_log(&self.log)?;
+
+        let limits = self.limits(&package);
+        let capsule = load(&package, &limits).await?;
+        let (progress, reports) = mpsc::channel(16);
+        let call = Call {
+            tool: self.tool,
+            input,
+            limits,
+            network: Network::new(self.allow_http).map_err(Failure::failed)?,
+            progress: Some(progress),
+        };
+        let (outcome, ()) = tokio::join!(capsule.call(call), show_progress(reports, screen));
+
+        let usage = json!(outcome.usage);
+        let output = outcome
+            .result
+            .map_err(|failure| refusal(&failure, &usage))?;
+        let output = serde_json::to_value(output).map_err(Failure::failed)?;
+        screen.show(&json!({"output": output, "usage": usage}), |out| {
+            answer::show(&output, out)
+        })?;
+        if !screen.json {
+            answer::show_usage(&usage, screen);
+        }
+        Ok(())
+    }
+
+    /// What the manifest asks, and over it what the command line says.
+    fn limits(&self, package: &Package) -> Limits {
+        let asked = package.manifest().limits;
+        let asked = LimitsAsked {
+            fuel: self.fuel.or(asked.fuel),
+            time_ms: self.time_ms.or(asked.time_ms),
+            memory_mib: self.memory_mib.or(asked.memory_mib),
+        };
+        // The author's own machine: nothing but the engine's own bounds stands above.
+        let unbounded = Limits {
+            fuel: u64::MAX,
+            time_ms: u64::MAX,
+            memory_bytes: 4 << 30,
+            ..Limits::default()
+        };
+        Limits::default().asked(&asked, &unbounded)
+    }
+}
+
+fn find_tool<'a>(package: &'a Package, name: &str) -> Result<&'a Tool, Failure> {
+    let tools = package.tools();
+    tools.iter().find(|tool| tool.name == name).ok_or_else(|| {
+        let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+        Failure::new(
+            Exit::NotFound,
+            format_args!("{} has no tool `{name}`", package.manifest().name),
+        )
+        .hint(format_args!("it has {}", names.join(", ")))
+    })
+}
+
+/// As a host does, before the guest runs.
+fn check_input(tool: &Tool, input: &str) -> Result<(), Failure> {
+    let schema = compile_schema(&tool.input_schema).map_err(Failure::failed)?;
+    let value: Value = serde_json::from_str(input).map_err(Failure::usage)?;
+    let errors: Vec<String> = schema
+        .iter_errors(&value)
+        .take(16)
+        .map(|error| at_pointer(error.instance_path().as_str(), &error.to_string()))
+        .collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the input does not fit the input schema of `{}`", tool.name);
+    Err(Failure::new(Exit::InvalidInput, message)
+        .details(errors)
+        .hint("`soma inspect FILE` shows the schema"))
+}
+
+async fn load(package: &Package, limits: &Limits) -> Result<Arc<Capsule>, Failure> {
+    let default = EngineConfig::default();
+    let engine = Engine::new(&EngineConfig {
+        instances: 1,
+        max_memory_bytes: limits.memory_bytes.max(default.max_memory_bytes),
+        ..default
+    })
+    .map_err(Failure::failed)?;
+    let cache = carried::cache_folder()?.join("code");
+    let loader =
+        Loader::new(engine, &cache, compile_component::compiler()?).map_err(Failure::failed)?;
+    let bytes = package.bytes().to_vec();
+    loader
+        .load(&package.digest(), || Ok(bytes))
+        .await
+        .map_err(Failure::failed)
+}
+
+/// The capsule's log lines go to standard error as they come.
+fn show_log(filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|e| Failure::usage(format_args!("--log {filter:?} is not a filter: {e}")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .try_init()
+        .map_err(Failure::failed)
+}
+
+async fn show_progress(mut reports: mpsc::Receiver<Progress>, screen: Screen) {
+    while let Some(Progress {
+        done,
+        total,
+        message,
+    }) = reports.recv().await
+    {
+        let of = total
+            .map(|total| format!(" of {total}"))
+            .unwrap_or_default();
+        let words = message
+            .map(|message| format!(": {message}"))
+            .unwrap_or_default();
+        screen.step("Progress", &format!("{done}{of}{words}"));
+    }
+}
+
+fn refusal(failure: &CallFailure, usage: &Value) -> Failure {
+    let refused = Failure::failed(failure).data(json!({"usage": usage}));
+    match failure {
+        CallFailure::OutOfFuel => refused.hint("--fuel N gives it more"),
+        CallFailure::OutOfTime => refused.hint("--time-ms N gives it more"),
+        CallFailure::OutOfMemory => refused.hint("--memory-mib N gives it more"),
+        _ => refused,
+    }
+}

@@ -1,0 +1,23 @@
+//! `soma serve`: the host, in the foreground.
+
+use crate::failure::Failure;
+
+/// Serve the installed capsules over HTTP until told to stop
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma serve
+  soma serve --data /var/lib/soma --listen 127.0.0.1:7711 --allow-http https://api.github.com
+  soma serve --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem --allowed-hosts tools.example.com
+
+SIGHUP reads the configuration file again; SIGTERM and Ctrl-C finish the calls in flight, then stop.")]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    config: soma_host::Config,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        soma_host::serve(self.config).await?;
+        Ok(())
+    }
+}

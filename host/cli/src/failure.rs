@@ -1,0 +1,129 @@
+//! How a command fails: one sentence, a hint, and an exit code that means something.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+/// The exit codes, as `soma --help` documents them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// The tool failed, or what was asked for could not be done.
+    Failed = 1,
+    /// The command line is wrong, or names a file that cannot be used. clap exits with it too.
+    Usage = 2,
+    /// No host answers.
+    Unreachable = 3,
+    /// The key does not allow it, or there is none.
+    NotAllowed = 4,
+    /// The host has no such capsule, tool, tenant or key.
+    NotFound = 5,
+    /// The input is not JSON, or does not fit the tool's schema.
+    InvalidInput = 6,
+    /// The host or a tool's upstream is busy; the same request may succeed later.
+    Busy = 7,
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    /// More about it, a line each: where in the input, and what.
+    details: Vec<String>,
+    hint: Option<String>,
+    /// The host's own words (RFC 9457), or the usage of a call that failed here.
+    data: Option<Value>,
+    /// Nobody reads on: nothing is to be said.
+    silent: bool,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            message: message.to_string(),
+            details: Vec::new(),
+            hint: None,
+            data: None,
+            silent: false,
+        }
+    }
+
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// What to do about it.
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// More lines about it.
+    pub(crate) fn details(mut self, details: impl IntoIterator<Item = String>) -> Self {
+        self.details.extend(details);
+        self
+    }
+
+    /// What `--json` shows besides.
+    pub(crate) fn data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn detail_lines(&self) -> &[String] {
+        &self.details
+    }
+
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    pub(crate) fn code(&self) -> ExitCode {
+        if self.silent {
+            return ExitCode::SUCCESS;
+        }
+        ExitCode::from(self.exit as u8)
+    }
+
+    /// What `--json` writes to standard error.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({"error": {
+            "message": self.message,
+            "details": self.details,
+            "hint": self.hint,
+            "exit": self.exit as u8,
+            "data": self.data,
+        }})
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let mut failure = Self::failed(&error);
+        // The reader of a pipe has seen enough, as in `soma list | head`.
+        failure.silent = error.kind() == io::ErrorKind::BrokenPipe;
+        failure
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::failed(format_args!("{error:#}"))
+    }
+}

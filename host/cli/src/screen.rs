@@ -1,0 +1,201 @@
+//! What commands show: results on standard output (for people, or JSON), all else on standard
+//! error. No text from a host or a capsule reaches a terminal with control characters in it.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const NOTE: Style = AnsiColor::Cyan.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
+const STRONG: Style = Style::new().bold();
+
+/// How this run of `soma` shows things.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Screen {
+    /// Results as JSON.
+    pub(crate) json: bool,
+}
+
+impl Screen {
+    /// Shows a result: `value` with `--json`, else what `human` writes.
+    pub(crate) fn show(
+        self,
+        value: &impl Serialize,
+        human: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut out = anstream::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", json_text(value)?)?;
+        } else {
+            human(&mut out)?;
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    /// One step of a long command, such as `Packing hello.wasm`, on standard error.
+    pub(crate) fn step(self, verb: &str, what: &str) {
+        complain(&format!("{GOOD}{verb:>12}{GOOD:#} {}", visible(what)));
+    }
+
+    /// Something to know that is no result, faint, on standard error.
+    pub(crate) fn aside(self, text: &str) {
+        complain(&format!("{FAINT}{}{FAINT:#}", visible(text)));
+    }
+
+    /// Why the command failed, on standard error.
+    pub(crate) fn failure(self, failure: &Failure) {
+        if failure.is_silent() {
+            return;
+        }
+        if self.json {
+            complain(&failure.to_json().to_string());
+            return;
+        }
+        let mut text = format!("{BAD}error{BAD:#}: {}", visible(failure.message()));
+        for line in failure.detail_lines() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n  {}", visible(line));
+        }
+        if let Some(hint) = failure.hint_text() {
+            let _ = write!(text, "\n{NOTE}hint{NOTE:#}: {}", visible(hint));
+        }
+        complain(&text);
+    }
+}
+
+/// Writes a line to standard error. Where that is closed there is nobody to tell.
+fn complain(line: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// A heading.
+pub(crate) fn strong(text: &str) -> String {
+    format!("{STRONG}{}{STRONG:#}", visible(text))
+}
+
+/// Something of less weight.
+pub(crate) fn faint(text: &str) -> String {
+    format!("{FAINT}{}{FAINT:#}", visible(text))
+}
+
+/// Pretty JSON in which every character is fit for a terminal, escaped as JSON escapes.
+pub(crate) fn json_text(value: &impl Serialize) -> Result<String, Failure> {
+    let pretty = serde_json::to_string_pretty(value).map_err(Failure::failed)?;
+    let mut text = String::with_capacity(pretty.len());
+    for c in pretty.chars() {
+        if is_fit(c) {
+            text.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    Ok(text)
+}
+
+/// A text with its control and bidirectional characters written out, as in `\u{1b}`.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_fit(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_unicode());
+        }
+    }
+    shown
+}
+
+/// A tool's text: as it is into a file or a pipe, made visible on a terminal.
+pub(crate) fn tool_text(text: &str) -> String {
+    if io::stdout().is_terminal() {
+        visible(text)
+    } else {
+        text.to_owned()
+    }
+}
+
+fn is_fit(c: char) -> bool {
+    let bidirectional = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    matches!(c, '\n' | '\t') || !(c.is_control() || bidirectional)
+}
+
+/// Rows under headings, as wide as the terminal at most. Without rows, `nothing` is said instead.
+pub(crate) fn table(
+    out: &mut dyn Write,
+    headings: &[&str],
+    rows: Vec<Vec<String>>,
+    nothing: &str,
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return writeln!(out, "{nothing}");
+    }
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(headings.iter().map(|h| h.to_uppercase()))
+        .add_rows(
+            rows.into_iter()
+                .map(|row| row.iter().map(|cell| visible(cell)).collect::<Vec<_>>()),
+        );
+    if io::stdout().is_terminal()
+        && let Some((width, _)) = terminal_size::terminal_size()
+    {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width.0);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for (number, line) in table.lines().enumerate() {
+        let line = line.trim_end();
+        if number == 0 {
+            writeln!(out, "{STRONG}{line}{STRONG:#}")?;
+        } else {
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_controls_a_terminal_gets_through() {
+        let hostile = "a\x1b[2Jb\u{9b}c\u{202e}d\r\ne\tf";
+        assert_eq!(
+            visible(hostile),
+            "a\\u{1b}[2Jb\\u{9b}c\\u{202e}d\\u{d}\ne\tf"
+        );
+        let text = json_text(&json!({"t": hostile})).unwrap();
+        assert!(text.chars().all(is_fit), "{text}");
+        let back: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(back["t"], hostile);
+    }
+
+    #[test]
+    fn a_table_is_aligned_and_plain() {
+        let mut out = Vec::new();
+        let rows = vec![
+            vec!["soma/jq".to_owned(), "1".to_owned()],
+            vec!["a/b".to_owned(), "\x1b2".to_owned()],
+        ];
+        table(&mut out, &["capsule", "version"], rows, "none").unwrap();
+        let text = anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string();
+        assert_eq!(text, "CAPSULE  VERSION\nsoma/jq  1\na/b      \\u{1b}2\n");
+    }
+}
