@@ -1,1 +1,42 @@
-//! soma-host
+//! HTTP in, answer out: the service around `soma-runtime`.
+//!
+//! [`serve`] runs a host until it is told to stop; [`start`] gives one back that runs in this
+//! process. Both take a [`Config`]. `router.rs` has the whole API on one screen, `invoke.rs` the
+//! story of one call: who is asking (`auth`), is there a place (`admission`), what is meant
+//! (`catalog`), does the input fit (`input`), under which limits (`policy`), and only then the
+//! guest runs.
+
+mod admission;
+mod app;
+mod auth;
+mod body;
+mod catalog;
+mod config;
+mod db;
+mod edge;
+mod error;
+mod input;
+mod invoke;
+mod key;
+mod limits;
+mod local_keys;
+mod metrics;
+mod names;
+mod path;
+mod policy;
+mod problem;
+mod router;
+mod routes;
+mod serve;
+mod settings;
+mod telemetry;
+mod tls;
+mod trace;
+
+pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};
+pub use key::{ApiKey, KeyError};
+pub use limits::{GivenLimits, GivenLimitsError};
+pub use local_keys::DEFAULT_TENANT;
+pub use problem::{Kind, TYPE_PREFIX};
+pub use serve::{Running, serve, start};
+pub use settings::{COMPILE_COMMAND, Live, Settings};

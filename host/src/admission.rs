@@ -1,0 +1,201 @@
+//! Admission: how many calls run at once and how many wait. Whoever comes when all places are
+//! taken is turned away at once, since a queue that grows only makes everybody late.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use prometheus::IntGauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::Error;
+
+/// The bounds in force, and what is taken of them.
+pub(crate) struct Admission {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    slots: Arc<Semaphore>,
+    /// How many slots there are, taken ones too.
+    concurrent: AtomicUsize,
+    waiting: AtomicUsize,
+    inside: AtomicUsize,
+    waiting_now: IntGauge,
+    running_now: IntGauge,
+}
+
+/// The right to be inside: a call that runs, waits, or is still being received.
+pub(crate) struct Place {
+    inner: Arc<Inner>,
+}
+
+/// The right to run.
+pub(crate) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    place: Place,
+}
+
+impl Admission {
+    pub(crate) fn new(
+        concurrent: u32,
+        waiting: u32,
+        waiting_now: IntGauge,
+        running_now: IntGauge,
+    ) -> Self {
+        let inner = Inner {
+            slots: Arc::new(Semaphore::new(concurrent as usize)),
+            concurrent: AtomicUsize::new(concurrent as usize),
+            waiting: AtomicUsize::new(waiting as usize),
+            inside: AtomicUsize::new(0),
+            waiting_now,
+            running_now,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// New bounds. Calls that run on slots which are no more finish first.
+    pub(crate) fn resize(&self, concurrent: u32, waiting: u32) {
+        let inner = &self.inner;
+        inner.waiting.store(waiting as usize, Relaxed);
+        let before = inner.concurrent.swap(concurrent as usize, Relaxed);
+        let now = concurrent as usize;
+        if now >= before {
+            inner.slots.add_permits(now - before);
+            return;
+        }
+        let slots = inner.slots.clone();
+        let fewer = u32::try_from(before - now).unwrap_or(u32::MAX);
+        tokio::spawn(async move {
+            if let Ok(permits) = slots.acquire_many_owned(fewer).await {
+                permits.forget();
+            }
+        });
+    }
+
+    /// A place, or the news that there is none.
+    pub(crate) fn enter(&self) -> Result<Place, Error> {
+        let inner = &self.inner;
+        let most = inner.concurrent.load(Relaxed) + inner.waiting.load(Relaxed);
+        let place = Place {
+            inner: inner.clone(),
+        };
+        // Dropping the place gives the count back.
+        if inner.inside.fetch_add(1, Relaxed) >= most {
+            return Err(Error::Overloaded);
+        }
+        Ok(place)
+    }
+
+    /// Calls inside at this moment, waiting ones too.
+    pub(crate) fn inside(&self) -> usize {
+        self.inner.inside.load(Relaxed)
+    }
+}
+
+impl Place {
+    /// Waits for a slot to run in: first come, first served.
+    pub(crate) async fn slot(self) -> Result<Slot, Error> {
+        let slots = &self.inner.slots;
+        let permit = match slots.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _waiting = Counted::new(&self.inner.waiting_now);
+                let permit = slots.clone().acquire_owned().await;
+                permit.map_err(|_| Error::NotReady("the host is stopping"))?
+            }
+        };
+        self.inner.running_now.inc();
+        Ok(Slot {
+            _permit: permit,
+            place: self,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.inner.inside.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.place.inner.running_now.dec();
+    }
+}
+
+struct Counted<'a>(&'a IntGauge);
+
+impl<'a> Counted<'a> {
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(concurrent: u32, waiting: u32) -> Admission {
+        let gauge = |name: &str| IntGauge::new(name, name).unwrap();
+        Admission::new(concurrent, waiting, gauge("waiting"), gauge("running"))
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bounds_there_is_no_place() {
+        let admission = admission(1, 1);
+        let running = admission.enter().unwrap().slot().await.unwrap();
+        let waiting = tokio::spawn(admission.enter().unwrap().slot());
+        tokio::task::yield_now().await;
+        assert_eq!(admission.inner.waiting_now.get(), 1);
+        assert!(matches!(admission.enter(), Err(Error::Overloaded)));
+
+        drop(running);
+        let second = waiting.await.unwrap().unwrap();
+        assert_eq!(admission.inner.waiting_now.get(), 0);
+        drop(second);
+        assert_eq!(
+            (admission.inside(), admission.inner.running_now.get()),
+            (0, 0)
+        );
+    }
+
+    #[tokio::test]
+    async fn giving_up_while_waiting_frees_the_place() {
+        let admission = admission(1, 1);
+        let _running = admission.enter().unwrap().slot().await.unwrap();
+        let waiting = tokio::spawn(admission.enter().unwrap().slot());
+        tokio::task::yield_now().await;
+        waiting.abort();
+        assert!(waiting.await.is_err());
+        assert_eq!(
+            (admission.inside(), admission.inner.waiting_now.get()),
+            (1, 0)
+        );
+    }
+
+    #[tokio::test]
+    async fn fewer_slots_hold_once_running_calls_end() {
+        let admission = admission(2, 5);
+        let first = admission.enter().unwrap().slot().await.unwrap();
+        let second = admission.enter().unwrap().slot().await.unwrap();
+        admission.resize(1, 5);
+        tokio::task::yield_now().await;
+        drop(first);
+        tokio::task::yield_now().await;
+        let third = tokio::spawn(admission.enter().unwrap().slot());
+        tokio::task::yield_now().await;
+        assert!(!third.is_finished());
+        drop(second);
+        assert!(third.await.unwrap().is_ok());
+    }
+}

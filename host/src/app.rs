@@ -1,0 +1,139 @@
+//! The host's parts, and how they come into being.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use anyhow::{Context as _, bail};
+use arc_swap::{ArcSwap, Guard};
+use soma_runtime::{Engine, Loader, Network};
+use sqlx::AnyPool;
+
+use crate::admission::Admission;
+use crate::auth::Keyring;
+use crate::catalog::Catalog;
+use crate::metrics::Metrics;
+use crate::settings::{Live, Settings};
+use crate::{db, local_keys};
+
+/// What every handler is given.
+pub(crate) type AppState = Arc<App>;
+
+/// One host: its settings and its parts.
+pub(crate) struct App {
+    pub(crate) settings: Settings,
+    live: ArcSwap<InForce>,
+    pub(crate) pool: AnyPool,
+    pub(crate) keyring: Keyring,
+    pub(crate) catalog: Catalog,
+    pub(crate) admission: Admission,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) engine: Engine,
+    stopping: AtomicBool,
+    /// Held as long as the host runs.
+    _lock: File,
+}
+
+/// The live settings, and what is made from them.
+pub(crate) struct InForce {
+    pub(crate) settings: Live,
+    pub(crate) network: Network,
+}
+
+impl InForce {
+    fn new(settings: Live) -> anyhow::Result<Self> {
+        let network = Network::new(settings.allow_http.iter().cloned())?;
+        Ok(Self { settings, network })
+    }
+}
+
+impl App {
+    /// Makes every part; nothing listens yet.
+    pub(crate) async fn new(settings: Settings) -> anyhow::Result<Self> {
+        let lock = claim(&settings.data)?;
+        let pool = db::open(&settings.database).await.context("the database")?;
+        if settings.listen.ip().is_loopback() {
+            local_keys::provide(&pool, &settings.data.join("keys"))
+                .await
+                .context("the local keys")?;
+        } else if !db::keys::any_live_admin(&pool).await? {
+            bail!(
+                "there is no admin key yet, so nobody could use this host: run `soma serve` once \
+                 on 127.0.0.1 with this data folder and database, which makes one"
+            );
+        }
+        let metrics = Arc::new(Metrics::new()?);
+        let engine = Engine::new(&settings.engine())?;
+        let loader = Loader::new(
+            engine.clone(),
+            &settings.data.join("code"),
+            settings.compiler.clone(),
+        )?;
+        let capsules = settings.data.join("capsules/sha256");
+        Ok(Self {
+            live: ArcSwap::from_pointee(InForce::new(settings.live.clone())?),
+            keyring: Keyring::new(pool.clone()),
+            catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone())?,
+            admission: Admission::new(
+                settings.live.concurrent_calls,
+                settings.live.waiting_calls,
+                metrics.waiting.clone(),
+                metrics.running.clone(),
+            ),
+            metrics,
+            engine,
+            pool,
+            settings,
+            stopping: AtomicBool::new(false),
+            _lock: lock,
+        })
+    }
+
+    /// The live settings of this moment. To be dropped soon.
+    pub(crate) fn live(&self) -> Guard<Arc<InForce>> {
+        self.live.load()
+    }
+
+    /// Puts new live settings in force. Says what could not be.
+    pub(crate) fn reload(&self, new: Settings) -> anyhow::Result<Vec<&'static str>> {
+        let mut held = self.settings.need_restart(&new);
+        let (live, held_back) = new.live.within(&self.settings.live);
+        held.extend(held_back);
+        let live = InForce::new(live)?;
+        self.admission
+            .resize(live.settings.concurrent_calls, live.settings.waiting_calls);
+        self.live.store(Arc::new(live));
+        Ok(held)
+    }
+
+    /// From now on /readyz says no.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+}
+
+/// Makes the data folder, for its owner only, and takes it for this process.
+fn claim(data: &Path) -> anyhow::Result<File> {
+    let make = || -> anyhow::Result<File> {
+        if !data.exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+        }
+        let lock = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(data.join("host.lock"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => bail!("another host is running on it"),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    };
+    make().with_context(|| format!("the data folder {}", data.display()))
+}

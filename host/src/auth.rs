@@ -1,0 +1,157 @@
+//! Who is asking: `Authorization: Bearer soma_…` → [`Caller`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use jiff::Timestamp;
+use moka::future::Cache;
+use soma_capability::CapsuleName;
+use sqlx::AnyPool;
+
+use crate::app::AppState;
+use crate::db::keys::{self, StoredKey};
+use crate::error::Error;
+use crate::key::{ApiKey, Scope};
+
+/// How long a key is believed without asking the database: the time within which a change made
+/// by another host holds here too. A change made through this host holds at once.
+pub(crate) const BELIEVED: Duration = Duration::from_secs(1);
+
+/// Keys remembered, unknown ids among them.
+const REMEMBERED: u64 = 10_000;
+
+/// Checks keys, most of the time without the database.
+pub(crate) struct Keyring {
+    pool: AnyPool,
+    keys: Cache<String, Option<Arc<StoredKey>>>,
+}
+
+/// Whoever holds a valid key.
+#[derive(Clone)]
+pub(crate) struct Caller(Arc<StoredKey>);
+
+impl Keyring {
+    pub(crate) fn new(pool: AnyPool) -> Self {
+        let keys = Cache::builder()
+            .max_capacity(REMEMBERED)
+            .time_to_live(BELIEVED)
+            .build();
+        Self { pool, keys }
+    }
+
+    /// The holder of the key in these headers.
+    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, Error> {
+        let key = key_in(headers)?;
+        let unknown = Error::Unauthorized("this key is not known here, or no longer");
+        let Some(stored) = self.stored(key.id()).await? else {
+            return Err(unknown);
+        };
+        // One answer for all three, so that an id alone tells nothing.
+        let expired = stored
+            .key
+            .expires_at
+            .is_some_and(|end| end <= Timestamp::now());
+        if !stored.secret.matches(&key.hash()) || stored.key.revoked_at.is_some() || expired {
+            return Err(unknown);
+        }
+        if stored.tenant_suspended {
+            return Err(Error::TenantSuspended(stored.key.tenant.clone()));
+        }
+        Ok(Caller(stored))
+    }
+
+    async fn stored(&self, id: &str) -> Result<Option<Arc<StoredKey>>, Error> {
+        if let Some(stored) = self.keys.get(id).await {
+            return Ok(stored);
+        }
+        let load = async { Ok(keys::by_id(&self.pool, id).await?.map(Arc::new)) };
+        let stored = self.keys.try_get_with_by_ref(id, load).await;
+        stored.map_err(Error::Shared)
+    }
+
+    /// Forgets one key, because it has changed.
+    pub(crate) async fn forget(&self, id: &str) {
+        self.keys.invalidate(id).await;
+    }
+
+    /// Forgets all keys, because a tenant has changed.
+    pub(crate) fn forget_all(&self) {
+        self.keys.invalidate_all();
+    }
+}
+
+fn key_in(headers: &HeaderMap) -> Result<ApiKey, Error> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Error::Unauthorized(
+            "send one header `Authorization: Bearer soma_…`",
+        ));
+    };
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    token
+        .and_then(|token| token.parse().ok())
+        .ok_or(Error::Unauthorized(
+            "the Authorization header is not `Bearer soma_…`",
+        ))
+}
+
+impl Caller {
+    /// The id of the tenant, which owns what the caller sees.
+    pub(crate) fn tenant_id(&self) -> &str {
+        &self.0.tenant_id
+    }
+
+    /// The name of the tenant.
+    pub(crate) fn tenant(&self) -> &str {
+        &self.0.key.tenant
+    }
+
+    /// The public part of the key.
+    pub(crate) fn key_id(&self) -> &str {
+        &self.0.key.id
+    }
+
+    /// Goes on where the key has this scope.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Error> {
+        if self.0.key.scopes.has(scope) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(format!(
+            "this key does not have the scope `{scope}`"
+        )))
+    }
+
+    /// Goes on where the key may call this tool.
+    pub(crate) fn require_tool(&self, capsule: &CapsuleName, tool: &str) -> Result<(), Error> {
+        self.require(Scope::Invoke)?;
+        if self.may_call(capsule, tool) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(
+            "this key's tool list does not have that tool".to_owned(),
+        ))
+    }
+
+    /// Whether the key's list of tools, where it has one, has this tool.
+    pub(crate) fn may_call(&self, capsule: &CapsuleName, tool: &str) -> bool {
+        let tools = &self.0.key.tools;
+        tools
+            .as_ref()
+            .is_none_or(|tools| tools.iter().any(|pattern| pattern.covers(capsule, tool)))
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Error> {
+        app.keyring.identify(&parts.headers).await
+    }
+}

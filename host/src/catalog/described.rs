@@ -1,0 +1,72 @@
+//! What a capsule file says about itself, made ready for calls: schemas compiled, metrics found.
+
+use std::sync::Arc;
+
+use jsonschema::Validator;
+use soma_capability::{Digest, Tool};
+use soma_registry::{Manifest, Package};
+use soma_runtime::Capsule;
+use tokio::sync::OnceCell;
+
+use crate::error::Error;
+use crate::input;
+use crate::metrics::{Metrics, ToolMetrics};
+
+/// One capsule file, by its digest: the same for every tenant.
+pub(crate) struct Described {
+    pub(crate) digest: Digest,
+    pub(crate) manifest: Manifest,
+    pub(crate) imports: Vec<String>,
+    pub(crate) tools: Vec<Arc<ReadyTool>>,
+    /// Filled by the first call. Whoever holds this can call, even after an uninstallation.
+    pub(super) code: OnceCell<Arc<Capsule>>,
+}
+
+/// One tool, ready to be called.
+pub(crate) struct ReadyTool {
+    pub(crate) tool: Tool,
+    pub(crate) schema: Validator,
+    pub(crate) metrics: ToolMetrics,
+}
+
+impl Described {
+    pub(super) fn new(package: &Package, metrics: &Metrics) -> Result<Self, Error> {
+        let manifest = package.manifest().clone();
+        let ready = |tool: &Tool| {
+            let schema = input::compile(&tool.input_schema).map_err(|error| {
+                let words: String = error.to_string().chars().take(400).collect();
+                Error::InvalidCapsule(format!("the input schema of `{}`: {words}", tool.name))
+            })?;
+            Ok(Arc::new(ReadyTool {
+                tool: tool.clone(),
+                schema,
+                metrics: metrics.of_tool(&manifest.name, tool),
+            }))
+        };
+        let tools: Result<_, Error> = package.tools().iter().map(ready).collect();
+        Ok(Self {
+            digest: package.digest(),
+            tools: tools?,
+            imports: package.imports().to_vec(),
+            manifest,
+            code: OnceCell::new(),
+        })
+    }
+
+    /// The tool of this name.
+    pub(crate) fn tool(&self, name: &str) -> Result<&Arc<ReadyTool>, Error> {
+        let found = self.tools.iter().find(|ready| ready.tool.name == name);
+        found.ok_or_else(|| {
+            let has: Vec<&str> = self
+                .tools
+                .iter()
+                .map(|own| own.tool.name.as_str())
+                .collect();
+            Error::UnknownTool {
+                capsule: self.manifest.name.clone(),
+                tool: name.to_owned(),
+                has: has.join(", "),
+            }
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! What `soma serve` is told: flags, environment and file in one [`Config`], which resolves to
+//! the [`Settings`] that hold. Flags win over the environment, and both over the file.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+use soma_capability::Origin;
+use soma_runtime::Compiler;
+
+use crate::limits::GivenLimits;
+use crate::settings::Settings;
+
+/// The port that `soma serve` listens on where none is given.
+pub const DEFAULT_PORT: u16 = 7711;
+
+/// Everything an operator can say about a host. Each field can be a flag, an environment
+/// variable, or a key of the TOML file (the flag's name without its dashes).
+#[derive(Clone, Debug, Default, clap::Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Config {
+    /// TOML file with any of these settings; read again on SIGHUP
+    #[arg(long, env = "SOMA_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// Folder of everything the host keeps [default: $XDG_DATA_HOME/soma or ~/.local/share/soma]
+    #[arg(long, env = "SOMA_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:7711]
+    #[arg(long, env = "SOMA_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+
+    /// Database: `sqlite://PATH` or `postgres://…` [default: soma.db in the data folder]
+    #[arg(
+        long,
+        env = "SOMA_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: Option<String>,
+
+    /// Exact origin that capsules may send requests to, such as `https://api.github.com`; may be
+    /// given more than once [default: none] [reloadable]
+    #[arg(
+        long,
+        env = "SOMA_ALLOW_HTTP",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub allow_http: Vec<Origin>,
+
+    /// Certificate chain, PEM; read again when the file changes
+    #[arg(long, env = "SOMA_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, PEM; read again when the file changes
+    #[arg(long, env = "SOMA_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// A proxy in front of the host ends TLS, so that listening on other than loopback without
+    /// TLS is right [default: false]
+    #[arg(long, env = "SOMA_BEHIND_PROXY", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub behind_proxy: Option<bool>,
+
+    /// Name that requests may have in `Host`, besides the loopback names and the address listened
+    /// on; may be given more than once [reloadable]
+    #[arg(
+        long,
+        env = "SOMA_ALLOWED_HOSTS",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Vec<String>,
+
+    /// Web origin whose pages may send requests, besides those of the allowed hosts; may be given
+    /// more than once [reloadable]
+    #[arg(
+        long,
+        env = "SOMA_ALLOWED_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub allowed_origins: Vec<Origin>,
+
+    /// Calls that run at once; can be lowered by a reload, not raised [default: 128] [reloadable]
+    #[arg(long, env = "SOMA_CONCURRENT_CALLS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub concurrent_calls: Option<u32>,
+
+    /// Calls that wait for one of those; further ones get a 503 at once [default: 512]
+    /// [reloadable]
+    #[arg(long, env = "SOMA_WAITING_CALLS", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub waiting_calls: Option<u32>,
+
+    /// Limits of a call whose capsule asks for none, such as `fuel=1000000000,time-ms=5000`
+    /// [default: 10^10 fuel, 30 s, 64 MiB …] [reloadable]
+    #[arg(long, env = "SOMA_DEFAULT_LIMITS", value_name = "LIMITS")]
+    pub default_limits: Option<GivenLimits>,
+
+    /// Limits that no capsule gets more than, whatever it asks [default: 10^11 fuel, 5 min,
+    /// 64 MiB …] [reloadable; memory and tables cannot be raised by a reload]
+    #[arg(long, env = "SOMA_MAXIMUM_LIMITS", value_name = "LIMITS")]
+    pub maximum_limits: Option<GivenLimits>,
+
+    /// Serve /metrics without a key although the address is not loopback [default: false]
+    #[arg(long, env = "SOMA_OPEN_METRICS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub open_metrics: Option<bool>,
+
+    /// What is logged, as in `info,soma_host=debug,guest=warn` [default: info] [reloadable]
+    #[arg(long, env = "SOMA_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+
+    /// Form of the log lines, on standard error [default: text]
+    #[arg(long, env = "SOMA_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// OpenTelemetry collector that spans are sent to (OTLP over HTTP, protobuf), such as
+    /// `http://127.0.0.1:4318` [default: none]
+    #[arg(long, env = "SOMA_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Seconds that calls in flight get to finish in when the host is told to stop [default: 30]
+    #[arg(long, env = "SOMA_SHUTDOWN_GRACE", value_name = "SECONDS")]
+    pub shutdown_grace: Option<u64>,
+
+    /// How components are compiled; none is this very program's `compile-component` command.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub compiler: Option<Compiler>,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the file, where one is given, and resolves everything. Says what is wrong and where.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        match &self.config {
+            None => Settings::resolve(self.clone()),
+            Some(path) => {
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                let file: Self = toml::from_str(&text)
+                    .with_context(|| format!("{} is not a valid configuration", path.display()))?;
+                Settings::resolve(self.clone().over(file))
+                    .with_context(|| format!("with the configuration in {}", path.display()))
+            }
+        }
+    }
+
+    /// The folder that holds the host's data: given, or the user's own.
+    pub fn data_folder(&self) -> anyhow::Result<PathBuf> {
+        match &self.data {
+            Some(folder) => Ok(folder.clone()),
+            None => default_data_folder(),
+        }
+    }
+
+    pub(crate) fn listen_address(&self) -> SocketAddr {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.listen
+            .unwrap_or(SocketAddr::new(loopback, DEFAULT_PORT))
+    }
+
+    pub(crate) fn tls_files(&self) -> anyhow::Result<Option<TlsFiles>> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => Ok(Some(TlsFiles {
+                cert: cert.clone(),
+                key: key.clone(),
+            })),
+            (None, None) => Ok(None),
+            _ => bail!("--tls-cert and --tls-key go together: give both or neither"),
+        }
+    }
+
+    /// These settings, and those of `file` where nothing is said here.
+    fn over(self, file: Self) -> Self {
+        Self {
+            config: self.config,
+            data: self.data.or(file.data),
+            listen: self.listen.or(file.listen),
+            database: self.database.or(file.database),
+            allow_http: first_given(self.allow_http, file.allow_http),
+            tls_cert: self.tls_cert.or(file.tls_cert),
+            tls_key: self.tls_key.or(file.tls_key),
+            behind_proxy: self.behind_proxy.or(file.behind_proxy),
+            allowed_hosts: first_given(self.allowed_hosts, file.allowed_hosts),
+            allowed_origins: first_given(self.allowed_origins, file.allowed_origins),
+            concurrent_calls: self.concurrent_calls.or(file.concurrent_calls),
+            waiting_calls: self.waiting_calls.or(file.waiting_calls),
+            default_limits: GivenLimits::over(self.default_limits, file.default_limits),
+            maximum_limits: GivenLimits::over(self.maximum_limits, file.maximum_limits),
+            open_metrics: self.open_metrics.or(file.open_metrics),
+            log: self.log.or(file.log),
+            log_format: self.log_format.or(file.log_format),
+            otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),
+            shutdown_grace: self.shutdown_grace.or(file.shutdown_grace),
+            compiler: self.compiler,
+        }
+    }
+}
+
+/// A certificate and its key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, leaf first.
+    pub cert: PathBuf,
+    /// PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+}
+
+/// `$XDG_DATA_HOME/soma`, else `~/.local/share/soma`.
+pub fn default_data_folder() -> anyhow::Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(share) = variable("XDG_DATA_HOME") {
+        return Ok(Path::new(&share).join("soma"));
+    }
+    match variable("HOME") {
+        Some(home) => Ok(Path::new(&home).join(".local/share/soma")),
+        None => bail!("no data folder: give --data DIR, or set SOMA_DATA or HOME"),
+    }
+}
+
+fn first_given<T>(here: Vec<T>, there: Vec<T>) -> Vec<T> {
+    if here.is_empty() { there } else { here }
+}

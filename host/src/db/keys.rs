@@ -1,0 +1,161 @@
+//! The `keys` table.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, FromRow, Row as _};
+
+use super::{now, time};
+use crate::key::{Scopes, SecretHash, ToolPattern};
+
+/// One API key, without its secret.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Key {
+    /// The public part of `soma_<id>_<secret>`.
+    pub(crate) id: String,
+    /// The name of its tenant.
+    pub(crate) tenant: String,
+    /// What its owner calls it; may be empty.
+    pub(crate) name: String,
+    /// What it may do.
+    pub(crate) scopes: Scopes,
+    /// The tools that `invoke` is limited to; none is all of the tenant's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tools: Option<Vec<ToolPattern>>,
+    /// RFC 3339.
+    pub(crate) created_at: Timestamp,
+    /// From then on it opens nothing.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// Since then it opens nothing.
+    pub(crate) revoked_at: Option<Timestamp>,
+}
+
+/// A key with what it takes to check it.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredKey {
+    pub(crate) key: Key,
+    pub(crate) tenant_id: String,
+    pub(crate) tenant_suspended: bool,
+    pub(crate) secret: SecretHash,
+}
+
+impl FromRow<'_, AnyRow> for Key {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        let corrupt = |error: serde_json::Error| sqlx::Error::Decode(error.into());
+        let optional_time = |column| -> sqlx::Result<Option<Timestamp>> {
+            row.try_get::<Option<i64>, _>(column)?.map(time).transpose()
+        };
+        let tools: Option<String> = row.try_get("tools")?;
+        Ok(Self {
+            id: row.try_get("id")?,
+            tenant: row.try_get("tenant_name")?,
+            name: row.try_get("name")?,
+            scopes: serde_json::from_str(row.try_get("scopes")?).map_err(corrupt)?,
+            tools: tools
+                .map(|tools| serde_json::from_str(&tools).map_err(corrupt))
+                .transpose()?,
+            created_at: time(row.try_get("created_at")?)?,
+            expires_at: optional_time("expires_at")?,
+            revoked_at: optional_time("revoked_at")?,
+        })
+    }
+}
+
+impl FromRow<'_, AnyRow> for StoredKey {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        let secret: String = row.try_get("secret_sha256")?;
+        Ok(Self {
+            key: Key::from_row(row)?,
+            tenant_id: row.try_get("tenant_id")?,
+            tenant_suspended: row.try_get::<Option<i64>, _>("suspended_at")?.is_some(),
+            secret: secret
+                .parse()
+                .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        })
+    }
+}
+
+pub(crate) async fn by_id(pool: &AnyPool, id: &str) -> sqlx::Result<Option<StoredKey>> {
+    sqlx::query_as(
+        "SELECT keys.id, keys.name, secret_sha256, scopes, tools, keys.created_at, expires_at,
+                revoked_at, tenants.id AS tenant_id, tenants.name AS tenant_name, suspended_at
+         FROM keys JOIN tenants ON tenants.id = keys.tenant WHERE keys.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await
+}
+
+/// The keys of one tenant, or of all, oldest first.
+pub(crate) async fn list(pool: &AnyPool, tenant: Option<&str>) -> sqlx::Result<Vec<Key>> {
+    sqlx::query_as(
+        "SELECT keys.id, keys.name, scopes, tools, keys.created_at, expires_at, revoked_at,
+                tenants.name AS tenant_name
+         FROM keys JOIN tenants ON tenants.id = keys.tenant
+         WHERE $1 = '' OR tenants.name = $1 ORDER BY keys.created_at, keys.id",
+    )
+    .bind(tenant.unwrap_or(""))
+    .fetch_all(pool)
+    .await
+}
+
+/// Whether some key with this scope still opens something.
+pub(crate) async fn any_live_admin(pool: &AnyPool) -> sqlx::Result<bool> {
+    let keys = list(pool, None).await?;
+    let now = Timestamp::now();
+    Ok(keys.iter().any(|key| {
+        key.scopes.admin && key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now)
+    }))
+}
+
+/// `key.tenant` is not read: the row belongs to `tenant_id`.
+pub(crate) async fn insert(
+    pool: &AnyPool,
+    tenant_id: &str,
+    key: &Key,
+    secret: &SecretHash,
+) -> sqlx::Result<()> {
+    let encoded = |error: serde_json::Error| sqlx::Error::Encode(error.into());
+    let tools = key.tools.as_ref().map(serde_json::to_string).transpose();
+    sqlx::query(
+        "INSERT INTO keys (id, tenant, name, secret_sha256, scopes, tools, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(&key.id)
+    .bind(tenant_id)
+    .bind(&key.name)
+    .bind(secret.to_string())
+    .bind(serde_json::to_string(&key.scopes).map_err(encoded)?)
+    .bind(tools.map_err(encoded)?)
+    .bind(key.created_at.as_millisecond())
+    .bind(key.expires_at.map(Timestamp::as_millisecond))
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Puts a new secret in the place of the old one. False where there is no such key, or it is
+/// revoked.
+pub(crate) async fn set_secret(
+    pool: &AnyPool,
+    id: &str,
+    secret: &SecretHash,
+) -> sqlx::Result<bool> {
+    let done =
+        sqlx::query("UPDATE keys SET secret_sha256 = $1 WHERE id = $2 AND revoked_at IS NULL")
+            .bind(secret.to_string())
+            .bind(id)
+            .execute(pool)
+            .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// False where there is no such key. Revoking twice keeps the first time.
+pub(crate) async fn revoke(pool: &AnyPool, id: &str) -> sqlx::Result<bool> {
+    let done = sqlx::query("UPDATE keys SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
+        .bind(now())
+        .bind(id)
+        .execute(pool)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}

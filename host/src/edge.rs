@@ -1,0 +1,82 @@
+//! What every request meets and every answer leaves with: an id, the check of names, a net under
+//! panics, and problems written out.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use http::{HeaderName, HeaderValue};
+use uuid::Uuid;
+
+use crate::app::AppState;
+use crate::error::Error;
+use crate::names;
+use crate::problem::Kind;
+
+/// Names one request, in the answer, the log and the traces.
+#[derive(Clone, Copy)]
+pub(crate) struct InvocationId(pub(crate) Uuid);
+
+const HEADER: HeaderName = HeaderName::from_static("soma-invocation");
+
+/// Probes come by whatever name the prober has for this machine, and tell nobody anything.
+const ANY_NAME: [&str; 2] = ["/healthz", "/readyz"];
+
+pub(crate) async fn edge(
+    State(app): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = Uuid::now_v7();
+    request.extensions_mut().insert(InvocationId(id));
+    let named = if ANY_NAME.contains(&request.uri().path()) {
+        Ok(())
+    } else {
+        names::check(&app.live().settings, request.uri(), request.headers())
+    };
+    let response = match named {
+        Err(error) => error.into_response(),
+        Ok(()) => AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|panic| Error::Panicked(words(&*panic)).into_response()),
+    };
+    let mut response = written(response, id);
+    app.metrics.response(response.status());
+    let text = id.hyphenated().to_string();
+    if let Ok(value) = HeaderValue::try_from(text) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    response
+}
+
+/// Puts the problem into an answer that is one, and logs the host's own failures: here and only
+/// here.
+fn written(mut response: Response, id: Uuid) -> Response {
+    let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
+        return response;
+    };
+    let problem = error.problem();
+    if problem.kind == Kind::Internal {
+        tracing::error!(invocation = %id, %error, "the host failed");
+    }
+    let mut answer = problem.render(id);
+    // Such as `Allow`, which the router adds.
+    for (name, value) in response.headers() {
+        answer
+            .headers_mut()
+            .entry(name)
+            .or_insert_with(|| value.clone());
+    }
+    answer
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no words").to_owned()
+}

@@ -1,0 +1,233 @@
+//! What can go wrong between a request and its answer, and which problem the client is told.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use http::{Response, StatusCode};
+use soma_capability::CapsuleName;
+use soma_registry::PackageError;
+use soma_runtime::{Failure, LoadError, ToolError, Usage};
+
+use crate::input::InvalidInput;
+use crate::problem::{Details, Kind, Problem};
+
+/// Why a request has no answer but a problem.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A path, query, header or document that is malformed.
+    #[error("{0}")]
+    BadRequest(String),
+    /// No key, or not one that opens anything.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// A key that does not open this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Its tenant is suspended.
+    #[error("the tenant `{0}` is suspended: an administrator can resume it")]
+    TenantSuspended(String),
+    /// `Host` names somebody else.
+    #[error("`{0}` is not a name of this host: where it should be, add it to --allowed-hosts")]
+    Misdirected(String),
+    /// `Origin` names a page that may not ask.
+    #[error("`{0}` may not send requests: where it should, add it to --allowed-origins")]
+    ForeignOrigin(String),
+    /// No route.
+    #[error("see docs/ for the API's paths")]
+    NoSuchPath,
+    /// The tenant has not installed it.
+    #[error("`{0}` is not installed")]
+    UnknownCapsule(CapsuleName),
+    /// It is installed and has no such tool.
+    #[error("`{capsule}` has no tool `{tool}`; it has {has}")]
+    UnknownTool {
+        /// The capsule.
+        capsule: CapsuleName,
+        /// What was asked for; a well-formed name.
+        tool: String,
+        /// The tools it has.
+        has: String,
+    },
+    /// No tenant of that name.
+    #[error("there is no tenant `{0}`")]
+    UnknownTenant(String),
+    /// No key of that id, or a revoked one where a live one is needed.
+    #[error("there is no key `{0}` that is not revoked")]
+    UnknownKey(String),
+    /// A route, but not for this method.
+    #[error("the `Allow` header says which methods the path takes")]
+    MethodNotAllowed,
+    /// The body took too long.
+    #[error("the body did not arrive within {0} s")]
+    BodyTimeout(u64),
+    /// Something is there already, or must not go.
+    #[error("{0}")]
+    Conflict(String),
+    /// More bytes than allowed.
+    #[error("the body has more than {limit} bytes, the bound in force")]
+    TooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// `Content-Type` is missing or other than needed.
+    #[error("send the body as `{expected}`, and say so in `Content-Type`")]
+    UnsupportedMediaType {
+        /// The media type to send.
+        expected: &'static str,
+    },
+    /// The tool's input is not JSON, or not what the schema wants.
+    #[error(transparent)]
+    Input(#[from] InvalidInput),
+    /// Not a capsule file.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// A capsule file that does not fit this host.
+    #[error("{0}")]
+    InvalidCapsule(String),
+    /// No place, not even to wait.
+    #[error("all places for running and waiting calls are taken")]
+    Overloaded,
+    /// Starting, stopping, or without its database.
+    #[error("{0}")]
+    NotReady(&'static str),
+    /// The call ended without an answer.
+    #[error("{failure}")]
+    Call {
+        /// Why.
+        failure: Failure,
+        /// What it used until then.
+        usage: Box<Usage>,
+    },
+    /// The database failed.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The data folder failed.
+    #[error("data folder: {0}")]
+    Storage(#[from] std::io::Error),
+    /// An installed capsule cannot be loaded.
+    #[error("an installed capsule cannot be loaded: {0}")]
+    Load(#[from] Arc<LoadError>),
+    /// A failed look-up that several requests waited for.
+    #[error("{0}")]
+    Shared(Arc<Error>),
+    /// The system gives no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The metrics cannot be written out.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// A bug: some task panicked.
+    #[error("a task panicked: {0}")]
+    Panicked(String),
+}
+
+impl Error {
+    /// The kind of problem that the client is told.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::BadRequest(_) => Kind::BadRequest,
+            Self::Unauthorized(_) => Kind::Unauthorized,
+            Self::Forbidden(_) => Kind::Forbidden,
+            Self::TenantSuspended(_) => Kind::TenantSuspended,
+            Self::Misdirected(_) => Kind::Misdirected,
+            Self::ForeignOrigin(_) => Kind::ForeignOrigin,
+            Self::NoSuchPath => Kind::NoSuchPath,
+            Self::UnknownCapsule(_) => Kind::UnknownCapsule,
+            Self::UnknownTool { .. } => Kind::UnknownTool,
+            Self::UnknownTenant(_) => Kind::UnknownTenant,
+            Self::UnknownKey(_) => Kind::UnknownKey,
+            Self::MethodNotAllowed => Kind::MethodNotAllowed,
+            Self::BodyTimeout(_) => Kind::BodyTimeout,
+            Self::Conflict(_) => Kind::Conflict,
+            Self::TooLarge { .. } => Kind::TooLarge,
+            Self::UnsupportedMediaType { .. } => Kind::UnsupportedMediaType,
+            Self::Input(InvalidInput::Json(_)) => Kind::InvalidJson,
+            Self::Input(InvalidInput::Schema { .. }) => Kind::InvalidInput,
+            Self::Package(_) | Self::InvalidCapsule(_) => Kind::InvalidCapsule,
+            Self::Overloaded => Kind::Overloaded,
+            Self::NotReady(_) => Kind::NotReady,
+            Self::Call { failure, .. } => Kind::of(failure),
+            Self::Shared(error) => error.kind(),
+            Self::Database(_)
+            | Self::Storage(_)
+            | Self::Load(_)
+            | Self::Random(_)
+            | Self::Metrics(_)
+            | Self::Panicked(_) => Kind::Internal,
+        }
+    }
+
+    /// The HTTP status that the client is told.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind().status()
+    }
+
+    /// What the client is told. Of the host's own failures, nothing but that it failed.
+    pub(crate) fn problem(&self) -> Problem {
+        Problem {
+            kind: self.kind(),
+            details: self.details(),
+        }
+    }
+
+    fn details(&self) -> Details {
+        let detail = Some(self.to_string().into());
+        match self {
+            Self::Call { failure, usage } if self.kind() != Kind::Internal => Details {
+                usage: Some(**usage),
+                ..details_of_failure(failure)
+            },
+            _ if self.kind() == Kind::Internal => Details::default(),
+            Self::Overloaded => Details {
+                detail,
+                retry_after_ms: Some(1000),
+                ..Details::default()
+            },
+            Self::Input(InvalidInput::Schema { errors, .. }) => Details {
+                detail,
+                pointer: errors.first().map(|error| error.pointer.clone()),
+                errors: errors.clone(),
+                ..Details::default()
+            },
+            Self::Shared(error) => error.details(),
+            _ => Details {
+                detail,
+                ..Details::default()
+            },
+        }
+    }
+}
+
+fn details_of_failure(failure: &Failure) -> Details {
+    let mut details = Details::default();
+    match failure {
+        Failure::Tool(error) => {
+            details.detail = Some(error.message().to_owned().into());
+            match error {
+                ToolError::RateLimited { retry_after_ms, .. } => {
+                    details.retry_after_ms = *retry_after_ms;
+                }
+                ToolError::Upstream { status, .. } => details.upstream_status = *status,
+                _ => {}
+            }
+        }
+        Failure::NoInstance => {
+            details.detail = Some(failure.to_string().into());
+            details.retry_after_ms = Some(1000);
+        }
+        _ => details.detail = Some(failure.to_string().into()),
+    }
+    details
+}
+
+impl IntoResponse for Error {
+    /// The status, and the error beside it: `edge` writes the problem, which needs the
+    /// invocation's id.
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}

@@ -1,0 +1,143 @@
+//! The story of one call. Every door comes through here: whoever calls is known, a place has been
+//! taken, and the input has arrived.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use soma_capability::{CapsuleName, Limits};
+use soma_runtime::{Call, Capsule, Outcome, Output, Usage};
+use tracing::field::display;
+use tracing::{Instrument as _, info, info_span};
+use uuid::Uuid;
+
+use crate::admission::{Place, Slot};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::catalog::ReadyTool;
+use crate::error::Error;
+use crate::metrics::OK;
+use crate::problem::Kind;
+use crate::trace::TraceParent;
+use crate::{input, policy};
+
+/// Bytes of input up to which checking it takes less than handing it to another thread.
+const CHECKED_HERE: usize = 64 << 10;
+
+/// One call that somebody asks for.
+pub(crate) struct Invocation {
+    pub(crate) id: Uuid,
+    pub(crate) caller: Caller,
+    pub(crate) capsule: CapsuleName,
+    pub(crate) tool: String,
+    pub(crate) input: Vec<u8>,
+    pub(crate) parent: Option<TraceParent>,
+}
+
+/// What came of it.
+#[derive(Serialize)]
+pub(crate) struct Answer {
+    invocation: Uuid,
+    output: Output,
+    usage: Usage,
+}
+
+/// Decides, runs, records, answers.
+pub(crate) async fn invoke(
+    app: &App,
+    invocation: Invocation,
+    place: Place,
+) -> Result<Answer, Error> {
+    let Invocation {
+        id,
+        caller,
+        capsule,
+        tool,
+        input,
+        parent,
+    } = invocation;
+    caller.require_tool(&capsule, &tool)?;
+    let installed = app.catalog.find(caller.tenant_id(), &capsule).await?;
+    let ready = installed.about.tool(&tool)?.clone();
+    let trace = parent.as_ref().map(|parent| display(parent.trace_id()));
+    let span =
+        info_span!("call", invocation = %id, tenant = caller.tenant(), %capsule, tool, trace);
+    if let Some(parent) = parent {
+        parent.adopt(&span);
+    }
+
+    let prepare = async {
+        let live = app.live();
+        let limits = policy::limits(&live.settings, &installed.about.manifest);
+        let input = check(input, &ready, &limits).await?;
+        let code = app.catalog.code(&installed.about).await?;
+        let slot = place.slot().await?;
+        let call = Call {
+            tool,
+            input,
+            limits,
+            network: live.network.clone(),
+            progress: None,
+        };
+        Ok((code, call, slot))
+    };
+    let prepared = prepare.instrument(span.clone()).await;
+    let (code, call, slot) =
+        prepared.inspect_err(|error| span.in_scope(|| refused(&ready, error)))?;
+
+    // In a task of its own: a client that hangs up drops this function, and what ran is recorded
+    // all the same.
+    let task = tokio::spawn(run(code, call, slot, ready).instrument(span));
+    let Outcome { result, usage } = task
+        .await
+        .map_err(|panic| Error::Panicked(panic.to_string()))?;
+    match result {
+        Ok(output) => Ok(Answer {
+            invocation: id,
+            output,
+            usage,
+        }),
+        Err(failure) => {
+            let usage = Box::new(usage);
+            Err(Error::Call { failure, usage })
+        }
+    }
+}
+
+async fn check(body: Vec<u8>, ready: &Arc<ReadyTool>, limits: &Limits) -> Result<String, Error> {
+    let limit = limits.input_bytes;
+    if body.len() as u64 > limit {
+        return Err(Error::TooLarge { limit });
+    }
+    if body.len() <= CHECKED_HERE {
+        return Ok(input::check(body, &ready.schema)?);
+    }
+    let ready = ready.clone();
+    let check = tokio::task::spawn_blocking(move || input::check(body, &ready.schema));
+    let checked = check.await;
+    Ok(checked.map_err(|panic| Error::Panicked(panic.to_string()))??)
+}
+
+async fn run(code: Arc<Capsule>, call: Call, slot: Slot, ready: Arc<ReadyTool>) -> Outcome {
+    let outcome = code.call(call).await;
+    drop(slot);
+    let usage = &outcome.usage;
+    let code = match &outcome.result {
+        Ok(_) => OK,
+        Err(failure) => Kind::of(failure).code(),
+    };
+    ready.metrics.ran(code, usage);
+    info!(
+        outcome = code,
+        fuel = usage.fuel,
+        ms = usage.time_us / 1000,
+        memory = usage.memory_bytes,
+        "called"
+    );
+    outcome
+}
+
+fn refused(ready: &ReadyTool, error: &Error) {
+    let code = error.kind().code();
+    ready.metrics.refused(code);
+    info!(outcome = code, "not called");
+}

@@ -1,0 +1,41 @@
+//! The whole API on one screen.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+
+use crate::app::AppState;
+use crate::edge::edge;
+use crate::error::Error;
+use crate::routes::{calls, capsules, health, keys, tenants};
+
+pub(crate) fn router(app: AppState) -> Router {
+    Router::new()
+        .route("/v1/capsules", get(capsules::list).post(capsules::install))
+        .route(
+            "/v1/capsules/{namespace}/{name}",
+            get(capsules::get).delete(capsules::uninstall),
+        )
+        .route(
+            "/v1/capsules/{namespace}/{name}/tools/{tool}",
+            post(calls::call),
+        )
+        .route("/v1/tools", get(capsules::tools))
+        .route(
+            "/v1/admin/tenants",
+            get(tenants::list).post(tenants::create),
+        )
+        .route("/v1/admin/tenants/{name}", delete(tenants::delete))
+        .route("/v1/admin/tenants/{name}/suspend", post(tenants::suspend))
+        .route("/v1/admin/tenants/{name}/resume", post(tenants::resume))
+        .route("/v1/admin/keys", get(keys::list).post(keys::create))
+        .route("/v1/admin/keys/{id}", delete(keys::revoke))
+        .route("/v1/admin/keys/{id}/rotate", post(keys::rotate))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(async || Error::NoSuchPath)
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(from_fn_with_state(app.clone(), edge))
+        .with_state(app)
+}

@@ -1,0 +1,7 @@
+//! The handlers, a file a group: authenticate, load, act, answer.
+
+pub(crate) mod calls;
+pub(crate) mod capsules;
+pub(crate) mod health;
+pub(crate) mod keys;
+pub(crate) mod tenants;

@@ -1,0 +1,153 @@
+//! API keys, for administrators.
+
+use axum::Json;
+use axum::extract::{Query, State, rejection::QueryRejection};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::body::Document;
+use crate::db::keys::{self, Key};
+use crate::db::tenants;
+use crate::error::Error;
+use crate::key::{ApiKey, Scope, Scopes, ToolPattern};
+use crate::path::NamePath;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    tenant: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewKey {
+    tenant: String,
+    #[serde(default)]
+    name: String,
+    scopes: Scopes,
+    tools: Option<Vec<ToolPattern>>,
+    expires_at: Option<Timestamp>,
+}
+
+/// A key, and the only time its secret is shown.
+#[derive(Serialize)]
+pub(crate) struct ShownKey {
+    #[serde(flatten)]
+    key: Key,
+    /// `soma_<id>_<secret>`: what goes after `Bearer`.
+    secret: String,
+}
+
+impl NewKey {
+    fn check(&self) -> Result<(), Error> {
+        let refuse = |why: &str| Err(Error::BadRequest(why.to_owned()));
+        if self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
+            return refuse("`name` has at most 200 characters, and no control characters");
+        }
+        if self.scopes.is_empty() {
+            return refuse("`scopes` needs at least one of admin, install, invoke");
+        }
+        if self.expires_at.is_some_and(|end| end <= Timestamp::now()) {
+            return refuse("`expires_at` is in the past");
+        }
+        match &self.tools {
+            Some(_) if !self.scopes.has(Scope::Invoke) => {
+                refuse("`tools` limits the scope invoke, which this key would not have")
+            }
+            Some(tools) if tools.is_empty() => {
+                refuse("`tools` is empty: leave it out for all tools")
+            }
+            Some(tools) if tools.len() > 1000 => refuse("`tools` has at most 1000 entries"),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    query: Result<Query<Which>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    if let Some(tenant) = &which.tenant {
+        let known = tenants::by_name(&app.pool, tenant).await?;
+        known.ok_or_else(|| Error::UnknownTenant(tenant.clone()))?;
+    }
+    let keys = keys::list(&app.pool, which.tenant.as_deref()).await?;
+    Ok(Json(json!({ "keys": keys })))
+}
+
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    Document(new): Document<NewKey>,
+) -> Result<(StatusCode, Json<ShownKey>), Error> {
+    caller.require(Scope::Admin)?;
+    new.check()?;
+    let Some(tenant) = tenants::by_name(&app.pool, &new.tenant).await? else {
+        return Err(Error::UnknownTenant(new.tenant));
+    };
+    let secret = ApiKey::generate(None)?;
+    let key = Key {
+        id: secret.id().to_owned(),
+        tenant: tenant.name,
+        name: new.name,
+        scopes: new.scopes,
+        tools: new.tools,
+        created_at: Timestamp::now(),
+        expires_at: new.expires_at,
+        revoked_at: None,
+    };
+    keys::insert(&app.pool, &tenant.id, &key, &secret.hash()).await?;
+    // A request with this id may have been turned away, and remembered, before the key was there.
+    app.keyring.forget(&key.id).await;
+    tracing::info!(tenant = key.tenant, key = key.id, "key created");
+    let secret = secret.expose().to_owned();
+    Ok((StatusCode::CREATED, Json(ShownKey { key, secret })))
+}
+
+/// A new secret for the same key. The old one opens nothing from then on.
+pub(crate) async fn rotate(
+    State(app): State<AppState>,
+    caller: Caller,
+    NamePath(id): NamePath,
+) -> Result<Json<ShownKey>, Error> {
+    caller.require(Scope::Admin)?;
+    let secret = ApiKey::generate(Some(&id))?;
+    let changed = keys::set_secret(&app.pool, &id, &secret.hash()).await?;
+    app.keyring.forget(&id).await;
+    let stored = keys::by_id(&app.pool, &id).await?.filter(|_| changed);
+    let Some(stored) = stored else {
+        return Err(Error::UnknownKey(id));
+    };
+    tracing::info!(tenant = stored.key.tenant, key = id, "key rotated");
+    Ok(Json(ShownKey {
+        key: stored.key,
+        secret: secret.expose().to_owned(),
+    }))
+}
+
+pub(crate) async fn revoke(
+    State(app): State<AppState>,
+    caller: Caller,
+    NamePath(id): NamePath,
+) -> Result<StatusCode, Error> {
+    caller.require(Scope::Admin)?;
+    if id == caller.key_id() {
+        return Err(Error::Conflict(
+            "this is the key you are using: revoke it with another admin key".to_owned(),
+        ));
+    }
+    let revoked = keys::revoke(&app.pool, &id).await?;
+    app.keyring.forget(&id).await;
+    if !revoked {
+        return Err(Error::UnknownKey(id));
+    }
+    tracing::info!(key = id, "key revoked");
+    Ok(StatusCode::NO_CONTENT)
+}

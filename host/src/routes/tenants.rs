@@ -1,0 +1,119 @@
+//! Tenants, for administrators.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::{App, AppState};
+use crate::auth::Caller;
+use crate::body::Document;
+use crate::db;
+use crate::db::tenants::{self, Tenant};
+use crate::error::Error;
+use crate::key::Scope;
+use crate::path::NamePath;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewTenant {
+    name: String,
+}
+
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let tenants = tenants::list(&app.pool).await?;
+    Ok(Json(json!({ "tenants": tenants })))
+}
+
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    Document(NewTenant { name }): Document<NewTenant>,
+) -> Result<(StatusCode, Json<Tenant>), Error> {
+    caller.require(Scope::Admin)?;
+    if !is_tenant_name(&name) {
+        return Err(Error::BadRequest(
+            "a tenant's name is 1 to 64 characters of a-z, 0-9 and `-`, and begins with a letter"
+                .to_owned(),
+        ));
+    }
+    match tenants::insert(&app.pool, &name).await {
+        Ok(tenant) => {
+            tracing::info!(tenant = name, "tenant created");
+            Ok((StatusCode::CREATED, Json(tenant)))
+        }
+        Err(error) if db::is_duplicate(&error) => Err(Error::Conflict(format!(
+            "there is a tenant `{name}` already"
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) async fn suspend(
+    State(app): State<AppState>,
+    caller: Caller,
+    NamePath(name): NamePath,
+) -> Result<Json<Tenant>, Error> {
+    not_own(&caller, &name)?;
+    set_suspended(&app, name, true).await
+}
+
+pub(crate) async fn resume(
+    State(app): State<AppState>,
+    caller: Caller,
+    NamePath(name): NamePath,
+) -> Result<Json<Tenant>, Error> {
+    caller.require(Scope::Admin)?;
+    set_suspended(&app, name, false).await
+}
+
+async fn set_suspended(app: &App, name: String, suspended: bool) -> Result<Json<Tenant>, Error> {
+    let tenant = tenants::set_suspended(&app.pool, &name, suspended).await?;
+    app.keyring.forget_all();
+    tracing::info!(tenant = name, suspended, "tenant changed");
+    tenant.map(Json).ok_or(Error::UnknownTenant(name))
+}
+
+/// Deletes a tenant with its keys and capsules.
+pub(crate) async fn delete(
+    State(app): State<AppState>,
+    caller: Caller,
+    NamePath(name): NamePath,
+) -> Result<StatusCode, Error> {
+    not_own(&caller, &name)?;
+    let Some(tenant) = tenants::by_name(&app.pool, &name).await? else {
+        return Err(Error::UnknownTenant(name));
+    };
+    let delete = tenants::delete(&app.pool, &name);
+    let deleted = app.catalog.delete_tenant(&tenant.id, delete).await?;
+    app.keyring.forget_all();
+    if !deleted {
+        return Err(Error::UnknownTenant(name));
+    }
+    tracing::info!(tenant = name, "tenant deleted");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An administrator who locked out their own key could not undo it.
+fn not_own(caller: &Caller, name: &str) -> Result<(), Error> {
+    caller.require(Scope::Admin)?;
+    if caller.tenant() != name {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "your own key belongs to `{name}`: use an admin key of another tenant"
+    )))
+}
+
+fn is_tenant_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}

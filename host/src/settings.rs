@@ -1,0 +1,270 @@
+//! What holds: a [`Config`] with every default filled in and checked. [`Live`] is the part that a
+//! reload can change.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use soma_capability::{Limits, Origin};
+use soma_runtime::{Compiler, EngineConfig};
+use url::Url;
+
+use crate::config::{Config, LogFormat, TlsFiles};
+
+/// The command of the `soma` binary that compiles a component in a process of its own.
+pub const COMPILE_COMMAND: &str = "compile-component";
+
+/// Everything that holds while a host runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of everything the host keeps; absolute.
+    pub data: PathBuf,
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The database's URL.
+    pub database: String,
+    /// The certificate, where the host speaks TLS itself.
+    pub tls: Option<TlsFiles>,
+    /// Whether somebody else ends TLS.
+    pub behind_proxy: bool,
+    /// Whether /metrics needs no key.
+    pub open_metrics: bool,
+    /// The form of log lines.
+    pub log_format: LogFormat,
+    /// Where spans go.
+    pub otlp_endpoint: Option<Url>,
+    /// How long calls in flight get to finish.
+    pub shutdown_grace: Duration,
+    /// How components are compiled.
+    pub compiler: Compiler,
+    /// What a reload can change.
+    pub live: Live,
+}
+
+/// The settings that a reload can change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Live {
+    /// Limits of a call whose capsule asks for none.
+    pub default_limits: Limits,
+    /// Limits that no call passes.
+    pub maximum_limits: Limits,
+    /// Origins that capsules may send requests to.
+    pub allow_http: Vec<Origin>,
+    /// Names allowed in `Host`, the loopback names and the address listened on among them.
+    pub allowed_hosts: Vec<String>,
+    /// Origins allowed in `Origin`, besides those of the allowed hosts.
+    pub allowed_origins: Vec<Origin>,
+    /// Calls that run at once.
+    pub concurrent_calls: u32,
+    /// Calls that wait for one of those.
+    pub waiting_calls: u32,
+    /// What is logged.
+    pub log: String,
+}
+
+impl Settings {
+    /// Fills in the defaults and checks what must fit together.
+    pub(crate) fn resolve(config: Config) -> anyhow::Result<Self> {
+        let data = std::path::absolute(config.data_folder()?).context("the data folder")?;
+        let listen = config.listen_address();
+        let tls = config.tls_files()?;
+        let behind_proxy = config.behind_proxy.unwrap_or(false);
+        let loopback = listen.ip().is_loopback();
+        if !loopback && tls.is_none() && !behind_proxy {
+            bail!(
+                "refusing to listen on {listen} without TLS: others could read the keys on the wire. \
+                 Give --tls-cert and --tls-key, or --behind-proxy where a proxy ends TLS, \
+                 or listen on 127.0.0.1"
+            );
+        }
+        let database = match &config.database {
+            Some(url) => url.clone(),
+            None => sqlite_url(&data)?,
+        };
+        let compiler = match &config.compiler {
+            Some(compiler) => compiler.clone(),
+            None => Compiler::new(
+                std::env::current_exe().context("this program's own path")?,
+                [COMPILE_COMMAND.into()],
+            ),
+        };
+        Ok(Self {
+            live: Live::resolve(&config, listen)?,
+            data,
+            listen,
+            database,
+            tls,
+            behind_proxy,
+            open_metrics: config.open_metrics.unwrap_or(loopback),
+            log_format: config.log_format.unwrap_or_default(),
+            otlp_endpoint: config.otlp_endpoint.as_deref().map(endpoint).transpose()?,
+            shutdown_grace: Duration::from_secs(config.shutdown_grace.unwrap_or(30)),
+            compiler,
+        })
+    }
+
+    /// The pool of instances that these settings need.
+    pub(crate) fn engine(&self) -> EngineConfig {
+        EngineConfig {
+            instances: self.live.concurrent_calls,
+            max_memory_bytes: self.live.maximum_limits.memory_bytes,
+            max_table_elements: u32::try_from(self.live.maximum_limits.table_elements)
+                .unwrap_or(u32::MAX),
+            ..EngineConfig::default()
+        }
+    }
+
+    /// The flags whose new values cannot hold before the next start.
+    pub(crate) fn need_restart(&self, new: &Self) -> Vec<&'static str> {
+        let changed = [
+            ("data", self.data != new.data),
+            ("listen", self.listen != new.listen),
+            ("database", self.database != new.database),
+            ("tls-cert, tls-key", self.tls != new.tls),
+            ("behind-proxy", self.behind_proxy != new.behind_proxy),
+            ("open-metrics", self.open_metrics != new.open_metrics),
+            ("log-format", self.log_format != new.log_format),
+            ("otlp-endpoint", self.otlp_endpoint != new.otlp_endpoint),
+            ("shutdown-grace", self.shutdown_grace != new.shutdown_grace),
+        ];
+        changed
+            .into_iter()
+            .filter_map(|(name, changed)| changed.then_some(name))
+            .collect()
+    }
+}
+
+impl Live {
+    fn resolve(config: &Config, listen: SocketAddr) -> anyhow::Result<Self> {
+        let default_limits = match &config.default_limits {
+            Some(given) => given.on(Limits::default()).context("default-limits")?,
+            None => Limits::default(),
+        };
+        let maximum_limits = match &config.maximum_limits {
+            Some(given) => given.on(maximum_limits()).context("maximum-limits")?,
+            None => maximum_limits(),
+        };
+        let mut allowed_hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"]
+            .map(str::to_owned)
+            .into();
+        allowed_hosts.push(match listen {
+            SocketAddr::V4(address) => address.ip().to_string(),
+            SocketAddr::V6(address) => format!("[{}]", address.ip()),
+        });
+        allowed_hosts.extend(
+            config
+                .allowed_hosts
+                .iter()
+                .map(|name| name.to_ascii_lowercase()),
+        );
+        let log = config.log.clone().unwrap_or_else(|| "info".to_owned());
+        tracing_subscriber::EnvFilter::try_new(&log)
+            .with_context(|| format!("`{log}` is not a log filter"))?;
+        let concurrent_calls = config
+            .concurrent_calls
+            .unwrap_or(EngineConfig::default().instances);
+        if !(1..=10_000).contains(&concurrent_calls) {
+            bail!("concurrent-calls must be 1 to 10000");
+        }
+        Ok(Self {
+            default_limits,
+            maximum_limits,
+            allow_http: config.allow_http.clone(),
+            allowed_hosts,
+            allowed_origins: config.allowed_origins.clone(),
+            concurrent_calls,
+            waiting_calls: config.waiting_calls.unwrap_or(512),
+            log,
+        })
+    }
+
+    /// These settings, with nothing above what the pool made for `start` can give. Says what had
+    /// to be held back.
+    pub(crate) fn within(mut self, start: &Self) -> (Self, Vec<&'static str>) {
+        let mut held = Vec::new();
+        if self.concurrent_calls > start.concurrent_calls {
+            self.concurrent_calls = start.concurrent_calls;
+            held.push("concurrent-calls");
+        }
+        let (maximum, most) = (&mut self.maximum_limits, &start.maximum_limits);
+        if maximum.memory_bytes > most.memory_bytes {
+            maximum.memory_bytes = most.memory_bytes;
+            held.push("maximum-limits.memory-bytes");
+        }
+        if maximum.table_elements > most.table_elements {
+            maximum.table_elements = most.table_elements;
+            held.push("maximum-limits.table-elements");
+        }
+        (self, held)
+    }
+}
+
+/// What a capsule may ask for at most, where the operator does not say.
+fn maximum_limits() -> Limits {
+    let default = Limits::default();
+    Limits {
+        fuel: default.fuel * 10,
+        time_ms: default.time_ms * 10,
+        ..default
+    }
+}
+
+fn endpoint(text: &str) -> anyhow::Result<Url> {
+    text.parse()
+        .with_context(|| format!("otlp-endpoint: `{text}` is not a URL"))
+}
+
+fn sqlite_url(data: &std::path::Path) -> anyhow::Result<String> {
+    let file = data.join("soma.db");
+    let mut url = Url::from_file_path(&file)
+        .map_err(|()| anyhow::anyhow!("{} cannot be written as a URL", file.display()))?;
+    url.set_query(Some("mode=rwc"));
+    Ok(format!("sqlite:{}", &url.as_str()["file:".len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(config: Config) -> anyhow::Result<Settings> {
+        Settings::resolve(Config {
+            data: Some("/tmp/a b".into()),
+            ..config
+        })
+    }
+
+    #[test]
+    fn another_address_needs_tls_or_a_proxy() {
+        let config = Config {
+            listen: Some("0.0.0.0:1".parse().unwrap()),
+            ..Config::default()
+        };
+        let refusal = resolve(config.clone()).unwrap_err().to_string();
+        assert!(refusal.contains("--behind-proxy"), "{refusal}");
+        let proxied = Config {
+            behind_proxy: Some(true),
+            ..config
+        };
+        assert!(!resolve(proxied).unwrap().open_metrics);
+    }
+
+    #[test]
+    fn the_database_url_survives_odd_folders() {
+        let settings = resolve(Config::default()).unwrap();
+        assert_eq!(settings.database, "sqlite:///tmp/a%20b/soma.db?mode=rwc");
+    }
+
+    #[test]
+    fn a_reload_stays_within_the_pool() {
+        let start = resolve(Config::default()).unwrap().live;
+        let more = Live {
+            concurrent_calls: start.concurrent_calls + 1,
+            ..start.clone()
+        };
+        assert_eq!(
+            more.within(&start),
+            (start.clone(), vec!["concurrent-calls"])
+        );
+    }
+}
