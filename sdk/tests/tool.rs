@@ -74,7 +74,13 @@ fn the_function_describes_the_tool() {
     assert_eq!(find::NAME, "find");
     assert_eq!(find::TITLE, Some("Find books"));
     assert_eq!(find::DESCRIPTION, "Finds books.\n\n  All words must occur.");
-    assert!(find::ANNOTATIONS.read_only && !find::ANNOTATIONS.destructive);
+    let claims = soma_sdk::Annotations {
+        read_only: true,
+        destructive: false,
+        idempotent: true,
+        open_world: true,
+    };
+    assert_eq!(find::ANNOTATIONS, claims);
     assert_eq!(
         find::input_schema(),
         json!({

@@ -1,4 +1,8 @@
 //! Filters as people write them.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "`json!` by value reads better in a table of cases"
+)]
 
 use serde_json::{Value, json};
 use soma_sdk::{Error, testing};

@@ -24,7 +24,7 @@ fn declared(text: &str) -> Option<&'static Encoding> {
     let end = label
         .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '>' | '/'))
         .unwrap_or(label.len());
-    Encoding::for_label(label[..end].as_bytes())
+    Encoding::for_label(&label.as_bytes()[..end])
 }
 
 fn in_meta(body: &[u8]) -> Option<&'static Encoding> {

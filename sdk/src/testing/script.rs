@@ -18,10 +18,12 @@ thread_local! {
 #[must_use = "the network is scripted only while this value lives: `let _net = …`"]
 pub struct Http(Rc<RefCell<Script>>);
 
+type Answer = dyn Fn(&Sent) -> Option<Reply>;
+
 #[derive(Default)]
 struct Script {
     rules: Vec<Rule>,
-    otherwise: Option<Box<dyn Fn(&Sent) -> Option<Reply>>>,
+    otherwise: Option<Box<Answer>>,
     sent: Vec<Sent>,
 }
 
@@ -217,8 +219,7 @@ pub(crate) fn exchange(parts: Parts) -> Result<Scripted, Error> {
             sent.method, sent.url
         ))
     })?;
-    let answer = script.borrow_mut().answer(sent);
-    answer
+    script.borrow_mut().answer(sent)
 }
 
 #[cfg(test)]
