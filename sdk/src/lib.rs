@@ -33,6 +33,9 @@
 //! assert!(matches!(divide(1, 0), Err(Error::InvalidInput(_))));
 //! ```
 //!
+//! The macros of the [`log`] crate write to the operator's log, from `info` upwards; a tool that
+//! wants more calls `log::set_max_level`. A panic is logged too, and ends the call.
+//!
 //! Compiled for `wasm32-wasip2` the result is a component of the world `soma:capsule/capsule`.
 //! Compiled natively, for tests, the same code runs against the machine's own clock and random
 //! numbers, and against HTTP exchanges that the test scripts ([`testing`]).

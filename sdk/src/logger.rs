@@ -1,4 +1,5 @@
-//! The usual `log` macros, and panics, on their way to the operator's log.
+//! The usual `log` macros, and panics, on their way to the operator's log. Lines below `info` stay
+//! in the guest unless it asks: libraries write them by the thousand, and each is a host call.
 
 /// Sends log lines and panic messages to the host. Natively the process keeps its own logger.
 #[cfg(not(target_family = "wasm"))]
@@ -8,7 +9,7 @@ pub(crate) fn install() {}
 #[cfg(target_family = "wasm")]
 pub(crate) fn install() {
     if log::set_logger(&HostLog).is_ok() {
-        log::set_max_level(log::LevelFilter::Trace);
+        log::set_max_level(log::LevelFilter::Info);
         std::panic::set_hook(Box::new(|panic| log::error!(target: "panic", "{panic}")));
     }
 }
