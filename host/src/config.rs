@@ -126,6 +126,11 @@ pub struct Config {
     #[arg(long, env = "SOMA_SHUTDOWN_GRACE", value_name = "SECONDS")]
     pub shutdown_grace: Option<u64>,
 
+    /// Clear instances by the kernel's list of touched pages, where it gives one (Linux 6.7). Off
+    /// only to measure what that is worth.
+    #[arg(long, env = "SOMA_PAGE_SCAN", hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub page_scan: Option<bool>,
+
     /// How components are compiled; none is this very program's `compile-component` command.
     #[arg(skip)]
     #[serde(skip)]
@@ -147,13 +152,13 @@ impl Config {
     /// Reads the file, where one is given, and resolves everything. Says what is wrong and where.
     pub fn settings(&self) -> anyhow::Result<Settings> {
         match &self.config {
-            None => Settings::resolve(self.clone()),
+            None => Settings::resolve(self),
             Some(path) => {
                 let text = fs::read_to_string(path)
                     .with_context(|| format!("cannot read {}", path.display()))?;
                 let file: Self = toml::from_str(&text)
                     .with_context(|| format!("{} is not a valid configuration", path.display()))?;
-                Settings::resolve(self.clone().over(file))
+                Settings::resolve(&self.clone().over(file))
                     .with_context(|| format!("with the configuration in {}", path.display()))
             }
         }

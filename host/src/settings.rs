@@ -36,6 +36,8 @@ pub struct Settings {
     pub otlp_endpoint: Option<Url>,
     /// How long calls in flight get to finish.
     pub shutdown_grace: Duration,
+    /// Whether instances are cleared by the kernel's list of touched pages.
+    pub page_scan: bool,
     /// How components are compiled.
     pub compiler: Compiler,
     /// What a reload can change.
@@ -65,7 +67,7 @@ pub struct Live {
 
 impl Settings {
     /// Fills in the defaults and checks what must fit together.
-    pub(crate) fn resolve(config: Config) -> anyhow::Result<Self> {
+    pub(crate) fn resolve(config: &Config) -> anyhow::Result<Self> {
         let data = std::path::absolute(config.data_folder()?).context("the data folder")?;
         let listen = config.listen_address();
         let tls = config.tls_files()?;
@@ -90,7 +92,7 @@ impl Settings {
             ),
         };
         Ok(Self {
-            live: Live::resolve(&config, listen)?,
+            live: Live::resolve(config, listen)?,
             data,
             listen,
             database,
@@ -100,6 +102,7 @@ impl Settings {
             log_format: config.log_format.unwrap_or_default(),
             otlp_endpoint: config.otlp_endpoint.as_deref().map(endpoint).transpose()?,
             shutdown_grace: Duration::from_secs(config.shutdown_grace.unwrap_or(30)),
+            page_scan: config.page_scan.unwrap_or(true),
             compiler,
         })
     }
@@ -111,6 +114,7 @@ impl Settings {
             max_memory_bytes: self.live.maximum_limits.memory_bytes,
             max_table_elements: u32::try_from(self.live.maximum_limits.table_elements)
                 .unwrap_or(u32::MAX),
+            page_scan: self.page_scan,
             ..EngineConfig::default()
         }
     }
@@ -228,7 +232,7 @@ mod tests {
     use super::*;
 
     fn resolve(config: Config) -> anyhow::Result<Settings> {
-        Settings::resolve(Config {
+        Settings::resolve(&Config {
             data: Some("/tmp/a b".into()),
             ..config
         })

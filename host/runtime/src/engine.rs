@@ -31,6 +31,9 @@ pub struct EngineConfig {
     /// Bytes of a memory slot that stay resident between calls. What a call touched beyond them
     /// is given back to the kernel.
     pub memory_kept_bytes: u64,
+    /// Whether to ask the kernel which pages a call touched, where it can say (Linux 6.7). Off
+    /// only to measure what that is worth.
+    pub page_scan: bool,
 }
 
 impl Default for EngineConfig {
@@ -40,6 +43,7 @@ impl Default for EngineConfig {
             max_memory_bytes: 64 << 20,
             max_table_elements: 20_000,
             memory_kept_bytes: 2 << 20,
+            page_scan: true,
         }
     }
 }
@@ -121,7 +125,11 @@ fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
         .linear_memory_keep_resident(clamp(config.memory_kept_bytes))
         .table_keep_resident(TABLE_KEPT)
         .async_stack_keep_resident(STACK_KEPT)
-        .pagemap_scan(Enabled::Auto);
+        .pagemap_scan(if config.page_scan {
+            Enabled::Auto
+        } else {
+            Enabled::No
+        });
     pool
 }
 

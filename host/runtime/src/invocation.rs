@@ -90,7 +90,8 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
     .await;
     let output_bytes = match &answer {
         Ok(Ok(output)) => output.size(),
-        _ => 0,
+        Ok(Err(error)) => error.size(),
+        Err(_) => 0,
     };
     let result = answer.and_then(|answer| accept(answer, output_bytes, limits.output_bytes));
 
@@ -143,10 +144,10 @@ fn accept(
     size: u64,
     limit: u64,
 ) -> Result<Output, Failure> {
-    let output = answer.map_err(|error| Failure::Tool(error.into()))?;
     if size > limit {
         return Err(Failure::OutputTooLarge { limit });
     }
+    let output = answer.map_err(|error| Failure::Tool(error.into()))?;
     Output::try_from(output).map_err(|error| Failure::InvalidOutput(error.to_string()))
 }
 

@@ -173,6 +173,22 @@ impl From<tools::Content> for Content {
     }
 }
 
+impl tools::ToolError {
+    /// Bytes of the message, bounded like an answer's.
+    pub(crate) fn size(&self) -> u64 {
+        let message = match self {
+            Self::InvalidInput(message)
+            | Self::NotFound(message)
+            | Self::Unauthorized(message)
+            | Self::Denied(message)
+            | Self::Failed(message)
+            | Self::RateLimited(tools::RateLimit { message, .. })
+            | Self::Upstream(tools::UpstreamFailure { message, .. }) => message,
+        };
+        message.len() as u64
+    }
+}
+
 impl From<tools::ToolError> for ToolError {
     fn from(error: tools::ToolError) -> Self {
         match error {

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -35,7 +35,8 @@ pub(crate) async fn throughput(
             let mut connection = Connection::open(address).await?;
             let mut answers = 0_u32;
             while Instant::now() < end {
-                connection.exchange(&request).await?;
+                let status = connection.exchange(&request).await?;
+                ensure!(status == 200, "{status} in place of an answer");
                 answers += 1;
             }
             anyhow::Ok(answers)
@@ -64,8 +65,8 @@ impl Connection {
         })
     }
 
-    /// Sends a request and reads its answer to the end. Anything but 200 is an error.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<()> {
+    /// Sends a request, reads its answer to the end and gives its status.
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
@@ -79,12 +80,14 @@ impl Connection {
             if self.buffer.len() < head + 4 + length {
                 continue;
             }
-            if !self.buffer.starts_with(b"HTTP/1.1 200 ") {
-                bail!("{}", String::from_utf8_lossy(&self.buffer));
-            }
-            return Ok(());
+            return status(&self.buffer);
         }
     }
+}
+
+fn status(answer: &[u8]) -> anyhow::Result<u16> {
+    let code = answer.get(9..12).context("an answer without a status")?;
+    Ok(std::str::from_utf8(code)?.parse()?)
 }
 
 fn content_length(head: &[u8]) -> anyhow::Result<usize> {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use wasmtime::{Config, PoolingAllocationConfig};
 
 use crate::bare::BareGuest;
-use crate::ratio::Ratio;
+use crate::ratio::{Ratio, median};
 use crate::{CONCURRENCY, INPUT, paths};
 
 const ROUNDS: usize = 7;

@@ -7,6 +7,7 @@
 mod bare;
 mod client;
 mod fuel;
+mod host;
 mod instance;
 mod paths;
 mod post;

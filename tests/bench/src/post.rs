@@ -4,25 +4,27 @@
 
 use std::time::Duration;
 
+use crate::host::Host;
 use crate::ratio::{Ratio, median};
-use crate::restart::Host;
+
 use crate::{INPUT, client, paths};
 
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(3);
 
 pub(crate) async fn measure() -> anyhow::Result<()> {
+    against_axum(&[], "PAGEMAP_SCAN").await?;
+    against_axum(&["--page-scan=false"], "as on kernels before 6.7").await
+}
+
+async fn against_axum(flags: &[&str], how: &str) -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
-    let host = Host::start(data.path()).await?;
+    let host = Host::start_with(data.path(), flags).await?;
     host.install(&pack_echo(data.path())?)?;
     let bare = bare_axum().await?;
 
-    let call = client::post(
-        host.address,
-        "/v1/capsules/bench/echo/tools/run",
-        &host.invoke_key()?,
-        INPUT,
-    );
+    let path = "/v1/capsules/bench/echo/tools/run";
+    let call = client::post(host.address, path, &host.invoke_key()?, INPUT);
     let plain = client::post(bare.address, "/echo", "none", INPUT);
     client::throughput(host.address, &call, Duration::from_secs(1)).await?;
 
@@ -32,12 +34,16 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
         let theirs = client::throughput(bare.address, &plain, ROUND).await?;
         pairs.push((ours, theirs));
     }
-    let ours = median(pairs.iter().map(|(ours, _)| *ours).collect());
+    let (ours, theirs): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
     println!(
-        "(b) POST of the echo tool, throughput over bare axum: {}",
+        "(b) POST of the echo tool, throughput over bare axum, {how}: {}",
         Ratio::of(&pairs)
     );
-    println!("    ({ours:.0} calls a second)");
+    println!(
+        "    ({:.0} calls a second, axum {:.0})",
+        median(ours),
+        median(theirs)
+    );
     Ok(())
 }
 
