@@ -209,6 +209,7 @@ impl Config {
             open_metrics: self.open_metrics.or(file.open_metrics),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
+            page_scan: self.page_scan.or(file.page_scan),
             otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),
             shutdown_grace: self.shutdown_grace.or(file.shutdown_grace),
             compiler: self.compiler,
