@@ -14,7 +14,7 @@ pub(crate) use answer::Answer;
 pub(crate) use client::{Client, send};
 pub(crate) use host::{TestHost, command};
 pub(crate) use packages::{component, pack, pack_guest, pack_with};
-pub(crate) use paths::{soma, target};
+pub(crate) use paths::{repository, soma, target};
 pub(crate) use setup::Setup;
 pub(crate) use upstream::Upstream;
 
