@@ -44,6 +44,11 @@ pub(crate) fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
+/// A time as it comes back once it is stored.
+pub(crate) fn storable(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
 /// A stored time. What is out of range was not written by this program.
 pub(crate) fn time(millis: i64) -> sqlx::Result<Timestamp> {
     Timestamp::from_millisecond(millis).map_err(|error| sqlx::Error::Decode(error.into()))

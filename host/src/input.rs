@@ -15,7 +15,7 @@ const MAX_WORDS: usize = 400;
 
 /// Why an input is refused before the guest runs.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidInput {
+pub(crate) enum InvalidInput {
     /// Not one JSON text in UTF-8, or one with a member twice.
     #[error("{0}")]
     Json(String),

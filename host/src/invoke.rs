@@ -125,7 +125,7 @@ async fn run(code: Arc<Capsule>, call: Call, slot: Slot, ready: Arc<ReadyTool>) 
         Ok(_) => OK,
         Err(failure) => Kind::of(failure).code(),
     };
-    ready.metrics.ran(code, usage);
+    ready.metrics().ran(code, usage);
     info!(
         outcome = code,
         fuel = usage.fuel,
@@ -138,6 +138,6 @@ async fn run(code: Arc<Capsule>, call: Call, slot: Slot, ready: Arc<ReadyTool>) 
 
 fn refused(ready: &ReadyTool, error: &Error) {
     let code = error.kind().code();
-    ready.metrics.refused(code);
+    ready.metrics().refused(code);
     info!(outcome = code, "not called");
 }

@@ -1,9 +1,9 @@
-//! What a capsule file says about itself, made ready for calls: schemas compiled, metrics found.
+//! What a capsule file says about itself, made ready for calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jsonschema::Validator;
-use soma_capability::{Digest, Tool};
+use soma_capability::{CapsuleName, Digest, Tool};
 use soma_registry::{Manifest, Package};
 use soma_runtime::Capsule;
 use tokio::sync::OnceCell;
@@ -26,11 +26,22 @@ pub(crate) struct Described {
 pub(crate) struct ReadyTool {
     pub(crate) tool: Tool,
     pub(crate) schema: Validator,
-    pub(crate) metrics: ToolMetrics,
+    capsule: CapsuleName,
+    metrics: Arc<Metrics>,
+    /// Made by the first call: a capsule that is refused, or never called, has none.
+    counters: OnceLock<ToolMetrics>,
+}
+
+impl ReadyTool {
+    /// This tool's metrics.
+    pub(crate) fn metrics(&self) -> &ToolMetrics {
+        let make = || self.metrics.of_tool(&self.capsule, &self.tool);
+        self.counters.get_or_init(make)
+    }
 }
 
 impl Described {
-    pub(super) fn new(package: &Package, metrics: &Metrics) -> Result<Self, Error> {
+    pub(super) fn new(package: &Package, metrics: &Arc<Metrics>) -> Result<Self, Error> {
         let manifest = package.manifest().clone();
         let ready = |tool: &Tool| {
             let schema = input::compile(&tool.input_schema).map_err(|error| {
@@ -40,7 +51,9 @@ impl Described {
             Ok(Arc::new(ReadyTool {
                 tool: tool.clone(),
                 schema,
-                metrics: metrics.of_tool(&manifest.name, tool),
+                capsule: manifest.name.clone(),
+                metrics: metrics.clone(),
+                counters: OnceLock::new(),
             }))
         };
         let tools: Result<_, Error> = package.tools().iter().map(ready).collect();

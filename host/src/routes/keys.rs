@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::body::Document;
+use crate::db;
 use crate::db::keys::{self, Key};
 use crate::db::tenants;
 use crate::error::Error;
@@ -99,8 +100,8 @@ pub(crate) async fn create(
         name: new.name,
         scopes: new.scopes,
         tools: new.tools,
-        created_at: Timestamp::now(),
-        expires_at: new.expires_at,
+        created_at: db::storable(Timestamp::now()),
+        expires_at: new.expires_at.map(db::storable),
         revoked_at: None,
     };
     keys::insert(&app.pool, &tenant.id, &key, &secret.hash()).await?;

@@ -74,9 +74,10 @@ pub(crate) async fn resume(
 
 async fn set_suspended(app: &App, name: String, suspended: bool) -> Result<Json<Tenant>, Error> {
     let tenant = tenants::set_suspended(&app.pool, &name, suspended).await?;
+    let tenant = tenant.ok_or_else(|| Error::UnknownTenant(name.clone()))?;
     app.keyring.forget_all();
     tracing::info!(tenant = name, suspended, "tenant changed");
-    tenant.map(Json).ok_or(Error::UnknownTenant(name))
+    Ok(Json(tenant))
 }
 
 /// Deletes a tenant with its keys and capsules.
