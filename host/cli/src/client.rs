@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use std::{fs, io};
+use std::{env, fs, io};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response};
@@ -11,8 +11,10 @@ use serde_json::Value;
 use url::Url;
 
 use crate::failure::{Exit, Failure};
+use crate::problem;
 
-/// How commands find their host.
+/// How commands find their host. The key comes from the variable SOMA_KEY, never from the command
+/// line, which other users can read.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct HostArgs {
     /// URL of the host; without it, the one that serves the data folder
@@ -23,10 +25,6 @@ pub(crate) struct HostArgs {
     /// [default: $XDG_DATA_HOME/soma or ~/.local/share/soma]
     #[arg(long, env = "SOMA_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-
-    /// API key; without it, one from the data folder
-    #[arg(long, env = "SOMA_KEY", value_name = "KEY", hide_env_values = true)]
-    key: Option<String>,
 
     /// Show the key to a host that is not on this machine and speaks http, not https
     #[arg(long)]
@@ -57,10 +55,18 @@ pub(crate) struct Client {
 impl Client {
     /// Finds the host and the key. Sends nothing yet.
     pub(crate) fn new(args: HostArgs, local: LocalKey) -> Result<Self, Failure> {
+        let key = env::var("SOMA_KEY").ok().filter(|key| !key.is_empty());
+        Self::with_key(args, key.map(SecretString::from), local)
+    }
+
+    fn with_key(
+        args: HostArgs,
+        key: Option<SecretString>,
+        local: LocalKey,
+    ) -> Result<Self, Failure> {
         let HostArgs {
             host,
             data,
-            key,
             plain_http,
         } = args;
         let folder = match data {
@@ -79,8 +85,9 @@ impl Client {
                 .hint("start one with `soma serve`, or name one with --host URL"));
             }
         };
+        check_base(&base, plain_http)?;
         let key = match key {
-            Some(key) => SecretString::from(key),
+            Some(key) => key,
             // The folder's keys are shown to the folder's own host and to nobody else.
             None if served.as_ref().is_some_and(|s| s.origin() == base.origin()) => {
                 local_key(&folder, local)?
@@ -88,16 +95,28 @@ impl Client {
             None => {
                 return Err(
                     Failure::new(Exit::NotAllowed, format_args!("no key for {base}"))
-                        .hint("set SOMA_KEY to a key of that host, or give --key"),
+                        .hint("set SOMA_KEY to a key of that host"),
                 );
             }
         };
-        check_base(&base, plain_http)?;
         Ok(Self {
             http: http_client(&base)?,
             authorization: bearer(&key)?,
             base,
         })
+    }
+
+    /// Asks for `/v1/…?…`.
+    pub(crate) async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Value, Failure> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.exchange(Method::GET, url, Body::None).await
     }
 
     /// Sends a request to `/v1/…`. The answer's JSON, `null` where it has none.
@@ -107,12 +126,20 @@ impl Client {
         path: &[&str],
         body: Body,
     ) -> Result<Value, Failure> {
+        self.exchange(method, self.url(path)?, body).await
+    }
+
+    fn url(&self, path: &[&str]) -> Result<Url, Failure> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| Failure::usage(format_args!("{} cannot be a host", self.base)))?
             .pop_if_empty()
             .push("v1")
             .extend(path);
+        Ok(url)
+    }
+
+    async fn exchange(&self, method: Method, url: Url, body: Body) -> Result<Value, Failure> {
         let request = self
             .http
             .request(method, url)
@@ -140,7 +167,7 @@ impl Client {
         }
         match serde_json::from_slice(&body) {
             Ok(value) if status.is_success() => Ok(value),
-            Ok(problem) => Err(refusal(status.as_u16(), problem)),
+            Ok(problem) => Err(problem::refusal(status.as_u16(), problem)),
             Err(_) => Err(Failure::new(
                 Exit::Unreachable,
                 format_args!(
@@ -246,70 +273,14 @@ fn http_client(base: &Url) -> Result<reqwest::Client, Failure> {
         .map_err(|error| Failure::failed(format_args!("no HTTP client: {error}")))
 }
 
-/// What a problem (RFC 9457) means here.
-fn refusal(status: u16, problem: Value) -> Failure {
-    let text = |member: &str| problem[member].as_str().filter(|text| !text.is_empty());
-    let code = text("type")
-        .and_then(|t| t.rsplit('/').next())
-        .unwrap_or_default();
-    let exit = match (status, code) {
-        (_, "invalid-input" | "invalid-json") => Exit::InvalidInput,
-        (401 | 403, _) => Exit::NotAllowed,
-        (404, _) => Exit::NotFound,
-        (503, _) | (_, "tool-rate-limited") => Exit::Busy,
-        _ => Exit::Failed,
-    };
-    let title = text("title").map_or_else(|| format!("the host answered {status}"), str::to_owned);
-    let message =
-        text("detail").map_or_else(|| title.clone(), |detail| format!("{title}: {detail}"));
-    let errors = problem["errors"].as_array().into_iter().flatten();
-    let details: Vec<String> = errors
-        .map(|error| {
-            let part = |member: &str| error[member].as_str().unwrap_or_default();
-            at_pointer(part("pointer"), part("detail"))
-        })
-        .collect();
-    let mut failure = Failure::new(exit, message).details(details);
-    if let Some(millis) = problem["retry_after_ms"].as_u64() {
-        failure = failure.hint(format_args!("try again in {} s", millis.div_ceil(1000)));
-    } else if let Some(hint) = hint_for(code) {
-        failure = failure.hint(hint);
-    }
-    failure.data(problem)
-}
-
-/// A place in the input, and what is wrong there.
-pub(crate) fn at_pointer(pointer: &str, detail: &str) -> String {
-    let place = if pointer.is_empty() {
-        "the input"
-    } else {
-        pointer
-    };
-    format!("{place}: {detail}")
-}
-
-fn hint_for(code: &str) -> Option<&'static str> {
-    match code {
-        "unknown-capsule" => Some("`soma list` shows what is installed"),
-        "unknown-tool" => Some("`soma list --tools` shows the tools"),
-        "unknown-tenant" => Some("`soma tenant list` shows them"),
-        "unknown-key" => Some("`soma key list` shows them"),
-        "unauthorized" => Some("give a key with --key or SOMA_KEY; `soma key create` makes one"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn arguments(host: Option<&str>, folder: &Path) -> HostArgs {
         HostArgs {
             host: host.map(|h| h.parse().unwrap()),
             data: Some(folder.to_owned()),
-            key: None,
             plain_http: false,
         }
     }
@@ -319,7 +290,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("keys")).unwrap();
         fs::write(folder.path().join("keys/invoke.key"), "soma_a_b\n").unwrap();
-        let try_host = |host| Client::new(arguments(host, folder.path()), LocalKey::Invoke);
+        let try_host =
+            |host| Client::with_key(arguments(host, folder.path()), None, LocalKey::Invoke);
         assert_eq!(
             try_host(None).err().unwrap().code(),
             Failure::new(Exit::Unreachable, "").code()
@@ -359,25 +331,5 @@ mod tests {
                 "{url}"
             );
         }
-    }
-
-    #[test]
-    fn problems_become_sentences() {
-        let failure = refusal(
-            422,
-            json!({
-                "type": "https://soma.dev/problems/invalid-input",
-                "title": "The input does not fit",
-                "detail": "in 1 place",
-                "errors": [{"pointer": "/url", "detail": "1 is not of type \"string\""}],
-            }),
-        );
-        assert_eq!(failure.message(), "The input does not fit: in 1 place");
-        assert_eq!(
-            failure.detail_lines(),
-            ["/url: 1 is not of type \"string\""]
-        );
-        assert_eq!(failure.to_json()["error"]["exit"], 6);
-        assert_eq!(refusal(502, json!([])).message(), "the host answered 502");
     }
 }

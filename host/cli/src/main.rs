@@ -6,6 +6,7 @@ mod carried;
 mod client;
 mod commands;
 mod failure;
+mod problem;
 mod project;
 mod screen;
 

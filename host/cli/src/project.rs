@@ -4,12 +4,13 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
 use soma_capability::Tool;
-use soma_registry::{Manifest, Package};
+use soma_registry::{MAX_FILE_BYTES, Manifest, Package};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -55,10 +56,6 @@ impl Project {
             Failure::usage(format_args!("{} is not a manifest: {e}", path.display()))
         })?;
         Ok(Self { folder, manifest })
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// Where the capsule file goes unless the author says otherwise.
@@ -179,9 +176,7 @@ impl Project {
         out: PathBuf,
         screen: Screen,
     ) -> Result<Built, Failure> {
-        let bytes = fs::read(component).map_err(|e| {
-            Failure::usage(format_args!("cannot read {}: {e}", component.display()))
-        })?;
+        let bytes = read_file(component)?;
         if let Some(package) = self.up_to_date(&bytes, &out) {
             return Ok(Built { path: out, package });
         }
@@ -241,12 +236,19 @@ pub(crate) async fn open(path: &Path, screen: Screen) -> Result<Built, Failure> 
         let out = project.default_output();
         return project.pack(&component, out, screen).await;
     }
-    let bytes = fs::read(path)
-        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?;
-    let package = Package::read(bytes)
+    let package = Package::read(read_file(path)?)
         .map_err(|e| Failure::usage(format_args!("{}: {e}", path.display())))?;
     Ok(Built {
         path: path.to_owned(),
         package,
     })
+}
+
+/// A capsule's or component's bytes; of a larger file only enough to see that it is too large.
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?;
+    Ok(bytes)
 }

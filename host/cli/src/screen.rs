@@ -141,7 +141,7 @@ pub(crate) fn table(
     }
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_header(headings.iter().map(|h| h.to_uppercase()))
         .add_rows(
             rows.into_iter()

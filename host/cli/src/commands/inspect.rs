@@ -94,7 +94,7 @@ fn show_tool(tool: &Tool, out: &mut dyn Write) -> io::Result<()> {
         out,
         "  {} {}",
         strong(&tool.name),
-        faint(&format!("{title} {claims}").trim_start().to_owned())
+        faint(format!("{title} {claims}").trim_start())
     )?;
     for line in tool.description.lines() {
         writeln!(out, "    {}", visible(line))?;

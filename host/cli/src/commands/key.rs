@@ -148,12 +148,8 @@ fn show_secret(key: &Value, screen: Screen) -> Result<(), Failure> {
 
 async fn list(List { tenant, host }: List, screen: Screen) -> Result<(), Failure> {
     let client = Client::new(host, LocalKey::Admin)?;
-    let mut list = client
-        .send(Method::GET, &["admin", "keys"], Body::None)
-        .await?;
-    if let (Some(tenant), Some(keys)) = (&tenant, list["keys"].as_array_mut()) {
-        keys.retain(|key| key["tenant"] == tenant.as_str());
-    }
+    let query = tenant.map(|tenant| ("tenant", tenant));
+    let list = client.get(&["admin", "keys"], query.as_slice()).await?;
     let keys = list["keys"].as_array().into_iter().flatten();
     let rows = keys.map(row).collect();
     screen.show(&list, |out| {

@@ -1,9 +1,8 @@
 //! `soma list`: what a host has installed.
 
-use reqwest::Method;
 use serde_json::Value;
 
-use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::client::{Client, HostArgs, LocalKey};
 use crate::failure::Failure;
 use crate::screen::{Screen, table};
 
@@ -23,7 +22,7 @@ impl List {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let client = Client::new(self.host, LocalKey::Invoke)?;
         let what = if self.tools { "tools" } else { "capsules" };
-        let list = client.send(Method::GET, &[what], Body::None).await?;
+        let list = client.get(&[what], &[]).await?;
         let items = list[what].as_array().map(Vec::as_slice).unwrap_or_default();
         screen.show(&list, |out| {
             if self.tools {

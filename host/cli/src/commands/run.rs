@@ -15,9 +15,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::answer;
 use crate::carried;
-use crate::client::at_pointer;
 use crate::commands::compile_component;
 use crate::failure::{Exit, Failure};
+use crate::problem::at_pointer;
 use crate::project;
 use crate::screen::Screen;
 

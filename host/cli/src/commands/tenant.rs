@@ -68,7 +68,7 @@ async fn create(Named { name, host }: Named, screen: Screen) -> Result<(), Failu
 
 async fn list(host: HostArgs, screen: Screen) -> Result<(), Failure> {
     let client = Client::new(host, LocalKey::Admin)?;
-    let list = client.send(Method::GET, &TENANTS, Body::None).await?;
+    let list = client.get(&TENANTS, &[]).await?;
     let tenants = list["tenants"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let rows = tenants

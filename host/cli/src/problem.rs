@@ -1,0 +1,89 @@
+//! Problems (RFC 9457) from a host, as failures of a command.
+
+use serde_json::Value;
+
+use crate::failure::{Exit, Failure};
+
+/// What a problem (RFC 9457) means here.
+pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
+    let text = |member: &str| problem[member].as_str().filter(|text| !text.is_empty());
+    let code = text("type")
+        .and_then(|t| t.rsplit('/').next())
+        .unwrap_or_default();
+    let exit = match (status, code) {
+        (_, "invalid-input" | "invalid-json") => Exit::InvalidInput,
+        (400, _) => Exit::Usage,
+        (401 | 403, _) => Exit::NotAllowed,
+        (404, _) => Exit::NotFound,
+        (503, _) | (_, "tool-rate-limited") => Exit::Busy,
+        _ => Exit::Failed,
+    };
+    let title = text("title").map_or_else(|| format!("the host answered {status}"), str::to_owned);
+    let errors = problem["errors"].as_array().into_iter().flatten();
+    let details: Vec<String> = errors
+        .map(|error| {
+            let part = |member: &str| error[member].as_str().unwrap_or_default();
+            at_pointer(part("pointer"), part("detail"))
+        })
+        .collect();
+    // With places told one by one, the detail only counts them.
+    let message = match text("detail") {
+        Some(detail) if details.is_empty() => format!("{title}: {detail}"),
+        _ => title,
+    };
+    let mut failure = Failure::new(exit, message).details(details);
+    if let Some(millis) = problem["retry_after_ms"].as_u64() {
+        failure = failure.hint(format_args!("try again in {} s", millis.div_ceil(1000)));
+    } else if let Some(hint) = hint_for(code) {
+        failure = failure.hint(hint);
+    }
+    failure.data(problem)
+}
+
+/// A place in the input, and what is wrong there.
+pub(crate) fn at_pointer(pointer: &str, detail: &str) -> String {
+    let place = if pointer.is_empty() {
+        "the input"
+    } else {
+        pointer
+    };
+    format!("{place}: {detail}")
+}
+
+fn hint_for(code: &str) -> Option<&'static str> {
+    match code {
+        "unknown-capsule" => Some("`soma list` shows what is installed"),
+        "unknown-tool" => Some("`soma list --tools` shows the tools"),
+        "unknown-tenant" => Some("`soma tenant list` shows them"),
+        "unknown-key" => Some("`soma key list` shows them"),
+        "unauthorized" => Some("set SOMA_KEY to a key of this host; `soma key create` makes one"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn problems_become_sentences() {
+        let failure = refusal(
+            422,
+            json!({
+                "type": "https://soma.dev/problems/invalid-input",
+                "title": "The input does not fit",
+                "detail": "in 1 place",
+                "errors": [{"pointer": "/url", "detail": "1 is not of type \"string\""}],
+            }),
+        );
+        assert_eq!(failure.message(), "The input does not fit");
+        assert_eq!(
+            failure.detail_lines(),
+            ["/url: 1 is not of type \"string\""]
+        );
+        assert_eq!(failure.to_json()["error"]["exit"], 6);
+        assert_eq!(refusal(502, json!([])).message(), "the host answered 502");
+    }
+}
