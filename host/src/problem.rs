@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// What `type` begins with; the kind's code follows. It names the problem, and is stable; the
 /// page it might lead to is docs/problems.md.
-pub const TYPE_PREFIX: &str = "https://soma.dev/problems/";
+pub const TYPE_PREFIX: &str = "urn:soma:problem:";
 
 /// One line a kind: its name here, its status, its code, its title.
 macro_rules! kinds {

@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure};
 pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
     let text = |member: &str| problem[member].as_str().filter(|text| !text.is_empty());
     let code = text("type")
-        .and_then(|t| t.rsplit('/').next())
+        .and_then(|t| t.rsplit(':').next())
         .unwrap_or_default();
     let exit = match (status, code) {
         (_, "invalid-input" | "invalid-json") => Exit::InvalidInput,
@@ -72,7 +72,7 @@ mod tests {
         let failure = refusal(
             422,
             json!({
-                "type": "https://soma.dev/problems/invalid-input",
+                "type": "urn:soma:problem:invalid-input",
                 "title": "The input does not fit",
                 "detail": "in 1 place",
                 "errors": [{"pointer": "/url", "detail": "1 is not of type \"string\""}],

@@ -61,7 +61,7 @@ impl Answer {
         let problem = self.expect(status);
         assert_eq!(self.header("content-type"), "application/problem+json");
         let kind = problem["type"].as_str().unwrap_or_default();
-        assert_eq!(kind.rsplit('/').next(), Some(code), "{problem}");
+        assert_eq!(kind.rsplit(':').next(), Some(code), "{problem}");
         assert_eq!(problem["status"], status, "{problem}");
         assert!(problem["title"].is_string(), "{problem}");
         assert_eq!(
