@@ -34,7 +34,11 @@ impl Telemetry {
         let lines = fmt::layer().with_writer(io::stderr);
         let lines = match settings.log_format {
             LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+            LogFormat::Json => lines
+                .json()
+                .flatten_event(true)
+                .with_span_list(false)
+                .boxed(),
         };
         let endpoint = settings.otlp_endpoint.as_ref();
         let spans = endpoint.map(spans_to).transpose()?;
