@@ -8,7 +8,9 @@ mod text;
 mod tools;
 
 pub use manifest::{Location, Manifest, ManifestError};
-pub use package::{MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION};
+pub use package::{
+    MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION, check_component,
+};
 pub use scan::ScanError;
 pub use text::TextError;
 pub use tools::{MAX_TOOLS, ToolsError, compile_schema};

@@ -72,9 +72,7 @@ impl Package {
         manifest: Manifest,
         tools: Vec<Tool>,
     ) -> Result<Self, PackageError> {
-        if scan::outline(component)?.section.is_some() {
-            return Err(PackageError::Packed);
-        }
+        check_component(component)?;
         tools::check(&tools)?;
         let json = canonical(&Section { manifest, tools })?;
         let mut bytes = component.to_vec();
@@ -141,6 +139,14 @@ impl Package {
     /// The file's bytes, without a copy.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+}
+
+/// Whether these bytes could be packed: one whole component without a manifest section.
+pub fn check_component(component: &[u8]) -> Result<(), PackageError> {
+    match scan::outline(component)?.section {
+        Some(_) => Err(PackageError::Packed),
+        None => Ok(()),
     }
 }
 

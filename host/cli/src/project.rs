@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use soma_capability::Tool;
-use soma_registry::{MAX_FILE_BYTES, Manifest, Package};
+use soma_registry::{MAX_FILE_BYTES, Manifest, Package, check_component};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -177,13 +177,14 @@ impl Project {
         screen: Screen,
     ) -> Result<Built, Failure> {
         let bytes = read_file(component)?;
+        let unfit = |e| Failure::failed(format_args!("{}: {e}", component.display()));
+        check_component(&bytes).map_err(unfit)?;
         if let Some(package) = self.up_to_date(&bytes, &out) {
             return Ok(Built { path: out, package });
         }
         screen.step("Describing", "its tools");
         let tools = self.describe(&bytes).await?;
-        let package = Package::pack(&bytes, self.manifest, tools)
-            .map_err(|e| Failure::failed(format_args!("{}: {e}", component.display())))?;
+        let package = Package::pack(&bytes, self.manifest, tools).map_err(unfit)?;
         screen.step("Packing", &out.display().to_string());
         write_whole(&out, package.bytes())?;
         Ok(Built { path: out, package })

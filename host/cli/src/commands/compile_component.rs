@@ -1,6 +1,7 @@
 //! `soma compile-component`: the process that compiles a component, under limits of its own.
 
 use std::env;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use soma_host::COMPILE_COMMAND;
@@ -26,7 +27,16 @@ impl CompileComponent {
 
 /// A compiler that runs this very program with this command.
 pub(crate) fn compiler() -> Result<Compiler, Failure> {
-    let program = env::current_exe()
-        .map_err(|e| Failure::failed(format_args!("cannot find this program's own file: {e}")))?;
-    Ok(Compiler::new(program, [COMPILE_COMMAND.into()]))
+    Ok(Compiler::new(own_program()?, [COMPILE_COMMAND.into()]))
+}
+
+/// Linux's name for it stays right when the file on disk is replaced by another version, whose
+/// code this process could not load.
+fn own_program() -> Result<PathBuf, Failure> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Ok(running.to_owned());
+    }
+    env::current_exe()
+        .map_err(|e| Failure::failed(format_args!("cannot find this program's own file: {e}")))
 }

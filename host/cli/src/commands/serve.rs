@@ -1,5 +1,6 @@
 //! `soma serve`: the host, in the foreground.
 
+use crate::commands::compile_component;
 use crate::failure::Failure;
 
 /// Serve the installed capsules over HTTP until told to stop
@@ -17,7 +18,12 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        soma_host::serve(self.config).await?;
+        let compiler = Some(compile_component::compiler()?);
+        let config = soma_host::Config {
+            compiler,
+            ..self.config
+        };
+        soma_host::serve(config).await?;
         Ok(())
     }
 }
