@@ -48,11 +48,11 @@ fn damaged_files() {
             damaged[at] ^= 1 << (xorshift(&mut state) % 8);
             let answer = host.admin.install(&damaged).await;
             assert!(
-                matches!(answer.status, 201 | 422),
+                matches!(answer.status, 200 | 201 | 422),
                 "byte {at}: {}",
                 answer.text
             );
-            if answer.status == 201 {
+            if answer.status != 422 {
                 let call = host.call("echo", &serde_json::json!({})).await;
                 assert!(
                     call.status < 500 || call.status == 504,

@@ -219,15 +219,15 @@ pub(crate) fn command(data: &Path) -> Command {
 
 fn spawn(setup: &Setup, database: Option<&str>, data: &Path) -> (Child, watch::Receiver<String>) {
     let mut command = command(data);
-    command
-        .arg("serve")
-        .args(["--concurrent-calls", "8", "--shutdown-grace", "20"]);
-    if !setup
-        .arguments
-        .iter()
-        .any(|argument| argument == "--listen")
-    {
-        command.args(["--listen", "127.0.0.1:0"]);
+    command.arg("serve");
+    for (flag, value) in [
+        ("--listen", "127.0.0.1:0"),
+        ("--concurrent-calls", "8"),
+        ("--shutdown-grace", "20"),
+    ] {
+        if !setup.arguments.iter().any(|argument| argument == flag) {
+            command.args([flag, value]);
+        }
     }
     if let Some(url) = database {
         command.env("SOMA_DATABASE", url);

@@ -124,7 +124,7 @@ fn a_component_changed_on_disk_is_refused() {
         .await;
         let problem = host.call("echo", &json!({})).await.problem(500, "internal");
         assert!(problem["detail"].is_null(), "{problem}");
-        host.logged("changed on disk").await;
+        host.logged("the host failed").await;
     });
 }
 
