@@ -12,5 +12,5 @@ pub use package::{
     MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION, check_component,
 };
 pub use scan::ScanError;
-pub use text::TextError;
-pub use tools::{MAX_TOOLS, ToolsError, compile_schema};
+pub use text::{CharacterKind, TextError};
+pub use tools::{MAX_TOOLS, SchemaError, SchemaKind, ToolsError, compile_schema};

@@ -33,7 +33,7 @@ pub enum ToolsError {
     Text {
         /// The tool.
         tool: String,
-        /// Which of its texts: `title`, `description`, or a place in a schema.
+        /// SchemaKind of its texts: `title`, `description`, or a place in a schema.
         place: String,
         /// What is wrong with it.
         error: TextError,
@@ -43,8 +43,8 @@ pub enum ToolsError {
     Schema {
         /// The tool.
         tool: String,
-        /// Which of its schemas.
-        which: Which,
+        /// SchemaKind of its schemas.
+        which: SchemaKind,
         /// What is wrong with it.
         problem: SchemaError,
     },
@@ -52,7 +52,7 @@ pub enum ToolsError {
 
 /// One of a tool's two schemas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum SchemaKind {
     /// Of the input.
     Input,
     /// Of the structured output.
@@ -73,7 +73,7 @@ pub enum SchemaError {
     Invalid(String),
 }
 
-impl std::fmt::Display for Which {
+impl std::fmt::Display for SchemaKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Input => "input",
@@ -111,9 +111,9 @@ pub(crate) fn check(tools: &[Tool]) -> Result<(), ToolsError> {
             return Err(ToolsError::Duplicate(tool.name.clone()));
         }
         check_texts(tool)?;
-        check_schema(tool, Which::Input, &tool.input_schema)?;
+        check_schema(tool, SchemaKind::Input, &tool.input_schema)?;
         if let Some(schema) = &tool.output_schema {
-            check_schema(tool, Which::Output, schema)?;
+            check_schema(tool, SchemaKind::Output, schema)?;
         }
     }
     Ok(())
@@ -131,7 +131,7 @@ fn check_texts(tool: &Tool) -> Result<(), ToolsError> {
     text::prose(&tool.description, MAX_DESCRIPTION).map_err(|e| refuse("the description", e))
 }
 
-fn check_schema(tool: &Tool, which: Which, schema: &Value) -> Result<(), ToolsError> {
+fn check_schema(tool: &Tool, which: SchemaKind, schema: &Value) -> Result<(), ToolsError> {
     check_schema_texts(schema).map_err(|error| ToolsError::Text {
         tool: tool.name.clone(),
         place: format!("a text in the {which} schema"),
@@ -146,8 +146,8 @@ fn check_schema(tool: &Tool, which: Which, schema: &Value) -> Result<(), ToolsEr
     })
 }
 
-fn schema_problem(which: Which, schema: &Value) -> Option<SchemaError> {
-    if which == Which::Input && schema.get("type").and_then(Value::as_str) != Some("object") {
+fn schema_problem(which: SchemaKind, schema: &Value) -> Option<SchemaError> {
+    if which == SchemaKind::Input && schema.get("type").and_then(Value::as_str) != Some("object") {
         return Some(SchemaError::NotObject);
     }
     let dialect = schema.get("$schema").and_then(Value::as_str);

@@ -35,19 +35,27 @@ pub(crate) fn input(argument: &str) -> Result<String, Failure> {
     }
 }
 
-/// Shows an answer: content as what it is, structured data as JSON.
+/// Shows an answer: its content, which is the form for people; its structured data where there is
+/// no content. `--json` has both.
 pub(crate) fn show(output: &Value, out: &mut dyn Write) -> io::Result<()> {
-    for item in output["content"].as_array().into_iter().flatten() {
+    let content = output["content"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for item in content {
         match &item["text"] {
             Value::String(text) => writeln!(out, "{}", tool_text(text.trim_end_matches('\n')))?,
             _ => writeln!(out, "{}", other_content(item))?,
         }
     }
-    let Some(structured) = output.get("structured") else {
-        return Ok(());
-    };
-    let text = json_text(structured).map_err(|e| io::Error::other(e.message().to_owned()))?;
-    writeln!(out, "{text}")
+    match output.get("structured") {
+        Some(structured) if content.is_empty() => {
+            let text =
+                json_text(structured).map_err(|e| io::Error::other(e.message().to_owned()))?;
+            writeln!(out, "{text}")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A line for what a terminal cannot show.
@@ -127,7 +135,7 @@ mod tests {
         assert_eq!(shown(&json!({"structured": "hi"})), "\"hi\"\n");
         assert_eq!(shown(&json!({"structured": null})), "null\n");
         assert_eq!(shown(&json!({})), "");
-        let content = json!({"content": [
+        let content = json!({"structured": 1, "content": [
             {"type": "text", "text": "# One\n"},
             {"type": "image", "mimeType": "image/png", "data": "AAAA"},
             {"type": "resource", "resource": {"uri": "a:b", "text": "body"}},
