@@ -1,6 +1,6 @@
 //! Files that are no capsules.
 
-use crate::harness::{Setup, component, full, pack_guest};
+use crate::harness::{Setup, component, full, pack, pack_guest};
 
 #[test]
 fn other_files() {
@@ -38,7 +38,7 @@ fn other_files() {
 /// lives on either way.
 #[test]
 fn damaged_files() {
-    let packed = pack_guest("echo").into_bytes();
+    let packed = pack(&component("echo"), "tests/damaged", "").into_bytes();
     let rounds = if full() { 200 } else { 10 };
     Setup::default().own_code_cache().run(async |host| {
         let mut state = 7;
@@ -53,7 +53,10 @@ fn damaged_files() {
                 answer.text
             );
             if answer.status != 422 {
-                let call = host.call("echo", &serde_json::json!({})).await;
+                let call = host
+                    .invoke
+                    .call("tests/damaged", "run", &serde_json::json!({}))
+                    .await;
                 assert!(
                     call.status < 500 || call.status == 504,
                     "byte {at}: {}",

@@ -11,7 +11,7 @@ use crate::screen::Screen;
 /// Call a tool of a capsule that a host has installed
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  soma call soma/jq run '{\"filter\": \".a\", \"input\": {\"a\": 1}}'
+  soma call soma/jq jq '{\"filter\": \".a\", \"input\": {\"a\": 1}}'
   curl -s https://api.example.com/data.json | soma call acme/report summarise -")]
 pub(crate) struct Call {
     /// NAMESPACE/NAME
