@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::catalog::ReadyTool;
 use crate::error::Error;
+use crate::finished::Finished;
 use crate::metrics::OK;
 use crate::problem::Kind;
 use crate::trace::TraceParent;
@@ -58,38 +59,39 @@ pub(crate) async fn invoke(
     caller.require_tool(&capsule, &tool)?;
     let installed = app.catalog.find(caller.tenant_id(), &capsule).await?;
     let ready = installed.about.tool(&tool)?.clone();
+
+    let prepare = async {
+        let live = app.live();
+        let limits = policy::limits(&live.settings, &installed.about.manifest);
+        let network = live.network.clone();
+        drop(live);
+        let input = check(input, &ready, &limits).await?;
+        let code = app.catalog.code(&installed.about).await?;
+        let slot = place.slot().await?;
+        Ok((code, input, limits, network, slot))
+    };
+    let (code, input, limits, network, slot) = prepare.await.inspect_err(|error: &Error| {
+        let outcome = error.kind().code();
+        ready.metrics().refused(outcome);
+        info!(invocation = %id, tenant = caller.tenant(), %capsule, tool, outcome, "not called");
+    })?;
+
     let trace = parent.as_ref().map(|parent| display(parent.trace_id()));
     let span =
         info_span!("call", invocation = %id, tenant = caller.tenant(), %capsule, tool, trace);
     if let Some(parent) = parent {
         parent.adopt(&span);
     }
-
-    let prepare = async {
-        let live = app.live();
-        let limits = policy::limits(&live.settings, &installed.about.manifest);
-        let input = check(input, &ready, &limits).await?;
-        let code = app.catalog.code(&installed.about).await?;
-        let slot = place.slot().await?;
-        let call = Call {
-            tool,
-            input,
-            limits,
-            network: live.network.clone(),
-            progress: None,
-        };
-        Ok((code, call, slot))
+    let call = Call {
+        tool,
+        input,
+        limits,
+        network,
+        progress: None,
     };
-    let prepared = prepare.instrument(span.clone()).await;
-    let (code, call, slot) =
-        prepared.inspect_err(|error| span.in_scope(|| refused(&ready, error)))?;
-
-    // In a task of its own: a client that hangs up drops this function, and what ran is recorded
-    // all the same.
-    let task = tokio::spawn(run(code, call, slot, ready).instrument(span));
-    let Outcome { result, usage } = task
-        .await
-        .map_err(|panic| Error::Panicked(panic.to_string()))?;
+    // A client that hangs up drops this function; what runs is finished and recorded all the same.
+    let run = run(code, call, slot, ready).instrument(span);
+    let Outcome { result, usage } = Finished::new(run).await;
     match result {
         Ok(output) => Ok(Answer {
             invocation: id,
@@ -134,10 +136,4 @@ async fn run(code: Arc<Capsule>, call: Call, slot: Slot, ready: Arc<ReadyTool>) 
         "called"
     );
     outcome
-}
-
-fn refused(ready: &ReadyTool, error: &Error) {
-    let code = error.kind().code();
-    ready.metrics().refused(code);
-    info!(outcome = code, "not called");
 }

@@ -15,6 +15,7 @@ mod config;
 mod db;
 mod edge;
 mod error;
+mod finished;
 mod input;
 mod invoke;
 mod key;
