@@ -9,7 +9,9 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use http::{HeaderName, HeaderValue};
+use http::header::CONNECTION;
+use http::{HeaderName, HeaderValue, StatusCode, Version};
+use http_body::Body as _;
 use uuid::Uuid;
 
 use crate::app::AppState;
@@ -20,6 +22,19 @@ use crate::problem::Kind;
 /// Names one request, in the answer, the log and the traces.
 #[derive(Clone, Copy)]
 pub(crate) struct InvocationId(pub(crate) Uuid);
+
+/// What may be answered before the body is read. The connection then ends with the answer, and
+/// says so: a client that used it again would find it closing.
+const BODY_UNREAD: [StatusCode; 8] = [
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::MISDIRECTED_REQUEST,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
 
 const HEADER: HeaderName = HeaderName::from_static("soma-invocation");
 
@@ -32,6 +47,7 @@ pub(crate) async fn edge(
     next: Next,
 ) -> Response {
     let id = Uuid::now_v7();
+    let has_body = request.version() < Version::HTTP_2 && !request.body().is_end_stream();
     request.extensions_mut().insert(InvocationId(id));
     let named = if ANY_NAME.contains(&request.uri().path()) {
         Ok(())
@@ -47,6 +63,10 @@ pub(crate) async fn edge(
     };
     let mut response = written(response, id);
     app.metrics.response(response.status());
+    if has_body && BODY_UNREAD.contains(&response.status()) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     let text = id.hyphenated().to_string();
     if let Ok(value) = HeaderValue::try_from(text) {
         response.headers_mut().insert(HEADER, value);

@@ -17,6 +17,11 @@ use clap::Parser;
 use crate::commands::Command;
 use crate::screen::Screen;
 
+/// A call makes and drops some hundred small things on whichever thread it runs: glibc's
+/// allocator pays for each in locks and consolidation.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ABOUT: &str =
     "Tools for AI agents, as WebAssembly capsules: make them, run them, serve them, call them.";
 

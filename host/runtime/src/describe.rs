@@ -12,10 +12,11 @@ use crate::network::Network;
 use crate::outcome::Failure;
 use crate::state::InvocationState;
 
-/// Describing is building a few texts: a second's work is plenty.
+/// Describing is building a few texts. Fuel is what ends one that does not end, the same on every
+/// machine; the time is for a guest that waits.
 const LIMITS: Limits = Limits {
-    fuel: 2_000_000_000,
-    time_ms: 10_000,
+    fuel: 500_000_000,
+    time_ms: 30_000,
     memory_bytes: 64 << 20,
     table_elements: 20_000,
     handles: 100,

@@ -18,6 +18,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
+/// The same as in `soma`, so that it is on both sides of every ratio.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Connections, and calls in flight.
 const CONCURRENCY: usize = 64;
 
