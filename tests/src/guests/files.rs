@@ -39,7 +39,7 @@ fn other_files() {
 #[test]
 fn damaged_files() {
     let packed = pack(&component("echo"), "tests/damaged", "").into_bytes();
-    let rounds = if full() { 200 } else { 10 };
+    let rounds = if full() { 80 } else { 10 };
     Setup::default().own_code_cache().run(async |host| {
         let mut state = 7;
         for _ in 0..rounds {
