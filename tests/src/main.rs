@@ -2,6 +2,8 @@
 //! client would; the folders mirror what is tested: the `guests`, the `api`, `serve`, the `cli`,
 //! the `capsules`.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test is a panic")]
+
 mod api;
 mod capsules;
 mod cli;

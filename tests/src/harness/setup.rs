@@ -72,8 +72,8 @@ impl Setup {
             before();
             match postgres() {
                 Some(server) => {
-                    self.run_on(Database::fresh_schema(server).await, &test)
-                        .await
+                    let schema = Database::fresh_schema(server).await;
+                    self.run_on(schema, &test).await;
                 }
                 None if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
                     panic!("CI must not go without Postgres: set SOMA_TEST_POSTGRES")
