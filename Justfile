@@ -47,8 +47,8 @@ integration *filter:
     cargo test --workspace --test '*' -- "$@"
 
 # The four ratios against bare wasmtime and bare axum
-bench: build guests
-    cargo run --package soma-bench
+bench *parts: build guests capsules
+    target/debug/soma-bench "$@"
 
 # A tarball for people who will not compile wasmtime: the binary and the sample capsules
 dist: capsules
