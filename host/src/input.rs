@@ -180,12 +180,8 @@ mod tests {
 
     #[test]
     fn gives_back_what_was_checked() {
+        // Not as it would be written again: the spaces, and 1e0, which is an integer to JSON Schema.
         let text = r#" {"n": 1e0, "list": []} "#;
-        assert!(
-            check(text.into(), &schema()).is_err(),
-            "1e0 is a float to serde_json"
-        );
-        let text = r#" {"n": 1, "list": []} "#;
         assert_eq!(check(text.into(), &schema()).unwrap(), text);
     }
 

@@ -208,6 +208,7 @@ mod tests {
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
             .filter_map(|(code, rest)| Some((code, rest.split_once(" |")?.0)))
+            .filter(|(_, status)| status.parse::<u16>().is_ok())
             .collect();
         let kinds: Vec<(&str, String)> = Kind::ALL
             .iter()
