@@ -34,6 +34,9 @@ const HOST_FIELDS: [HeaderName; 10] = [
     UPGRADE,
 ];
 
+/// More than any call takes, and little enough to be added to the time of day.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A request as a guest asked for it.
 pub(crate) struct GuestRequest {
     pub(crate) method: String,
@@ -77,7 +80,7 @@ impl SendHook {
         Self {
             network,
             traffic,
-            max_time: Duration::from_millis(limits.time_ms),
+            max_time: Duration::from_millis(limits.time_ms).min(LONGEST),
             max_body: limits.response_bytes,
         }
     }
