@@ -1,5 +1,8 @@
 //! What `wit-bindgen` makes of the world `capsule`; no other module names its types but to
 //! convert them.
+//!
+//! It is checked in, so that building a capsule does not begin with building the generator. A test
+//! of this repository makes it anew and compares; `SOMA_WRITE_BINDINGS=1` lets it write instead.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -11,11 +14,4 @@
     reason = "generated code"
 )]
 
-wit_bindgen::generate!({
-    path: "../wit/0.1.0",
-    world: "capsule",
-    runtime_path: "::soma_sdk::glue::wit_bindgen::rt",
-    pub_export_macro: true,
-    export_macro_name: "export_capsule",
-    default_bindings_module: "::soma_sdk::bindings",
-});
+include!("bindings/capsule.rs");
