@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::Validator;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -35,15 +35,6 @@ fn places(total: usize) -> String {
         n if n > MAX_ERRORS => format!("more than {MAX_ERRORS} places"),
         n => format!("{n} places"),
     }
-}
-
-/// Compiles a tool's input schema. Patterns run in linear time, so that no schema can make a
-/// validation hang; a pattern that needs backtracking is refused here.
-pub(crate) fn compile(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
-    jsonschema::draft202012::options()
-        .with_pattern_options(PatternOptions::regex())
-        .offline()
-        .build(schema)
 }
 
 /// Checks a body, and gives it back as the text that the guest gets: the very bytes checked.
@@ -154,11 +145,12 @@ impl<'de> Visitor<'de> for AnyValue {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use soma_registry::compile_schema;
 
     use super::*;
 
     fn schema() -> Validator {
-        compile(&json!({
+        compile_schema(&json!({
             "type": "object",
             "properties": {"n": {"type": "integer"}, "list": {"items": {"type": "string"}}},
             "required": ["n"],
@@ -226,6 +218,6 @@ mod tests {
 
     #[test]
     fn a_pattern_that_could_hang_does_not_compile() {
-        assert!(compile(&json!({"pattern": "(?=a)b"})).is_err());
+        assert!(compile_schema(&json!({"pattern": "(?=a)b"})).is_err());
     }
 }

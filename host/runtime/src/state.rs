@@ -24,7 +24,8 @@ pub(crate) struct InvocationState {
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
     pub(crate) hook: SendHook,
     pub(crate) table: ResourceTable,
-    wasi: WasiCtx,
+    /// Made when a guest first asks WASI for something: most calls never do.
+    wasi: Option<WasiCtx>,
     wasi_http: WasiHttpCtx,
 }
 
@@ -40,17 +41,6 @@ impl InvocationState {
         let hook = SendHook::new(network, limits, meter.traffic().clone());
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
-
-        // No arguments, no environment, no files, no sockets: what WASI needs so that a language's
-        // standard library starts, and nothing to reach the machine with.
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(LogStream::new(log.clone(), tracing::Level::INFO, "stdout"))
-            .stderr(LogStream::new(log.clone(), tracing::Level::WARN, "stderr"))
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
-        surroundings.furnish(&mut wasi);
-
         Self {
             meter,
             surroundings,
@@ -58,16 +48,32 @@ impl InvocationState {
             progress,
             hook,
             table,
-            wasi: wasi.build(),
+            wasi: None,
             wasi_http: WasiHttpCtx::new(),
         }
     }
 }
 
+/// No arguments, no environment, no files, no sockets: what WASI needs so that a language's standard
+/// library starts, and nothing to reach the machine with.
+fn empty_wasi(surroundings: Surroundings, log: &Arc<GuestLog>) -> WasiCtx {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(LogStream::new(log.clone(), tracing::Level::INFO, "stdout"))
+        .stderr(LogStream::new(log.clone(), tracing::Level::WARN, "stderr"))
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    surroundings.furnish(&mut wasi);
+    wasi.build()
+}
+
 impl WasiView for InvocationState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self
+            .wasi
+            .get_or_insert_with(|| empty_wasi(self.surroundings, &self.log));
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx,
             table: &mut self.table,
         }
     }

@@ -4,12 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use jsonschema::Validator;
 use soma_capability::{CapsuleName, Digest, Tool};
-use soma_registry::{Manifest, Package};
+use soma_registry::{Manifest, Package, compile_schema};
 use soma_runtime::Capsule;
 use tokio::sync::OnceCell;
 
 use crate::error::Error;
-use crate::input;
 use crate::metrics::{Metrics, ToolMetrics};
 
 /// One capsule file, by its digest: the same for every tenant.
@@ -44,7 +43,7 @@ impl Described {
     pub(super) fn new(package: &Package, metrics: &Arc<Metrics>) -> Result<Self, Error> {
         let manifest = package.manifest().clone();
         let ready = |tool: &Tool| {
-            let schema = input::compile(&tool.input_schema).map_err(|error| {
+            let schema = compile_schema(&tool.input_schema).map_err(|error| {
                 let words: String = error.to_string().chars().take(400).collect();
                 Error::InvalidCapsule(format!("the input schema of `{}`: {words}", tool.name))
             })?;

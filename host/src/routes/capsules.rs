@@ -18,15 +18,22 @@ use crate::path::CapsulePath;
 use crate::policy;
 use crate::settings::Live;
 
-/// One capsule in a list.
+/// What every answer about a capsule says.
 #[derive(Serialize)]
-struct Summary<'a> {
+struct Head<'a> {
     name: &'a CapsuleName,
     version: &'a semver::Version,
     description: &'a str,
     digest: Digest,
     size: i64,
     installed_at: Timestamp,
+}
+
+/// One capsule in a list.
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
     /// Names alone.
     tools: Vec<&'a str>,
 }
@@ -34,12 +41,8 @@ struct Summary<'a> {
 /// One capsule with everything about it.
 #[derive(Serialize)]
 struct Full<'a> {
-    name: &'a CapsuleName,
-    version: &'a semver::Version,
-    description: &'a str,
-    digest: Digest,
-    size: i64,
-    installed_at: Timestamp,
+    #[serde(flatten)]
+    head: Head<'a>,
     /// What one call gets, here and now.
     limits: Limits,
     imports: &'a [String],
@@ -54,7 +57,7 @@ struct ListedTool<'a> {
     tool: &'a Tool,
 }
 
-impl<'a> Summary<'a> {
+impl<'a> Head<'a> {
     fn of(Installed { row, about }: &'a Installed) -> Self {
         Self {
             name: &row.name,
@@ -63,24 +66,25 @@ impl<'a> Summary<'a> {
             digest: row.digest,
             size: row.size,
             installed_at: row.installed_at,
-            tools: about
-                .tools
-                .iter()
-                .map(|ready| ready.tool.name.as_str())
-                .collect(),
+        }
+    }
+}
+
+impl<'a> Summary<'a> {
+    fn of(installed: &'a Installed) -> Self {
+        let tools = &installed.about.tools;
+        Self {
+            head: Head::of(installed),
+            tools: tools.iter().map(|ready| ready.tool.name.as_str()).collect(),
         }
     }
 }
 
 impl<'a> Full<'a> {
-    fn of(Installed { row, about }: &'a Installed, live: &Live) -> Self {
+    fn of(installed: &'a Installed, live: &Live) -> Self {
+        let about = &installed.about;
         Self {
-            name: &row.name,
-            version: &about.manifest.version,
-            description: &about.manifest.description,
-            digest: row.digest,
-            size: row.size,
-            installed_at: row.installed_at,
+            head: Head::of(installed),
             limits: policy::limits(live, &about.manifest),
             imports: &about.imports,
             tools: about.tools.iter().map(|ready| &ready.tool).collect(),

@@ -216,8 +216,7 @@ pub(crate) fn headers_in(headers: &[wit::Header]) -> Result<HeaderMap, SendError
     for wit::Header { name, value } in headers {
         let field = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| invalid(format!("{name:?} is not a field name")))?;
-        let value = HeaderValue::from_str(value)
-            .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
+        let value = HeaderValue::from_bytes(value.as_bytes())
             .map_err(|_| invalid(format!("the value of the field `{field}` cannot be sent")))?;
         map.append(field, value);
     }
