@@ -18,6 +18,10 @@ const FIBER_STACK: usize = 1 << 20;
 const STACK_KEPT: usize = 32 << 10;
 const TABLE_KEPT: usize = 64 << 10;
 
+/// Stacks that wait to be given back to the kernel together. One by one, two threads that do it at
+/// the same moment make the kernel flush every core's translations each time.
+const STACKS_AT_ONCE: u32 = 32;
+
 /// The size of the pool, and so the bound on what all calls together can hold.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineConfig {
@@ -110,7 +114,8 @@ pub(crate) fn code_config() -> Config {
 fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(config.instances)
-        .total_stacks(config.instances)
+        .total_stacks(config.instances.saturating_add(STACKS_AT_ONCE))
+        .decommit_batch_size(STACKS_AT_ONCE as usize)
         .total_core_instances(config.instances.saturating_mul(CORE_INSTANCES))
         .total_memories(config.instances.saturating_mul(MEMORIES))
         .total_tables(config.instances.saturating_mul(TABLES))
