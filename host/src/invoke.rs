@@ -7,7 +7,7 @@ use serde::Serialize;
 use soma_capability::{CapsuleName, Limits};
 use soma_runtime::{Call, Capsule, Outcome, Output, Usage};
 use tracing::field::display;
-use tracing::{Instrument as _, info, info_span};
+use tracing::{Instrument as _, error_span, info};
 use uuid::Uuid;
 
 use crate::admission::{Place, Slot};
@@ -77,8 +77,9 @@ pub(crate) async fn invoke(
     })?;
 
     let trace = parent.as_ref().map(|parent| display(parent.trace_id()));
+    // At a level that every filter lets pass: whatever line there is says which call it belongs to.
     let span =
-        info_span!("call", invocation = %id, tenant = caller.tenant(), %capsule, tool, trace);
+        error_span!("call", invocation = %id, tenant = caller.tenant(), %capsule, tool, trace);
     if let Some(parent) = parent {
         parent.adopt(&span);
     }

@@ -1,6 +1,7 @@
 //! Log lines on standard error, and spans to an OpenTelemetry collector where one is configured.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufWriter, IsTerminal as _};
+use std::panic;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,6 +14,7 @@ use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
@@ -25,13 +27,20 @@ use crate::settings::Settings;
 pub(crate) struct Telemetry {
     filter: reload::Handle<EnvFilter, Registry>,
     spans: Option<SdkTracerProvider>,
+    /// Dropping it writes what has not been written.
+    _lines: WorkerGuard,
 }
 
 impl Telemetry {
     /// Sets up logging for the whole process; once in its life.
     pub(crate) fn start(settings: &Settings) -> anyhow::Result<Self> {
         let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&settings.live.log)?);
-        let lines = fmt::layer().with_writer(io::stderr);
+        // A thread of its own writes, many lines at once under load: a call does not wait for the
+        // terminal. It does wait once the queue is full, since a line lost is worse.
+        let (queue, written) = NonBlockingBuilder::default()
+            .lossy(false)
+            .finish(BufWriter::new(io::stderr()));
+        let lines = fmt::layer().with_writer(queue);
         let lines = match settings.log_format {
             LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
             LogFormat::Json => lines
@@ -50,9 +59,16 @@ impl Telemetry {
             .with(lines)
             .with(exported)
             .try_init()?;
+        // Like every other line, and in the same form.
+        panic::set_hook(Box::new(|panic| {
+            let at = panic.location().map(tracing::field::display);
+            let words = panic.payload_as_str().unwrap_or("no words");
+            tracing::error!(at, ?words, "a task panicked");
+        }));
         Ok(Self {
             filter: handle,
             spans,
+            _lines: written,
         })
     }
 

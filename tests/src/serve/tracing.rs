@@ -47,6 +47,20 @@ fn json_logs_name_the_invocation_and_the_trace() {
 }
 
 #[test]
+fn a_line_names_its_invocation_whatever_the_filter() {
+    Setup::default().flag("--log", "warn").run(async |host| {
+        host.install_guests(&["imports"]).await;
+        let answer = call_with_trace(&host).await;
+        let id = answer.expect(200)["invocation"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let line = host.logged("a line from the guest").await;
+        assert!(line.contains(&id), "{line}");
+    });
+}
+
+#[test]
 fn spans_go_to_the_collector_under_the_clients_trace() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let received = Arc::new(watch::Sender::new(Vec::<u8>::new()));
