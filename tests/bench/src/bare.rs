@@ -1,5 +1,13 @@
 //! What the others are compared with: wasmtime and axum with nothing of ours around them.
 
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use soma_runtime::{Engine as SomaEngine, EngineConfig};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -56,12 +64,13 @@ impl BareGuest {
         self.pre.engine()
     }
 
-    /// Instantiates and calls the one tool once, in a store that `prepare` has seen.
+    /// Instantiates and calls the one tool once, in a store that `prepare` has seen. Gives the
+    /// structured answer.
     pub(crate) async fn call(
         &self,
         input: &str,
         prepare: impl FnOnce(&mut Store<Bare>) -> wasmtime::Result<()>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<String>> {
         let wasi = WasiCtx::builder().build();
         let state = Bare {
             wasi,
@@ -74,20 +83,30 @@ impl BareGuest {
             .soma_capsule_tools()
             .call_call(&mut store, "run", input)
             .await?;
-        answer.map_err(|error| anyhow::anyhow!("{error:?}"))?;
-        Ok(())
+        let answer = answer.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        Ok(answer.structured)
     }
 }
 
-/// The axum handler that (b) is held against: it parses JSON and gives the same back.
-pub(crate) async fn serve() -> anyhow::Result<()> {
-    let router = axum::Router::new().route(
-        "/echo",
-        axum::routing::post(|axum::Json(body): axum::Json<serde_json::Value>| async {
-            axum::Json(body)
-        }),
-    );
+/// What (b) is held against. `/echo` parses JSON and gives the same back; `/call` has a component
+/// do that, in a fresh instance on the engine that the host uses: no key, no schema, no limits, no
+/// metrics, no log.
+pub(crate) async fn serve(component: &[u8]) -> anyhow::Result<()> {
+    let engine = SomaEngine::new(&EngineConfig::default())?;
+    let guest = Arc::new(BareGuest::on(engine.wasmtime(), component)?);
+    let router = Router::new()
+        .route("/echo", post(async |Json(body): Json<Value>| Json(body)))
+        .route("/call", post(async move |body| called(&guest, body).await));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     Ok(axum::serve(listener, router).await?)
+}
+
+async fn called(guest: &BareGuest, body: String) -> Result<Json<Box<RawValue>>, StatusCode> {
+    let answer = guest.call(&body, |store| store.set_fuel(u64::MAX)).await;
+    let json = answer.ok().flatten().map(RawValue::from_string);
+    match json {
+        Some(Ok(json)) => Ok(Json(json)),
+        _ => Err(StatusCode::INTERNAL_SERVER_ERROR),
+    }
 }

@@ -33,7 +33,7 @@ const INPUT: &str = r#"{"query":"capsules that talk to api.github.com","limit":2
 struct Arguments {
     /// Which to run; all where none is named.
     parts: Vec<Part>,
-    /// Be the bare axum server of (b), on a free port that is printed.
+    /// Be the servers that (b) is held against, on a free port that is printed.
     #[arg(long, hide = true)]
     serve_bare: bool,
     /// Be the compiling child, within these CPU seconds and bytes.
@@ -60,7 +60,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(soma_runtime::compile_stdin(cpu_seconds, memory_bytes));
     }
     if arguments.serve_bare {
-        bare::serve().await?;
+        bare::serve(&paths::guest("echo")?).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let asked = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);

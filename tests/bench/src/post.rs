@@ -1,6 +1,7 @@
-//! (b) `POST` of the echo tool, with authentication, validation and metrics on, against an axum
-//! handler that parses and returns the same JSON. Same client, both servers in processes of
-//! their own, in turns.
+//! (b) `POST` of the echo tool, with authentication, validation, metrics and log on, against an
+//! axum handler that parses and returns the same JSON; and against one that has the same component
+//! do it on bare wasmtime, which shows how much of the difference is the sandbox and how much is
+//! the host around it. Same client, both servers in processes of their own, in turns.
 
 use std::time::Duration;
 
@@ -12,12 +13,18 @@ use crate::{INPUT, client, paths};
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(3);
 
+/// What the host is held against: what to call it, and its path on the other server.
+type Other = (&'static str, &'static str);
+
+const AXUM: Other = ("bare axum", "/echo");
+const AXUM_AND_WASMTIME: Other = ("axum with bare wasmtime", "/call");
+
 pub(crate) async fn measure() -> anyhow::Result<()> {
-    against_axum(&[], "PAGEMAP_SCAN").await?;
-    against_axum(&["--page-scan=false"], "as on kernels before 6.7").await
+    compare(&[], "PAGEMAP_SCAN", &[AXUM, AXUM_AND_WASMTIME]).await?;
+    compare(&["--page-scan=false"], "as on kernels before 6.7", &[AXUM]).await
 }
 
-async fn against_axum(flags: &[&str], how: &str) -> anyhow::Result<()> {
+async fn compare(flags: &[&str], how: &str, others: &[Other]) -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
     let host = Host::start_with(data.path(), flags).await?;
     host.install(&pack_echo(data.path())?)?;
@@ -25,25 +32,27 @@ async fn against_axum(flags: &[&str], how: &str) -> anyhow::Result<()> {
 
     let path = "/v1/capsules/bench/echo/tools/run";
     let call = client::post(host.address, path, &host.invoke_key()?, INPUT);
-    let plain = client::post(bare.address, "/echo", "none", INPUT);
     client::throughput(host.address, &call, Duration::from_secs(1)).await?;
 
-    let mut pairs = Vec::new();
-    for _ in 0..ROUNDS {
-        let ours = client::throughput(host.address, &call, ROUND).await?;
-        let theirs = client::throughput(bare.address, &plain, ROUND).await?;
-        pairs.push((ours, theirs));
+    for (other, path) in others {
+        let plain = client::post(bare.address, path, "none", INPUT);
+        let mut pairs = Vec::new();
+        for _ in 0..ROUNDS {
+            let ours = client::throughput(host.address, &call, ROUND).await?;
+            let theirs = client::throughput(bare.address, &plain, ROUND).await?;
+            pairs.push((ours, theirs));
+        }
+        let (ours, theirs): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        println!(
+            "(b) POST of the echo tool, throughput over {other}, {how}: {}",
+            Ratio::of(&pairs)
+        );
+        println!(
+            "    ({:.0} calls a second, {other} {:.0})",
+            median(ours),
+            median(theirs)
+        );
     }
-    let (ours, theirs): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-    println!(
-        "(b) POST of the echo tool, throughput over bare axum, {how}: {}",
-        Ratio::of(&pairs)
-    );
-    println!(
-        "    ({:.0} calls a second, axum {:.0})",
-        median(ours),
-        median(theirs)
-    );
     Ok(())
 }
 
