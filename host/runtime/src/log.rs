@@ -36,17 +36,9 @@ impl GuestLog {
 
     /// Writes one line, or counts it as dropped where the call has had its share.
     pub(crate) fn write(&self, level: Level, source: &str, line: &str) {
-        let size = (source.len() + line.len()) as u64;
-        let full = self.lines.load(Relaxed) >= self.max_lines
-            || self.bytes.load(Relaxed).saturating_add(size) > self.max_bytes;
-        if full {
-            if self.dropped.fetch_add(1, Relaxed) == 0 {
-                tracing::warn!(target: "guest", "the log is full: further lines of this call are dropped");
-            }
+        if !self.takes(source.len() + line.len()) {
             return;
         }
-        self.lines.fetch_add(1, Relaxed);
-        self.bytes.fetch_add(size, Relaxed);
         // Debug formatting escapes line breaks and control characters.
         match level {
             Level::ERROR => tracing::error!(target: "guest", source = ?source, line = ?line),
@@ -55,6 +47,30 @@ impl GuestLog {
             Level::DEBUG => tracing::debug!(target: "guest", source = ?source, line = ?line),
             Level::TRACE => tracing::trace!(target: "guest", source = ?source, line = ?line),
         }
+    }
+
+    /// Writes the host's own line about a request that it did not send. It is the guest that
+    /// makes it happen, as often as it likes: so it is one of the guest's lines.
+    pub(crate) fn denied(&self, origin: &str) {
+        if self.takes(origin.len()) {
+            tracing::warn!(target: "denied", %origin, "a request was denied; `--allow-http {origin}` would allow it");
+        }
+    }
+
+    /// Whether a line of this size still fits; counts it either way.
+    fn takes(&self, size: usize) -> bool {
+        let size = size as u64;
+        let full = self.lines.load(Relaxed) >= self.max_lines
+            || self.bytes.load(Relaxed).saturating_add(size) > self.max_bytes;
+        if full {
+            if self.dropped.fetch_add(1, Relaxed) == 0 {
+                tracing::warn!(target: "guest", "the log is full: further lines of this call are dropped");
+            }
+            return false;
+        }
+        self.lines.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(size, Relaxed);
+        true
     }
 
     pub(crate) fn totals(&self) -> LogTotals {

@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::clock::Surroundings;
+use crate::imports::fields::MOST_FIELD_BYTES;
 use crate::imports::http::SendHook;
 use crate::imports::stdio::LogStream;
 use crate::invocation::Progress;
@@ -38,7 +39,9 @@ impl InvocationState {
     ) -> Self {
         let meter = Meter::new(limits);
         let log = Arc::new(GuestLog::new(limits));
-        let hook = SendHook::new(network, limits, meter.traffic().clone());
+        let hook = SendHook::new(network, limits, meter.traffic().clone(), log.clone());
+        let mut wasi_http = WasiHttpCtx::new();
+        wasi_http.set_field_size_limit(MOST_FIELD_BYTES);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         Self {
@@ -49,7 +52,7 @@ impl InvocationState {
             hook,
             table,
             wasi: None,
-            wasi_http: WasiHttpCtx::new(),
+            wasi_http,
         }
     }
 }

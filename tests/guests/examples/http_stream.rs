@@ -1,8 +1,8 @@
-//! Several exchanges in flight: sends `chunks` as the body to each of `urls`, then reads each
-//! answer as it comes. Tells the order in which they ended.
+//! Several exchanges in flight: sends `chunks` as the body to each of `urls`, with `headers`, then
+//! reads each answer as it comes. Tells the order in which they ended.
 
 use serde_json::json;
-use soma_guests::soma::capsule::http::Error;
+use soma_guests::soma::capsule::http::{Error, Header};
 use soma_guests::soma::capsule::http_stream::{Exchange, RequestHead, start, wait};
 use soma_guests::{Output, ToolError, parse, structured};
 
@@ -15,14 +15,21 @@ fn run(input: String) -> Result<Output, ToolError> {
         list.filter_map(|text| text.as_str().map(str::to_owned))
             .collect()
     };
-    exchange_all(&texts("urls"), &texts("chunks"))
+    let headers = input["headers"].as_object().into_iter().flatten();
+    let headers: Vec<Header> = headers
+        .map(|(name, value)| Header {
+            name: name.clone(),
+            value: value.as_str().unwrap_or_default().to_owned(),
+        })
+        .collect();
+    exchange_all(&texts("urls"), &headers, &texts("chunks"))
         .map_err(|error| ToolError::Failed(format!("{error:?}")))
 }
 
-fn exchange_all(urls: &[String], chunks: &[String]) -> Result<Output, Error> {
+fn exchange_all(urls: &[String], headers: &[Header], chunks: &[String]) -> Result<Output, Error> {
     let mut exchanges = Vec::new();
     for url in urls {
-        exchanges.push((url, begin(url)?, Vec::new()));
+        exchanges.push((url, begin(url, headers)?, Vec::new()));
     }
     for (_, exchange, _) in &exchanges {
         for chunk in chunks {
@@ -50,11 +57,11 @@ fn exchange_all(urls: &[String], chunks: &[String]) -> Result<Output, Error> {
     Ok(structured(json!(ended).to_string()))
 }
 
-fn begin(url: &str) -> Result<Exchange, Error> {
+fn begin(url: &str, headers: &[Header]) -> Result<Exchange, Error> {
     start(&RequestHead {
         method: "POST".to_owned(),
         url: url.to_owned(),
-        headers: Vec::new(),
+        headers: headers.to_vec(),
         timeout_ms: None,
     })
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use super::answers_the_next_call;
-use crate::harness::{Setup, TestHost, Upstream};
+use crate::harness::{Recorder, Setup, TestHost, Upstream};
 
 async fn ask(host: &TestHost, input: Value) -> Value {
     host.call("http", &input).await.structured()
@@ -87,6 +87,127 @@ fn http_errors() {
             }
             answers_the_next_call(&host).await;
         });
+}
+
+/// What says where a request ends is the host's to say: a peer that a guest could lie to would
+/// take what comes after, on a shared connection, for a part of this request.
+#[test]
+fn a_guest_does_not_frame_its_requests() {
+    let recorder = Recorder::start();
+    let allow = Setup::default().flag("--allow-http", recorder.origin());
+    allow.run(async |host| {
+        host.install_guests(&["http", "http_stream"]).await;
+        let url = format!("{}/", recorder.origin());
+        for (method, body, headers) in [
+            ("GET", "", json!({"content-length": "100"})),
+            ("HEAD", "", json!({"Content-Length": "100"})),
+            ("PUT", "hi", json!({"content-length": "3"})),
+            ("PUT", "hi", json!({"content-length": "1"})),
+            ("PUT", "hi", json!({"content-length": "+2"})),
+            ("PUT", "hi", json!({"content-length": "2, 2"})),
+            ("PUT", "hi", json!({"expect": "100-continue"})),
+            ("PUT", "hi", json!({"transfer-encoding": "chunked"})),
+        ] {
+            let input = json!({"url": url, "method": method, "body": body, "headers": headers});
+            let answer = ask(&host, input).await;
+            assert_eq!(answer["error"], "invalid-request", "{headers}");
+        }
+        assert_eq!(recorder.take(), "");
+
+        let right = json!({"content-length": "2"});
+        let input = json!({"url": url, "method": "PUT", "body": "hi", "headers": right});
+        assert_eq!(ask(&host, input).await["status"], 200);
+        let seen = recorder.take();
+        assert_eq!(seen.matches("content-length").count(), 1, "{seen}");
+        assert!(seen.contains("content-length: 2\r\n"), "{seen}");
+        assert!(seen.ends_with("\r\n\r\nhi"), "{seen}");
+
+        // A streamed body's length is not known but by what the guest says.
+        let stream = async |length: &str| {
+            let headers = json!({"content-length": length});
+            let input = json!({"urls": [url], "headers": headers, "chunks": ["one ", "two"]});
+            host.call("http_stream", &input).await
+        };
+        stream("7").await.expect(200);
+        let seen = recorder.take();
+        assert!(seen.contains("content-length: 7\r\n"), "{seen}");
+        assert!(seen.ends_with("\r\n\r\none two"), "{seen}");
+        for wrong in ["5", "8", "100"] {
+            stream(wrong).await.problem(424, "tool-failed");
+        }
+        answers_the_next_call(&host).await;
+    });
+}
+
+#[test]
+pub(super) fn header_bomb() {
+    let upstream = Upstream::start();
+    Setup::default().allow(&upstream).run(async |host| {
+        host.install_guests(&["header_bomb"]).await;
+        let url = upstream.url("/hello");
+        for stream in [false, true] {
+            for (fields, bytes) in [(257, 1), (30_000, 1), (1, 4 << 20)] {
+                let input = json!({"url": url, "fields": fields, "bytes": bytes, "stream": stream});
+                let error = host.call("header_bomb", &input).await.structured();
+                let error = error.as_str().unwrap();
+                assert!(error.contains("InvalidRequest"), "{error:.200}");
+                assert!(error.len() < 1000, "{} bytes", error.len());
+            }
+            let fits = json!({"url": url, "fields": 50, "bytes": 10, "stream": stream});
+            assert_eq!(
+                host.call("header_bomb", &fits).await.structured(),
+                json!(null)
+            );
+        }
+        answers_the_next_call(&host).await;
+    });
+}
+
+/// Peers that do not read what they are sent make the host wait, and not hold it.
+#[test]
+pub(super) fn body_bomb() {
+    // Connections are made by the kernel, and nobody takes them. Of what is sent the kernel keeps
+    // some megabytes.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", deaf.local_addr().unwrap());
+    Setup::default()
+        .flag("--allow-http", &origin)
+        .limits("time-ms=3000")
+        .run(async |host| {
+            host.install_guests(&["body_bomb", "echo"]).await;
+            host.call("echo", &json!({})).await.expect(200);
+            let before = host.peak_memory();
+            let input = json!({"url": origin, "exchanges": 100, "bytes": 15_000_000});
+            host.call("body_bomb", &input)
+                .await
+                .problem(504, "out-of-time");
+            let more = (host.peak_memory() - before) >> 20;
+            assert!(more < 100, "{more} MiB");
+            host.call("echo", &json!({})).await.expect(200);
+        });
+}
+
+#[test]
+pub(super) fn denied_flood() {
+    Setup::default().limits("log-lines=10").run(async |host| {
+        host.install_guests(&["denied_flood"]).await;
+        let many = host
+            .call("denied_flood", &json!({"times": 1000, "bytes": 60}))
+            .await;
+        let usage = many.expect(200)["usage"].clone();
+        assert_eq!(
+            (&usage["log_lines"], &usage["log_dropped"]),
+            (&json!(10), &json!(990))
+        );
+        host.logged("`--allow-http http://ddd").await;
+
+        let long = host
+            .call("denied_flood", &json!({"times": 5, "bytes": 2_000_000}))
+            .await;
+        assert!(long.structured().as_u64().unwrap() < 1000);
+        assert!(host.log().len() < 100_000, "{} bytes", host.log().len());
+        answers_the_next_call(&host).await;
+    });
 }
 
 #[test]

@@ -108,6 +108,15 @@ impl TestHost {
         sample_of(&self.admin.get("/metrics").await.text, sample)
     }
 
+    /// The most bytes that the process has had in memory at once.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.expect("the host runs, on Linux");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = peak.expect("a peak").trim().trim_end_matches(" kB");
+        kibibytes.parse::<u64>().expect("a number") << 10
+    }
+
     /// Waits until a line of the log holds this text, and gives the line.
     pub(crate) async fn logged(&self, text: &str) -> String {
         let line = |log: &str| {

@@ -7,6 +7,7 @@ mod database;
 mod host;
 mod packages;
 mod paths;
+mod recorder;
 mod setup;
 mod upstream;
 
@@ -15,6 +16,7 @@ pub(crate) use client::{Client, send};
 pub(crate) use host::{TestHost, command};
 pub(crate) use packages::{component, pack, pack_guest, pack_with};
 pub(crate) use paths::{repository, soma, target};
+pub(crate) use recorder::Recorder;
 pub(crate) use setup::Setup;
 pub(crate) use upstream::Upstream;
 

@@ -113,7 +113,7 @@ fn router(state: Arc<State>) -> Router {
         .route("/never", any(std::future::pending::<String>))
         .route(
             "/gate",
-            any(async move || {
+            any(async move |_whole: Bytes| {
                 gate.gate.acquire().await.expect("never closed").forget();
                 "through"
             }),

@@ -4,13 +4,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use reqwest::Body;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::http::SendError;
+use super::http::{SendError, invalid};
 use crate::meter::Traffic;
 
 /// A request's or a response's body.
@@ -19,14 +20,33 @@ pub(crate) struct MeteredBody {
     traffic: Arc<Traffic>,
     counter: fn(&Traffic) -> &AtomicU64,
     limit: u64,
+    /// Bytes that there must be, where that was said beforehand.
+    length: Option<u64>,
     seen: u64,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
+    /// How long the next piece may take, and whether that time is running.
+    between: Option<Duration>,
+    waiting: bool,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl MeteredBody {
-    /// Bytes to the network; as many as the guest can make.
-    pub(crate) fn sent(body: Body, traffic: Arc<Traffic>, deadline: Instant) -> Self {
-        Self::new(body, traffic, |traffic| &traffic.sent, u64::MAX, deadline)
+    /// Bytes to the network: exactly `length`, or as many as the guest can make where it did not
+    /// say. The client tells the peer what `size_hint` tells the client.
+    pub(crate) fn sent(
+        body: Body,
+        length: Option<u64>,
+        traffic: Arc<Traffic>,
+        deadline: Instant,
+    ) -> Result<Self, SendError> {
+        use http_body::Body as _;
+        if let (Some(length), Some(size)) = (length, body.size_hint().exact())
+            && length != size
+        {
+            return Err(wrong_length(length));
+        }
+        let sent = Self::new(body, traffic, |traffic| &traffic.sent, u64::MAX, deadline);
+        Ok(Self { length, ..sent })
     }
 
     /// Bytes from the network, at most `limit`.
@@ -51,9 +71,30 @@ impl MeteredBody {
             traffic,
             counter,
             limit,
+            length: None,
             seen: 0,
-            deadline: Box::pin(sleep_until(deadline)),
+            deadline,
+            between: None,
+            waiting: false,
+            timer: Box::pin(sleep_until(deadline)),
         }
+    }
+
+    /// Bounds the wait for each piece too.
+    pub(crate) fn at_most_between_pieces(self, between: Option<Duration>) -> Self {
+        Self { between, ..self }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(between) = self.between
+            && !self.waiting
+        {
+            let next = Instant::now().checked_add(between);
+            let next = next.map_or(self.deadline, |next| next.min(self.deadline));
+            self.timer.as_mut().reset(next);
+        }
+        self.waiting = true;
+        self.timer.as_mut().poll(cx)
     }
 
     /// The next piece of data, or none at the end.
@@ -95,20 +136,27 @@ impl http_body::Body for MeteredBody {
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
-            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(None) => {
+                return Poll::Ready(match self.length {
+                    Some(length) if self.seen < length => Some(Err(wrong_length(length))),
+                    _ => None,
+                });
+            }
             Poll::Pending => {
-                return self
-                    .deadline
-                    .as_mut()
-                    .poll(cx)
-                    .map(|()| Some(Err(SendError::Timeout)));
+                return self.poll_timer(cx).map(|()| Some(Err(SendError::Timeout)));
             }
         };
+        self.waiting = false;
         let size = frame.data_ref().map_or(0, Bytes::len);
         Traffic::add((self.counter)(&self.traffic), size);
         self.seen = self.seen.saturating_add(size as u64);
         if self.seen > self.limit {
             return Poll::Ready(Some(Err(SendError::TooLarge(self.limit))));
+        }
+        if let Some(length) = self.length
+            && self.seen > length
+        {
+            return Poll::Ready(Some(Err(wrong_length(length))));
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -118,6 +166,65 @@ impl http_body::Body for MeteredBody {
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
+        match self.length {
+            Some(length) => http_body::SizeHint::with_exact(length.saturating_sub(self.seen)),
+            None => self.body.size_hint(),
+        }
+    }
+}
+
+fn wrong_length(length: u64) -> SendError {
+    invalid(format!(
+        "`content-length` says {length} bytes, and the body has more or less"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures::stream::{self, StreamExt as _};
+    use http_body_util::{BodyExt as _, Collected};
+
+    use super::*;
+
+    fn in_an_hour() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
+    /// A body of one and two bytes, whose length nobody knows beforehand.
+    fn two_pieces() -> Body {
+        let pieces = [&b"a"[..], b"bc"].map(|piece| Ok::<_, SendError>(Bytes::from_static(piece)));
+        Body::wrap_stream(stream::iter(pieces))
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_has_the_length_that_was_said() {
+        let send = async |length| {
+            let body = MeteredBody::sent(two_pieces(), length, Arc::default(), in_an_hour());
+            body.unwrap().collect().await.map(Collected::to_bytes)
+        };
+        for right in [None, Some(3)] {
+            assert_eq!(send(right).await.unwrap(), "abc");
+        }
+        for wrong in [0, 1, 2, 4, u64::MAX] {
+            let error = send(Some(wrong)).await.unwrap_err();
+            assert!(matches!(error, SendError::InvalidRequest(_)), "{error}");
+        }
+        for (length, known) in [(0, ""), (1, "a"), (100, "")] {
+            let sent = MeteredBody::sent(known.into(), Some(length), Arc::default(), in_an_hour());
+            assert_eq!(sent.is_ok(), length == known.len() as u64);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_piece_is_waited_for_as_long_as_was_said() {
+        let first = stream::iter([Ok::<_, SendError>(Bytes::from_static(b"one"))]);
+        let body = Body::wrap_stream(first.chain(stream::pending()));
+        let mut body = MeteredBody::received(body, Arc::default(), u64::MAX, in_an_hour())
+            .at_most_between_pieces(Some(Duration::from_millis(5)));
+        let mut next = async || poll_fn(|cx| body.poll_chunk(cx)).await;
+        assert_eq!(next().await, Some(Ok(Bytes::from_static(b"one"))));
+        assert_eq!(next().await, Some(Err(SendError::Timeout)));
     }
 }

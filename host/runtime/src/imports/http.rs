@@ -4,35 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{Method, Response};
+use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt as _;
 use soma_capability::{Limits, Origin};
 use tokio::time::Instant;
 use url::Url;
 
 use super::body::MeteredBody;
+use super::fields::{headers_in, headers_out, refuse_host_fields, shortened, take_length};
+use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
+use crate::log::GuestLog;
 use crate::meter::Traffic;
 use crate::network::Network;
 use crate::state::InvocationState;
 
-/// Fields that belong to the connection, or say where the request goes: the host's alone.
-const HOST_FIELDS: [HeaderName; 10] = [
-    CONNECTION,
-    HOST,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+/// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
+const MOST_URL_BYTES: usize = 16 << 10;
 
 /// More than any call takes, and little enough to be added to the time of day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -43,7 +31,18 @@ pub(crate) struct GuestRequest {
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: reqwest::Body,
-    pub(crate) timeout: Option<Duration>,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// How long a guest will wait. The host's own bound on the whole exchange holds besides.
+#[derive(Default)]
+pub(crate) struct Timeouts {
+    /// For the whole exchange.
+    pub(crate) exchange: Option<Duration>,
+    /// For the response's head.
+    pub(crate) head: Option<Duration>,
+    /// For each further piece of the response's body.
+    pub(crate) piece: Option<Duration>,
 }
 
 /// Why a guest's request has no answer.
@@ -71,18 +70,32 @@ pub(crate) enum SendError {
 pub(crate) struct SendHook {
     network: Network,
     traffic: Arc<Traffic>,
+    log: Arc<GuestLog>,
+    in_flight: InFlight,
     max_time: Duration,
     max_body: u64,
 }
 
 impl SendHook {
-    pub(crate) fn new(network: Network, limits: &Limits, traffic: Arc<Traffic>) -> Self {
+    pub(crate) fn new(
+        network: Network,
+        limits: &Limits,
+        traffic: Arc<Traffic>,
+        log: Arc<GuestLog>,
+    ) -> Self {
         Self {
             network,
             traffic,
+            log,
+            in_flight: InFlight::new(),
             max_time: Duration::from_millis(limits.time_ms).min(LONGEST),
             max_body: limits.response_bytes,
         }
+    }
+
+    /// The call's share of body bytes on their way.
+    pub(crate) fn in_flight(&self) -> InFlight {
+        self.in_flight.clone()
     }
 
     /// Sends one request: what was matched against the grant is exactly what goes out. The
@@ -91,36 +104,37 @@ impl SendHook {
         &self,
         request: GuestRequest,
     ) -> Result<Response<MeteredBody>, SendError> {
+        if request.url.len() > MOST_URL_BYTES {
+            return Err(invalid(format!("a URL has at most {MOST_URL_BYTES} bytes")));
+        }
         let url = Url::parse(&request.url).map_err(|error| invalid(format!("URL: {error}")))?;
         let method = guest_method(&request.method)?;
-        if let Some(name) = request
-            .headers
-            .keys()
-            .find(|name| HOST_FIELDS.contains(name))
-        {
-            return Err(invalid(format!(
-                "the host sets the field `{name}`, a guest cannot"
-            )));
-        }
+        let mut headers = request.headers;
+        refuse_host_fields(&headers)?;
+        let length = take_length(&mut headers)?;
         let client = self.permit(&url)?;
 
-        let deadline = Instant::now()
-            + request
-                .timeout
-                .map_or(self.max_time, |t| t.min(self.max_time));
+        let timeouts = request.timeouts;
+        let now = Instant::now();
+        let within = |time: Option<Duration>| {
+            now + time.map_or(self.max_time, |time| time.min(self.max_time))
+        };
+        let deadline = within(timeouts.exchange);
+        let body = MeteredBody::sent(request.body, length, self.traffic.clone(), deadline)?;
         Traffic::add(&self.traffic.requests, 1);
-        let body = MeteredBody::sent(request.body, self.traffic.clone(), deadline);
         let answer = client
             .request(method, url)
-            .headers(request.headers)
+            .headers(headers)
             .body(reqwest::Body::wrap(body))
             .send();
-        let response = tokio::time::timeout_at(deadline, answer)
+        let response = tokio::time::timeout_at(deadline.min(within(timeouts.head)), answer)
             .await
             .map_err(|_| SendError::Timeout)?
             .map_err(SendError::from)?;
-        Ok(Response::from(response)
-            .map(|body| MeteredBody::received(body, self.traffic.clone(), self.max_body, deadline)))
+        Ok(Response::from(response).map(|body| {
+            MeteredBody::received(body, self.traffic.clone(), self.max_body, deadline)
+                .at_most_between_pieces(timeouts.piece)
+        }))
     }
 
     fn permit(&self, url: &Url) -> Result<&reqwest::Client, SendError> {
@@ -132,7 +146,8 @@ impl SendHook {
         self.network.client_for(&origin).ok_or_else(|| {
             // For the operator: what would allow it. The guest, and so the model, learns only
             // what was missing.
-            tracing::warn!(target: "denied", %origin, "a request was denied; `--allow-http {origin}` would allow it");
+            let origin = shortened(&origin.to_string());
+            self.log.denied(&origin);
             SendError::Denied(format!("no grant covers {origin}"))
         })
     }
@@ -195,7 +210,7 @@ async fn exchange(hook: &SendHook, request: wit::Request) -> Result<wit::Respons
         url: request.url,
         headers: headers_in(&request.headers)?,
         body: request.body.into(),
-        timeout: timeout(request.timeout_ms),
+        timeouts: timeouts(request.timeout_ms),
     };
     let (parts, body) = hook.send(request).await?.into_parts();
     let body: Bytes = body.collect().await?.to_bytes();
@@ -206,40 +221,12 @@ async fn exchange(hook: &SendHook, request: wit::Request) -> Result<wit::Respons
     })
 }
 
-pub(crate) fn timeout(ms: Option<u32>) -> Option<Duration> {
-    ms.map(|ms| Duration::from_millis(ms.into()))
-}
-
-/// A guest's fields. Refuses what HTTP cannot carry, line breaks first of all.
-pub(crate) fn headers_in(headers: &[wit::Header]) -> Result<HeaderMap, SendError> {
-    let mut map = HeaderMap::with_capacity(headers.len());
-    for wit::Header { name, value } in headers {
-        let field = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| invalid(format!("{name:?} is not a field name")))?;
-        let value = HeaderValue::from_bytes(value.as_bytes())
-            .map_err(|_| invalid(format!("the value of the field `{field}` cannot be sent")))?;
-        map.append(field, value);
+/// The one bound that `soma:capsule` has.
+pub(crate) fn timeouts(ms: Option<u32>) -> Timeouts {
+    Timeouts {
+        exchange: ms.map(|ms| Duration::from_millis(ms.into())),
+        ..Timeouts::default()
     }
-    Ok(map)
-}
-
-/// A response's fields. Bytes that are not UTF-8 become the characters of the same number.
-pub(crate) fn headers_out(headers: &HeaderMap) -> Vec<wit::Header> {
-    let text = |value: &HeaderValue| match std::str::from_utf8(value.as_bytes()) {
-        Ok(text) => text.to_owned(),
-        Err(_) => value
-            .as_bytes()
-            .iter()
-            .map(|&byte| char::from(byte))
-            .collect(),
-    };
-    headers
-        .iter()
-        .map(|(name, value)| wit::Header {
-            name: name.to_string(),
-            value: text(value),
-        })
-        .collect()
 }
 
 impl From<SendError> for wit::Error {

@@ -10,12 +10,15 @@ use wasmtime::component::Resource;
 use wasmtime_wasi::runtime::AbortOnDropJoinHandle;
 
 use super::body::MeteredBody;
-use super::http::{GuestRequest, SendError, headers_in, headers_out, invalid, timeout};
+use super::fields::{headers_in, headers_out};
+use super::http::{GuestRequest, SendError, invalid, timeouts};
+use super::in_flight::{InFlight, pieces};
 use crate::bindings::soma::capsule::http as wit_http;
 use crate::bindings::soma::capsule::http_stream as wit;
 use crate::state::InvocationState;
 
-/// Pieces of a request body that wait while the peer is slower than the guest.
+/// Pieces of a request body that wait while the peer is slower than the guest. They are of the
+/// size that [`pieces`] gives, and count against the call's [`InFlight`].
 const PIECES_WAITING: usize = 2;
 
 /// One request under way, and its response. Dropping it ends both.
@@ -23,6 +26,7 @@ const PIECES_WAITING: usize = 2;
 pub struct Exchange {
     /// Where the request body goes; none once it has ended.
     request: Option<mpsc::Sender<Bytes>>,
+    in_flight: InFlight,
     response: Progress,
 }
 
@@ -97,19 +101,27 @@ impl Exchange {
         Poll::Ready(())
     }
 
-    async fn write(&mut self, piece: Vec<u8>) -> Result<(), SendError> {
+    async fn write(&mut self, chunk: &[u8]) -> Result<(), SendError> {
         let Some(request) = &self.request else {
             return Err(invalid("this request has no body, or it has ended"));
         };
-        match request.send(piece.into()).await {
-            Ok(()) => Ok(()),
-            // Nobody reads the body any more: the exchange failed, or the peer has answered.
-            Err(_) => match &self.response {
-                Progress::Failed(error) => Err(error.clone()),
-                _ => Err(SendError::Protocol(
-                    "the peer takes no more of the body".to_owned(),
-                )),
-            },
+        for piece in pieces(chunk) {
+            let piece = tokio::select! {
+                piece = self.in_flight.clone().hold(piece) => piece,
+                () = request.closed() => return Err(self.not_taken()),
+            };
+            if request.send(piece).await.is_err() {
+                return Err(self.not_taken());
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody reads the request's body any more: the exchange failed, or the peer has answered.
+    fn not_taken(&self) -> SendError {
+        match &self.response {
+            Progress::Failed(error) => error.clone(),
+            _ => SendError::Protocol("the peer takes no more of the body".to_owned()),
         }
     }
 
@@ -179,12 +191,13 @@ impl wit::Host for InvocationState {
             url: head.url,
             headers,
             body,
-            timeout: timeout(head.timeout_ms),
+            timeouts: timeouts(head.timeout_ms),
         };
         let hook = self.hook.clone();
         let sending = wasmtime_wasi::runtime::spawn(async move { hook.send(asked).await });
         let exchange = Exchange {
             request,
+            in_flight: self.hook.in_flight(),
             response: Progress::Waiting(sending),
         };
         Ok(Ok(self.table.push(exchange)?))
@@ -224,7 +237,7 @@ impl wit::HostExchange for InvocationState {
         Ok(self
             .table
             .get_mut(&exchange)?
-            .write(chunk)
+            .write(&chunk)
             .await
             .map_err(Into::into))
     }

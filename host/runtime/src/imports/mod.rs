@@ -3,8 +3,10 @@
 
 mod body;
 mod clock;
+pub(crate) mod fields;
 pub(crate) mod http;
 pub(crate) mod http_stream;
+mod in_flight;
 mod log;
 mod progress;
 mod random;
