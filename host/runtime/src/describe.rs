@@ -81,7 +81,7 @@ pub async fn describe(component: &[u8], compiler: &Compiler) -> Result<Vec<Tool>
 async fn ask(capsule: &Capsule) -> Result<Vec<Tool>, DescribeError> {
     let state = InvocationState::new(&LIMITS, Surroundings::Fixed, Network::none(), None);
     let mut store = open(capsule.pre(), state).map_err(|error| Failure::Host(error.to_string()))?;
-    let tools = bounded(&mut store, &LIMITS, async |store| {
+    let tools = bounded(&mut store, async |store| {
         let instance = capsule.pre().instantiate_async(&mut *store).await?;
         instance.soma_capsule_tools().call_describe(store).await
     })

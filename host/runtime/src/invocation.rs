@@ -1,10 +1,13 @@
 //! One call, from a fresh store to its outcome.
 
-use std::time::{Duration, Instant};
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
+use futures::FutureExt as _;
 use soma_capability::Limits;
 use tokio::sync::mpsc;
-use wasmtime::{CallHook, Store};
+use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut};
+use wasmtime_wasi::async_trait;
 
 use crate::bindings::{CapsulePre, tools};
 use crate::clock::Surroundings;
@@ -80,7 +83,7 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         }
     };
 
-    let answer = bounded(&mut store, &limits, async |store| {
+    let answer = bounded(&mut store, async |store| {
         let instance = capsule.instantiate_async(&mut *store).await?;
         instance
             .soma_capsule_tools()
@@ -88,12 +91,10 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
             .await
     })
     .await;
-    let output_bytes = match &answer {
-        Ok(Ok(output)) => output.size(),
-        Ok(Err(error)) => error.size(),
-        Err(_) => 0,
+    let (output_bytes, result) = match answer {
+        Ok(answer) => accept(answer, limits.output_bytes),
+        Err(failure) => (0, Err(failure)),
     };
-    let result = answer.and_then(|answer| accept(answer, output_bytes, limits.output_bytes));
 
     let fuel = limits.fuel - store.get_fuel().unwrap_or(0);
     let state = store.into_data();
@@ -118,39 +119,70 @@ pub(crate) fn open(
     store.set_max_component_handles(limits.handles as usize);
     store.limiter(|state| &mut state.meter);
     // Below every import, WASI's included, so that none can be forgotten.
-    store.call_hook(|mut context, hook| match hook {
-        CallHook::CallingHost => Ok(context.data_mut().meter.host_call()?),
-        _ => Ok(()),
-    });
+    store.call_hook_async(Crossing);
     Ok(store)
 }
 
-/// Runs guest code until it ends, fails, or is out of time.
-pub(crate) async fn bounded<T>(
-    store: &mut Store<InvocationState>,
-    limits: &Limits,
-    guest: impl AsyncFnOnce(&mut Store<InvocationState>) -> wasmtime::Result<T>,
-) -> Result<T, Failure> {
-    let (start, time) = (Instant::now(), Duration::from_millis(limits.time_ms));
-    match tokio::time::timeout(time, guest(&mut *store)).await {
-        // A request that the same bound ends may wake the guest first: late all the same.
-        Ok(Ok(_)) if start.elapsed() >= time => Err(Failure::OutOfTime),
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(Failure::from_wasmtime(&error, &store.data().meter)),
-        Err(_) => Err(Failure::OutOfTime),
+/// What happens at each crossing between guest and host.
+struct Crossing;
+
+#[async_trait]
+impl CallHookHandler<InvocationState> for Crossing {
+    /// Counts host calls, and ends those that come too late. Most imports take no fuel and wait
+    /// for nothing, so that a guest which calls them all the time would never give its thread
+    /// back: it is made to.
+    async fn handle_call_event(
+        &self,
+        mut context: StoreContextMut<'_, InvocationState>,
+        hook: CallHook,
+    ) -> wasmtime::Result<()> {
+        if let CallHook::CallingHost = hook {
+            let now = Instant::now();
+            let meter = &mut context.data_mut().meter;
+            meter.host_call(now)?;
+            if meter.turn_is_over(now) {
+                tokio::task::yield_now().await;
+                meter.begin_turn(Instant::now());
+            }
+        }
+        Ok(())
     }
 }
 
+/// Runs guest code until it ends, fails, or is out of time. A panic in it is the host's failure,
+/// and no more than this call's.
+pub(crate) async fn bounded<T>(
+    store: &mut Store<InvocationState>,
+    guest: impl AsyncFnOnce(&mut Store<InvocationState>) -> wasmtime::Result<T>,
+) -> Result<T, Failure> {
+    let time = store.data().meter.time();
+    let call = AssertUnwindSafe(tokio::time::timeout(time, guest(&mut *store)));
+    match call.catch_unwind().await {
+        // A request that the same bound ends may wake the guest first: late all the same.
+        Ok(Ok(Ok(_))) if store.data().meter.late(Instant::now()) => Err(Failure::OutOfTime),
+        Ok(Ok(Ok(answer))) => Ok(answer),
+        Ok(Ok(Err(error))) => Err(Failure::from_wasmtime(&error, &store.data().meter)),
+        Ok(Err(_)) => Err(Failure::OutOfTime),
+        Err(_) => Err(Failure::Host("a panic during the call".to_owned())),
+    }
+}
+
+/// What the guest answered and its size, unless that is more than `limit`.
 fn accept(
     answer: Result<tools::Output, tools::ToolError>,
-    size: u64,
     limit: u64,
-) -> Result<Output, Failure> {
+) -> (u64, Result<Output, Failure>) {
+    let (size, result) = match answer {
+        Err(error) => (error.size(), Err(Failure::Tool(error.into()))),
+        Ok(output) => match Output::try_from(output) {
+            Ok(output) => (output.size(), Ok(output)),
+            Err(error) => (0, Err(Failure::InvalidOutput(error.to_string()))),
+        },
+    };
     if size > limit {
-        return Err(Failure::OutputTooLarge { limit });
+        return (size, Err(Failure::OutputTooLarge { limit }));
     }
-    let output = answer.map_err(|error| Failure::Tool(error.into()))?;
-    Output::try_from(output).map_err(|error| Failure::InvalidOutput(error.to_string()))
+    (size, result)
 }
 
 fn usage(state: &InvocationState, fuel: u64, start: Instant) -> Usage {
@@ -169,5 +201,25 @@ fn usage(state: &InvocationState, fuel: u64, start: Instant) -> Usage {
         sent_bytes: meter.traffic().sent.load(Relaxed),
         received_bytes: meter.traffic().received.load(Relaxed),
         ..Usage::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_its_call_and_nothing_else() {
+        let state = InvocationState::new(
+            &Limits::default(),
+            Surroundings::real(),
+            Network::none(),
+            None,
+        );
+        let mut store = Store::new(&wasmtime::Engine::default(), state);
+        let panics = async |_: &mut Store<_>| -> wasmtime::Result<()> { panic!("on purpose") };
+        let failure = bounded(&mut store, panics).await;
+        assert!(matches!(failure, Err(Failure::Host(_))), "{failure:?}");
+        assert_eq!(bounded(&mut store, async |_| Ok(7)).await, Ok(7));
     }
 }

@@ -109,6 +109,11 @@ pub enum Failure {
     Host(String),
 }
 
+/// What an import fails with where that is not the guest's doing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct HostFault(pub(crate) String);
+
 impl Failure {
     /// Whose doing it is.
     pub fn side(&self) -> Side {
@@ -123,15 +128,21 @@ impl Failure {
         if error.is::<wasmtime::PoolConcurrencyLimitError>() {
             return Self::NoInstance;
         }
-        if let Some(Stop::HostCalls) = error.downcast_ref() {
-            return Self::OutOfHostCalls;
+        if let Some(HostFault(cause)) = error.downcast_ref() {
+            return Self::Host(cause.clone());
         }
-        match (error.downcast_ref::<Trap>(), meter.refused()) {
-            (Some(Trap::OutOfFuel), _) => Self::OutOfFuel,
-            (Some(Trap::StackOverflow), _) => Self::OutOfStack,
-            // A guest whose growth was refused aborts, by what its language does then.
-            (_, Some(Stop::Memory)) => Self::OutOfMemory,
-            (_, Some(Stop::Tables)) => Self::OutOfTables,
+        let trap = error.downcast_ref::<Trap>();
+        let stop = error.downcast_ref::<Stop>().copied();
+        match stop.or_else(|| meter.died_of(trap)) {
+            Some(Stop::HostCalls) => return Self::OutOfHostCalls,
+            Some(Stop::Time) => return Self::OutOfTime,
+            Some(Stop::Memory) => return Self::OutOfMemory,
+            Some(Stop::Tables) => return Self::OutOfTables,
+            None => {}
+        }
+        match trap {
+            Some(Trap::OutOfFuel) => Self::OutOfFuel,
+            Some(Trap::StackOverflow) => Self::OutOfStack,
             _ => Self::from_text(&error.root_cause().to_string()),
         }
     }
@@ -152,5 +163,21 @@ impl Failure {
             .take(200)
             .collect();
         Self::Trap(short)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use soma_capability::Limits;
+
+    use super::*;
+
+    #[test]
+    fn what_the_host_cannot_do_is_not_the_guests_fault() {
+        let meter = Meter::new(&Limits::default());
+        let failure = |error| Failure::from_wasmtime(&error, &meter).side();
+        let fault = wasmtime::Error::from(HostFault("no randomness".to_owned()));
+        assert_eq!(failure(fault.context("in an import")), Side::Host);
+        assert_eq!(failure(wasmtime::Error::msg("no randomness")), Side::Guest);
     }
 }

@@ -1,5 +1,7 @@
 //! What a tool answers, in the shape that clients see: MCP's content items and field names.
 
+use std::io;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -105,28 +107,32 @@ pub enum ToolError {
     Failed(String),
 }
 
-impl tools::Output {
-    /// Bytes the answer takes, as [`soma_capability::Limits::output_bytes`] counts them.
+impl Output {
+    /// Bytes as clients get them: the structured answer, and the content with all that JSON and
+    /// base64 add to it.
     pub(crate) fn size(&self) -> u64 {
-        let structured = self.structured.as_ref().map_or(0, String::len);
-        let content = self.content.iter().map(tools::Content::size).sum::<usize>();
-        (structured + content) as u64
+        let structured = self.structured.as_ref().map_or(0, |text| text.get().len());
+        let mut counter = Counter(structured as u64);
+        if !self.content.is_empty() {
+            // Neither strings nor a counter can fail.
+            let counted = serde_json::to_writer(&mut counter, &self.content);
+            debug_assert!(counted.is_ok());
+        }
+        counter.0
     }
 }
 
-impl tools::Content {
-    fn size(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Image(media) | Self::Audio(media) => media.data.len() + media.mime_type.len(),
-            Self::EmbeddedResource(resource) => {
-                let body = match &resource.body {
-                    tools::ResourceBody::Text(text) => text.len(),
-                    tools::ResourceBody::Blob(blob) => blob.len(),
-                };
-                resource.uri.len() + resource.mime_type.as_ref().map_or(0, String::len) + body
-            }
-        }
+/// Counts what is written to it.
+struct Counter(u64);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Limits {
     pub copy_bytes: u64,
     /// Bytes of the input's JSON text. A longer one is refused before the call.
     pub input_bytes: u64,
-    /// Bytes of the answer: structured JSON and content together, or an error's message.
+    /// Bytes of the answer: structured JSON and content as JSON together, or an error's message.
     pub output_bytes: u64,
     /// Lines in the log. Further lines are dropped and counted.
     pub log_lines: u64,

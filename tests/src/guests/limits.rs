@@ -178,15 +178,28 @@ pub(super) fn huge_output() {
     limits("output-bytes=100000").run(async |host| {
         host.install_guests(&["huge_output"]).await;
         for content in [false, true] {
-            // Structured output is a JSON text: two quotes more.
-            let most = if content { 100_000 } else { 99_998 };
+            // What JSON adds to a text, alone or as an item of content.
+            let frame = if content {
+                json!([{"type": "text", "text": ""}])
+            } else {
+                json!("")
+            };
+            let most = 100_000 - frame.to_string().len();
             let fits = json!({"bytes": most, "content": content});
-            host.call("huge_output", &fits).await.expect(200);
+            let answer = host.call("huge_output", &fits).await.expect(200);
+            assert_eq!(answer["usage"]["output_bytes"], 100_000);
             let more = json!({"bytes": most + 1, "content": content});
             host.call("huge_output", &more)
                 .await
                 .problem(424, "output-too-large");
         }
+        // Nothing, many times, is something.
+        host.call("huge_output", &json!({"items": 1000}))
+            .await
+            .expect(200);
+        host.call("huge_output", &json!({"items": 100_000}))
+            .await
+            .problem(424, "output-too-large");
         answers_the_next_call(&host).await;
     });
 }
@@ -285,6 +298,47 @@ pub(super) fn copy_bomb() {
         424,
         "copy-too-large",
     );
+}
+
+/// Copying takes no fuel, and nothing in it waits: time ends it all the same.
+#[test]
+pub(super) fn copy_flood() {
+    limits("time-ms=100").run(async |host| {
+        host.install_guests(&["copy_flood"]).await;
+        let input = json!({"bytes": 15_000_000});
+        let problem = host
+            .call("copy_flood", &input)
+            .await
+            .problem(504, "out-of-time");
+        let took = problem["usage"]["time_us"].as_u64().unwrap();
+        assert!(took < 10_000_000, "{took} µs");
+        answers_the_next_call(&host).await;
+    });
+}
+
+/// More of them than the host has threads do not keep the others waiting until they end.
+#[test]
+fn copy_floods_leave_room_for_others() {
+    let setup = limits("time-ms=5000").flag("--concurrent-calls", "64");
+    setup.run(async |host| {
+        host.install_guests(&["copy_flood", "echo"]).await;
+        let input = json!({"bytes": 1_000_000});
+        let threads = std::thread::available_parallelism().unwrap().get();
+        let floods = (0..2 * threads.min(16)).map(|_| host.call("copy_flood", &input));
+        let floods = futures::future::join_all(floods);
+        let other = async {
+            while host.metric("soma_instances_in_use").await == 0.0 {}
+            host.call("echo", &json!({})).await.expect(200);
+        };
+        match futures::future::select(std::pin::pin!(floods), std::pin::pin!(other)).await {
+            futures::future::Either::Left(_) => panic!("the floods ended first"),
+            futures::future::Either::Right(((), floods)) => {
+                for flood in floods.await {
+                    flood.problem(504, "out-of-time");
+                }
+            }
+        }
+    });
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use wasmtime::bail;
 
 use crate::bindings::soma::capsule::random;
+use crate::outcome::HostFault;
 use crate::state::InvocationState;
 
 /// As many as `getrandom(2)` gives without being interruptible, with room to spare for any key.
@@ -14,7 +15,9 @@ impl random::Host for InvocationState {
             bail!("{len} random bytes asked for at once, {MOST_AT_ONCE} is the most");
         }
         let mut bytes = vec![0; len as usize];
-        self.surroundings.fill(&mut bytes)?;
+        self.surroundings
+            .fill(&mut bytes)
+            .map_err(|error| HostFault(format!("no randomness: {error}")))?;
         Ok(bytes)
     }
 }
