@@ -260,10 +260,8 @@ impl Catalog {
 /// Whose trouble a capsule is that does not load when it is installed.
 fn refusal(error: Arc<LoadError>) -> Error {
     match &*error {
-        LoadError::Link(_)
-        | LoadError::Compile(CompileError::Component(_) | CompileError::Limit { .. }) => {
-            Error::InvalidCapsule(error.to_string())
-        }
+        LoadError::Compile(CompileError::Child(_)) => Error::Load(error),
+        LoadError::Link(_) | LoadError::Compile(_) => Error::InvalidCapsule(error.to_string()),
         _ => Error::Load(error),
     }
 }

@@ -1,14 +1,17 @@
-//! Compiling a component to native code, in a child process under CPU and memory limits: a
-//! compiler bug that a hostile component finds is then a failed install and not a hurt host.
+//! Compiling a component to native code, in a child process under CPU and memory limits: one that
+//! takes too much, or crashes the compiler, is then a failed install. The child has an empty
+//! environment and all the rights of the host's user: a component that could make the compiler do
+//! as it likes, rather than crash, would be held by nothing here.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::engine::code_config;
 
@@ -34,20 +37,33 @@ pub enum CompileError {
     /// Not a component, or one that uses what the host does not offer.
     #[error("the component does not compile: {0}")]
     Component(String),
-    /// The child was ended by a limit.
+    /// It takes too long.
     #[error(
-        "the component needs more than {cpu_seconds} s of CPU or {memory_mib} MiB to compile: make it smaller, or raise the host's compile limits"
+        "the component takes more than {cpu_seconds} s of CPU to compile, or three times that on the clock"
     )]
-    Limit {
+    TooSlow {
         /// The bound in force.
         cpu_seconds: u64,
+    },
+    /// It takes too much memory.
+    #[error("the component takes more than {memory_mib} MiB of memory to compile")]
+    TooLarge {
         /// The bound in force.
         memory_mib: u64,
     },
+    /// A bug in the compiler, which this component has found.
+    #[error("the compiler crashed on this component: {0}")]
+    Crash(String),
 }
 
 /// The exit status by which the child says that the component is at fault.
 const COMPONENT_AT_FAULT: u8 = 65;
+
+/// The exit status of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
+/// Bytes that are kept of what the child says. It may say more.
+const COMPLAINT_BYTES: u64 = 4 << 10;
 
 impl Compiler {
     /// A compiler with the default bounds: 120 CPU seconds and 2 GiB.
@@ -65,7 +81,7 @@ impl Compiler {
         let wall = Duration::from_secs(self.cpu_seconds.saturating_mul(3));
         match tokio::time::timeout(wall, self.run_child(component)).await {
             Ok(result) => result,
-            Err(_) => Err(self.limit()),
+            Err(_) => Err(self.too_slow()),
         }
     }
 
@@ -93,34 +109,62 @@ impl Compiler {
             }
         };
         let mut code = Vec::new();
-        let mut complaint = String::new();
-        let mut stderr = stderr.take(4096);
-        let (fed, read, said) = tokio::join!(
-            feed,
-            stdout.read_to_end(&mut code),
-            stderr.read_to_string(&mut complaint)
-        );
+        let (fed, read, complaint) =
+            tokio::join!(feed, stdout.read_to_end(&mut code), beginning(stderr));
         fed?;
         read?;
         let status = child.wait().await?;
-        match status.code() {
-            Some(0) => Ok(code),
-            Some(status) if status == i32::from(COMPONENT_AT_FAULT) => {
-                said?;
-                Err(CompileError::Component(complaint.trim().to_owned()))
-            }
-            // Killed by a signal: out of CPU time (SIGXCPU), or an allocation failed (SIGABRT).
-            None => Err(self.limit()),
-            Some(_) => Err(io::Error::other(format!("{status}: {}", complaint.trim())).into()),
+        if status.success() {
+            return Ok(code);
         }
+        Err(self.failure(status, &complaint?))
     }
 
-    fn limit(&self) -> CompileError {
-        CompileError::Limit {
+    /// What it means that the child ended so.
+    fn failure(&self, status: ExitStatus, complaint: &str) -> CompileError {
+        let complaint = complaint.trim();
+        let because = || match complaint.lines().find(|line| !line.is_empty()) {
+            Some(line) => format!("{status}: {line}"),
+            None => status.to_string(),
+        };
+        let signal = |signal: Signal| status.signal() == Some(signal.as_raw());
+        if status.code() == Some(COMPONENT_AT_FAULT.into()) {
+            return CompileError::Component(complaint.to_owned());
+        }
+        if signal(Signal::XCPU) {
+            return self.too_slow();
+        }
+        // What Rust says and does when an allocation fails.
+        if signal(Signal::ABORT) && complaint.contains("memory allocation of") {
+            return CompileError::TooLarge {
+                memory_mib: self.memory_bytes >> 20,
+            };
+        }
+        // Not by the limits: an operator, or a machine that is out of memory.
+        if signal(Signal::KILL) || signal(Signal::TERM) {
+            return io::Error::other(because()).into();
+        }
+        if status.signal().is_some() || status.code() == Some(PANICKED) {
+            return CompileError::Crash(because());
+        }
+        io::Error::other(because()).into()
+    }
+
+    fn too_slow(&self) -> CompileError {
+        CompileError::TooSlow {
             cpu_seconds: self.cpu_seconds,
-            memory_mib: self.memory_bytes >> 20,
         }
     }
+}
+
+/// The first of what a stream says, which is read to its end so that the writer never waits.
+async fn beginning(stream: impl AsyncRead + Unpin) -> io::Result<String> {
+    let mut kept = Vec::new();
+    let mut stream = stream.take(COMPLAINT_BYTES);
+    stream.read_to_end(&mut kept).await?;
+    tokio::io::copy(&mut stream.into_inner(), &mut tokio::io::sink()).await?;
+    // It may have been cut in the middle of a character.
+    Ok(String::from_utf8_lossy(&kept).into_owned())
 }
 
 /// The child's whole life: bounds itself to `cpu_seconds` and `memory_bytes`, reads a component
@@ -140,10 +184,11 @@ pub fn compile_stdin(cpu_seconds: u64, memory_bytes: u64) -> ExitCode {
 }
 
 fn compile_bounded(cpu_seconds: u64, memory_bytes: u64) -> io::Result<Result<(), wasmtime::Error>> {
-    bound(Resource::Cpu, cpu_seconds)?;
+    // A second between the two, so that it is the limit's own signal that ends the process.
+    bound(Resource::Cpu, cpu_seconds, cpu_seconds.saturating_add(1))?;
     // Address space is no measure here, cranelift and malloc reserve more than they use.
-    bound(Resource::Data, memory_bytes)?;
-    bound(Resource::Core, 0)?;
+    bound(Resource::Data, memory_bytes, memory_bytes)?;
+    bound(Resource::Core, 0, 0)?;
 
     let mut component = Vec::new();
     io::stdin().lock().read_to_end(&mut component)?;
@@ -155,13 +200,73 @@ fn compile_bounded(cpu_seconds: u64, memory_bytes: u64) -> io::Result<Result<(),
     }
 }
 
-fn bound(resource: Resource, limit: u64) -> io::Result<()> {
+fn bound(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
     setrlimit(
         resource,
         Rlimit {
-            current: Some(limit),
-            maximum: Some(limit),
+            current: Some(soft),
+            maximum: Some(hard),
         },
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a component whose compiler is this shell script.
+    async fn compiled_by(script: &str) -> Result<Vec<u8>, CompileError> {
+        let arguments = ["-c", script].map(OsString::from);
+        let mut compiler = Compiler::new("/bin/sh".into(), arguments);
+        compiler.cpu_seconds = 10;
+        compiler.compile(b"a component").await
+    }
+
+    #[tokio::test]
+    async fn a_long_complaint_is_cut_and_does_not_stop_the_child() {
+        // An odd number of bytes first, so that the cut is in the middle of a character.
+        let script = "printf x >&2; yes ü | head -c 1000000 | tr -d '\\n' >&2; exit 65";
+        match compiled_by(script).await {
+            Err(CompileError::Component(complaint)) => {
+                assert!(complaint.starts_with("xüü"), "{complaint:.20}");
+                let length = complaint.len() as u64;
+                assert!((4000..=COMPLAINT_BYTES + 2).contains(&length), "{length}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_end_of_the_child_has_its_own_error() {
+        assert_eq!(compiled_by("cat").await.unwrap(), b"a component");
+        let error = |script| async move { compiled_by(script).await.unwrap_err() };
+        let slow = error("kill -XCPU $$").await;
+        assert!(matches!(slow, CompileError::TooSlow { cpu_seconds: 10 }));
+        let large = error("echo memory allocation of 7 bytes failed >&2; kill -ABRT $$").await;
+        assert!(matches!(large, CompileError::TooLarge { memory_mib: 2048 }));
+        for crash in ["kill -SEGV $$", "kill -ABRT $$", "kill -ILL $$", "exit 101"] {
+            assert!(
+                matches!(error(crash).await, CompileError::Crash(_)),
+                "{crash}"
+            );
+        }
+        for hosts in ["kill -KILL $$", "kill -TERM $$", "exit 1", "exit 2"] {
+            assert!(
+                matches!(error(hosts).await, CompileError::Child(_)),
+                "{hosts}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_that_hangs_is_ended() {
+        let mut compiler = Compiler::new(
+            "/bin/sh".into(),
+            ["-c", "exec sleep 600"].map(OsString::from),
+        );
+        compiler.cpu_seconds = 0;
+        let error = compiler.compile(b"").await.unwrap_err();
+        assert!(matches!(error, CompileError::TooSlow { .. }), "{error}");
+    }
 }
