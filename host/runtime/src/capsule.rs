@@ -13,6 +13,7 @@ use crate::state::InvocationState;
 /// A capsule in memory. Calls share its code and nothing else.
 pub struct Capsule {
     digest: Digest,
+    code_bytes: usize,
     pre: CapsulePre<InvocationState>,
 }
 
@@ -50,7 +51,11 @@ impl Capsule {
             .and_then(|linker| linker.instantiate_pre(&component))
             .and_then(CapsulePre::new)
             .map_err(|error| LinkError::NotACapsule(format!("{error:#}")))?;
-        Ok(Self { digest, pre })
+        Ok(Self {
+            digest,
+            code_bytes: code.len(),
+            pre,
+        })
     }
 
     /// The digest of the component file.
@@ -61,6 +66,11 @@ impl Capsule {
     /// Runs one call in a fresh instance.
     pub async fn call(&self, call: Call) -> Outcome {
         invocation::run(&self.pre, call).await
+    }
+
+    /// Bytes of native code, which is nearly all that a capsule takes.
+    pub(crate) fn code_bytes(&self) -> usize {
+        self.code_bytes
     }
 
     pub(crate) fn pre(&self) -> &CapsulePre<InvocationState> {

@@ -11,6 +11,7 @@ use soma_capability::Digest;
 
 const KEY_BYTES: usize = 32;
 const MAC_BYTES: usize = blake3::OUT_LEN;
+const EXTENSION: &str = ".code";
 
 /// The cache's folder or key cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,11 +34,17 @@ impl CodeCache {
     pub(crate) fn open(folder: &Path, compatibility: u64) -> Result<Self, CacheError> {
         let key = make_folder(folder).and_then(|()| host_key(folder));
         match key {
-            Ok(key) => Ok(Self {
-                folder: folder.to_owned(),
-                key,
-                compatibility,
-            }),
+            Ok(key) => {
+                let cache = Self {
+                    folder: folder.to_owned(),
+                    key,
+                    compatibility,
+                };
+                if let Err(error) = cache.sweep() {
+                    tracing::warn!(path = %folder.display(), %error, "code of other versions could not be deleted");
+                }
+                Ok(cache)
+            }
             Err(source) => Err(CacheError {
                 path: folder.to_owned(),
                 source,
@@ -90,9 +97,30 @@ impl CodeCache {
         }
     }
 
+    /// Deletes code that this engine cannot load: what an upgrade leaves behind.
+    fn sweep(&self) -> io::Result<()> {
+        let own = self.suffix();
+        for file in std::fs::read_dir(&self.folder)? {
+            let file = file?;
+            let name = file.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(EXTENSION) && !name.ends_with(&own) {
+                match std::fs::remove_file(file.path()) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn path(&self, digest: &Digest) -> PathBuf {
         self.folder
-            .join(format!("{}-{:016x}.code", digest.hex(), self.compatibility))
+            .join(format!("{}{}", digest.hex(), self.suffix()))
+    }
+
+    fn suffix(&self) -> String {
+        format!("-{:016x}{EXTENSION}", self.compatibility)
     }
 
     /// Covers what the code was compiled from and for, so that no file can stand in for another.
@@ -138,17 +166,52 @@ fn host_key(folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
 }
 
 fn refuse_others(path: &Path) -> io::Result<()> {
-    let mode = std::fs::metadata(path)?.mode();
-    if mode & 0o077 == 0 {
-        return Ok(());
+    let about = std::fs::metadata(path)?;
+    let user = rustix::process::geteuid().as_raw();
+    check_access(path, about.uid(), about.mode(), user)
+}
+
+fn check_access(path: &Path, owner: u32, mode: u32, user: u32) -> io::Result<()> {
+    let path = path.display();
+    let denied = |why| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    if owner != user {
+        return denied(format!(
+            "{path} belongs to the user {owner} and the host runs as {user}: delete it and it is made again, or `chown` it"
+        ));
     }
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        format!(
-            "others than its owner can reach {} (mode {:o}): run `chmod go= {}`, or delete it and it is made again",
-            path.display(),
+    if mode & 0o077 != 0 {
+        return denied(format!(
+            "others than its owner can reach {path} (mode {:o}): run `chmod go= {path}`, or delete it and it is made again",
             mode & 0o777,
-            path.display()
-        ),
-    ))
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hosts_own_user_may_own_and_reach_it() {
+        let check = |owner, mode| check_access(Path::new("code"), owner, mode, 7);
+        assert!(check(7, 0o40700).is_ok());
+        assert!(check(7, 0o40710).is_err());
+        assert!(check(8, 0o40700).is_err());
+        assert!(check(0, 0o40700).is_err());
+    }
+
+    #[test]
+    fn code_for_other_engines_is_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("code");
+        let digest = Digest::of(b"a component");
+        let old = CodeCache::open(&folder, 1).unwrap();
+        old.put(&digest, b"old").unwrap();
+        let new = CodeCache::open(&folder, 2).unwrap();
+        assert_eq!(old.get(&digest), None);
+        new.put(&digest, b"new").unwrap();
+        let again = CodeCache::open(&folder, 2).unwrap();
+        assert_eq!(again.get(&digest).as_deref(), Some(&b"new"[..]));
+    }
 }

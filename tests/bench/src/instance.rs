@@ -50,7 +50,7 @@ async fn load(engine: Engine, component: &[u8]) -> anyhow::Result<Arc<Capsule>> 
     let loader = Loader::new(engine, &cache.path().join("code"), paths::compiler()?)?;
     let component = component.to_owned();
     Ok(loader
-        .load(&Digest::of(&component), || Ok(component.clone()))
+        .load(&Digest::of(&component), move || Ok(component))
         .await?)
 }
 
