@@ -20,6 +20,8 @@ struct Inner {
     concurrent: AtomicUsize,
     waiting: AtomicUsize,
     inside: AtomicUsize,
+    /// One large input a core is parsed and checked at a time: it takes a core and much memory.
+    checks: Arc<Semaphore>,
     waiting_now: IntGauge,
     running_now: IntGauge,
 }
@@ -47,6 +49,7 @@ impl Admission {
             concurrent: AtomicUsize::new(concurrent as usize),
             waiting: AtomicUsize::new(waiting as usize),
             inside: AtomicUsize::new(0),
+            checks: Arc::new(Semaphore::new(cores())),
             waiting_now,
             running_now,
         };
@@ -88,10 +91,20 @@ impl Admission {
         Ok(place)
     }
 
+    /// Waits for the right to check a large input.
+    pub(crate) async fn check(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let permit = self.inner.checks.clone().acquire_owned().await;
+        permit.map_err(|_| Error::NotReady("the host is stopping"))
+    }
+
     /// Calls inside at this moment, waiting ones too.
     pub(crate) fn inside(&self) -> usize {
         self.inner.inside.load(Relaxed)
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 impl Place {

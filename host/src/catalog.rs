@@ -249,7 +249,7 @@ impl Catalog {
         let metrics = self.metrics.clone();
         let read = tokio::task::spawn_blocking(move || {
             let package = Package::read(file)?;
-            let about = Described::new(&package, &metrics)?;
+            let about = Described::new(&package, &metrics);
             Ok((package, about))
         });
         read.await

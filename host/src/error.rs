@@ -140,7 +140,7 @@ impl Error {
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
             Self::BodyTimeout(_) => Kind::BodyTimeout,
             Self::Conflict(_) => Kind::Conflict,
-            Self::TooLarge { .. } => Kind::TooLarge,
+            Self::TooLarge { .. } | Self::Input(InvalidInput::TooMany) => Kind::TooLarge,
             Self::UnsupportedMediaType { .. } => Kind::UnsupportedMediaType,
             Self::Input(InvalidInput::Json(_)) => Kind::InvalidJson,
             Self::Input(InvalidInput::Schema { .. }) => Kind::InvalidInput,

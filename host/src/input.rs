@@ -1,10 +1,11 @@
 //! A tool's input: one JSON text without ambiguities that fits the tool's schema.
 
+use std::cell::Cell;
 use std::fmt;
 
-use jsonschema::Validator;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+use soma_registry::Schema;
 
 use crate::problem::InputError;
 
@@ -13,12 +14,32 @@ const MAX_ERRORS: usize = 64;
 /// Characters of one error's words, which quote the input.
 const MAX_WORDS: usize = 400;
 
+/// Values in one input. Parsed, each takes 32 bytes and its text, an object some hundreds more.
+const MAX_VALUES: u64 = 1_000_000;
+/// Values that an object counts as.
+const OBJECT: u64 = 16;
+/// Schemas applied to values in one check: some seconds.
+const MAX_STEPS: u64 = 32_000_000;
+/// Bytes of text that take about as long as one more value.
+const TEXT: u64 = 64;
+/// Steps up to which all errors are collected, since whoever looks for one finds them all.
+const LISTED_STEPS: u64 = 250_000;
+/// Bytes, and bytes times the schema's cost, up to which a check takes less than handing it to
+/// another thread.
+const QUICK: (u64, u64) = (64 << 10, 1 << 20);
+
 /// Why an input is refused before the guest runs.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidInput {
     /// Not one JSON text in UTF-8, or one with a member twice.
     #[error("{0}")]
     Json(String),
+    /// More values than the host keeps in memory, or has the time to check.
+    #[error(
+        "the input has too many values: at most {MAX_VALUES}, an object counting as {OBJECT}, and \
+         fewer where the tool's schema is complex"
+    )]
+    TooMany,
     /// Not what the schema wants.
     #[error("the input does not fit the tool's input schema in {}", places(*.total))]
     Schema {
@@ -37,31 +58,57 @@ fn places(total: usize) -> String {
     }
 }
 
+/// Whether this input is checked in less time than it takes to hand it to another thread.
+pub(crate) fn is_quick(body: &[u8], schema: &Schema) -> bool {
+    let bytes = body.len() as u64;
+    bytes <= QUICK.0 && bytes.saturating_mul(schema.cost()) <= QUICK.1
+}
+
 /// Checks a body, and gives it back as the text that the guest gets: the very bytes checked.
-pub(crate) fn check(body: Vec<u8>, schema: &Validator) -> Result<String, InvalidInput> {
+pub(crate) fn check(body: Vec<u8>, schema: &Schema) -> Result<String, InvalidInput> {
     let text = String::from_utf8(body).map_err(|error| {
         InvalidInput::Json(format!(
             "not UTF-8 at byte {}",
             error.utf8_error().valid_up_to()
         ))
     })?;
-    let Unambiguous(value) = serde_json::from_str(&text)
-        .map_err(|error| InvalidInput::Json(shortened(&error.to_string())))?;
-    if schema.is_valid(&value) {
+    let (value, values) = parse(&text)?;
+    let steps = |things: u64| things.saturating_mul(schema.cost());
+    if steps(values + text.len() as u64 / TEXT) > MAX_STEPS {
+        return Err(InvalidInput::TooMany);
+    }
+    if schema.validator().is_valid(&value) {
         return Ok(text);
     }
-    let errors: Vec<InputError> = schema
-        .iter_errors(&value)
-        .take(MAX_ERRORS + 1)
+    Err(if steps(values) > LISTED_STEPS {
+        unlisted()
+    } else {
+        listed(&value, schema)
+    })
+}
+
+fn listed(value: &Value, schema: &Schema) -> InvalidInput {
+    let errors = schema.validator().iter_errors(value).take(MAX_ERRORS + 1);
+    let mut errors: Vec<InputError> = errors
         .map(|error| InputError {
             pointer: error.instance_path().to_string(),
             detail: shortened(&error.to_string()),
         })
         .collect();
     let total = errors.len();
-    let mut errors = errors;
     errors.truncate(MAX_ERRORS);
-    Err(InvalidInput::Schema { errors, total })
+    InvalidInput::Schema { errors, total }
+}
+
+fn unlisted() -> InvalidInput {
+    let detail = "somewhere in it; it has too many values for the places to be listed";
+    InvalidInput::Schema {
+        errors: vec![InputError {
+            pointer: String::new(),
+            detail: detail.to_owned(),
+        }],
+        total: 1,
+    }
 }
 
 fn shortened(words: &str) -> String {
@@ -71,19 +118,48 @@ fn shortened(words: &str) -> String {
     }
 }
 
+/// The value, and how many values there are in it.
+fn parse(text: &str) -> Result<(Value, u64), InvalidInput> {
+    let left = Cell::new(Some(MAX_VALUES));
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Unambiguous { left: &left }.deserialize(&mut deserializer);
+    let Some(unused) = left.get() else {
+        return Err(InvalidInput::TooMany);
+    };
+    let whole = value.and_then(|value| deserializer.end().map(|()| value));
+    let value = whole.map_err(|error| InvalidInput::Json(shortened(&error.to_string())))?;
+    Ok((value, MAX_VALUES - unused))
+}
+
 /// A JSON value none of whose objects has a name twice (I-JSON, RFC 7493 §2.3): parsers differ in
 /// which of the two they take, and then the guest would see another input than the one checked.
-struct Unambiguous(Value);
+#[derive(Clone, Copy)]
+struct Unambiguous<'a> {
+    /// The values that it may still have. None once there were more.
+    left: &'a Cell<Option<u64>>,
+}
 
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue).map(Self)
+impl Unambiguous<'_> {
+    fn count<E: serde::de::Error>(self, values: u64) -> Result<(), E> {
+        let left = self.left.get().and_then(|left| left.checked_sub(values));
+        self.left.set(left);
+        match left {
+            Some(_) => Ok(()),
+            None => Err(E::custom("too many values")),
+        }
     }
 }
 
-struct AnyValue;
+impl<'de> DeserializeSeed<'de> for Unambiguous<'_> {
+    type Value = Value;
 
-impl<'de> Visitor<'de> for AnyValue {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.count(1)?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unambiguous<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,15 +198,17 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Unambiguous(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        self.count(OBJECT - 1)?;
         let mut object = Map::new();
-        while let Some((name, Unambiguous(value))) = members.next_entry::<String, _>()? {
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(self)?;
             if object.contains_key(&name) {
                 return Err(A::Error::custom(format_args!(
                     "the member {name:?} occurs twice in one object"
@@ -144,13 +222,11 @@ impl<'de> Visitor<'de> for AnyValue {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-    use soma_registry::compile_schema;
-
     use super::*;
+    use serde_json::json;
 
-    fn schema() -> Validator {
-        compile_schema(&json!({
+    fn schema() -> Schema {
+        Schema::compile(&json!({
             "type": "object",
             "properties": {"n": {"type": "integer"}, "list": {"items": {"type": "string"}}},
             "required": ["n"],
@@ -217,7 +293,28 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_could_hang_does_not_compile() {
-        assert!(compile_schema(&json!({"pattern": "(?=a)b"})).is_err());
+    fn an_input_that_would_fill_the_memory_is_refused() {
+        let any = Schema::compile(&json!({})).unwrap();
+        let objects = format!("[{}1]", r#"{"":0},"#.repeat(600_000));
+        let numbers = format!("[{}1]", "0,".repeat(1_000_000));
+        for many in [objects, numbers] {
+            let refusal = check(many.into(), &any).unwrap_err();
+            assert!(matches!(refusal, InvalidInput::TooMany), "{refusal:?}");
+        }
+        let fair = format!("[{}1]", "0,".repeat(900_000));
+        assert!(check(fair.into(), &any).is_ok());
+    }
+
+    #[test]
+    fn a_complex_schema_gets_fewer_values() {
+        let branches: Vec<Value> = (0..1000).map(|n| json!({ "const": n })).collect();
+        let schema = Schema::compile(&json!({"items": {"anyOf": branches}})).unwrap();
+        let list = |values: usize| format!("[{}1]", "\"\",".repeat(values));
+        let refusal = check(list(100_000).into(), &schema).unwrap_err();
+        assert!(matches!(refusal, InvalidInput::TooMany), "{refusal:?}");
+        let Err(InvalidInput::Schema { errors, .. }) = check(list(1000).into(), &schema) else {
+            panic!("accepted")
+        };
+        assert!(errors[0].detail.contains("too many values"), "{errors:?}");
     }
 }

@@ -21,9 +21,6 @@ use crate::problem::Kind;
 use crate::trace::TraceParent;
 use crate::{input, policy};
 
-/// Bytes of input up to which checking it takes less than handing it to another thread.
-const CHECKED_HERE: usize = 64 << 10;
-
 /// One call that somebody asks for.
 pub(crate) struct Invocation {
     pub(crate) id: Uuid,
@@ -65,7 +62,7 @@ pub(crate) async fn invoke(
         let limits = policy::limits(&live.settings, &installed.about.manifest);
         let network = live.network.clone();
         drop(live);
-        let input = check(input, &ready, &limits).await?;
+        let input = check(app, input, &ready, &limits).await?;
         let code = app.catalog.code(&installed.about).await?;
         let slot = place.slot().await?;
         Ok((code, input, limits, network, slot))
@@ -106,17 +103,26 @@ pub(crate) async fn invoke(
     }
 }
 
-async fn check(body: Vec<u8>, ready: &Arc<ReadyTool>, limits: &Limits) -> Result<String, Error> {
+async fn check(
+    app: &App,
+    body: Vec<u8>,
+    ready: &Arc<ReadyTool>,
+    limits: &Limits,
+) -> Result<String, Error> {
     let limit = limits.input_bytes;
     if body.len() as u64 > limit {
         return Err(Error::TooLarge { limit });
     }
-    if body.len() <= CHECKED_HERE {
+    if input::is_quick(&body, &ready.schema) {
         return Ok(input::check(body, &ready.schema)?);
     }
+    let turn = app.admission.check().await?;
     let ready = ready.clone();
-    let check = tokio::task::spawn_blocking(move || input::check(body, &ready.schema));
-    let checked = check.await;
+    let check = move || {
+        let _turn = turn;
+        input::check(body, &ready.schema)
+    };
+    let checked = tokio::task::spawn_blocking(check).await;
     Ok(checked.map_err(|panic| Error::Panicked(panic.to_string()))??)
 }
 

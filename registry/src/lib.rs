@@ -4,6 +4,7 @@
 mod manifest;
 mod package;
 mod scan;
+mod schema;
 mod text;
 mod tools;
 
@@ -12,5 +13,6 @@ pub use package::{
     MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION, check_component,
 };
 pub use scan::ScanError;
+pub use schema::{MAX_COST, MAX_PATTERNS, Schema, SchemaError};
 pub use text::{CharacterKind, TextError};
-pub use tools::{MAX_TOOLS, SchemaError, SchemaKind, ToolsError, compile_schema};
+pub use tools::{MAX_TOOLS, SchemaKind, ToolsError};

@@ -1,12 +1,15 @@
 //! The capsule file: a component whose `soma:capsule` section holds, as one RFC 8785 JSON text,
 //! `{"manifest": …, "tools": […]}`.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use soma_capability::{Digest, Tool};
 use wasm_encoder::{ComponentSection as _, CustomSection};
 
 use crate::manifest::Manifest;
 use crate::scan::{self, ScanError};
+use crate::schema::Schema;
 use crate::tools::{self, ToolsError};
 
 /// The name of the custom section that makes a component a capsule.
@@ -21,6 +24,7 @@ pub const MAX_SECTION_BYTES: usize = 1 << 20;
 pub struct Package {
     digest: Digest,
     section: Section,
+    schemas: Vec<Arc<Schema>>,
     imports: Vec<String>,
     bytes: Vec<u8>,
 }
@@ -73,7 +77,6 @@ impl Package {
         tools: Vec<Tool>,
     ) -> Result<Self, PackageError> {
         check_component(component)?;
-        tools::check(&tools)?;
         let json = canonical(&Section { manifest, tools })?;
         let mut bytes = component.to_vec();
         CustomSection {
@@ -100,11 +103,12 @@ impl Package {
         if canonical(&section)? != text {
             return Err(PackageError::NotCanonical);
         }
-        tools::check(&section.tools)?;
+        let schemas = tools::check(&section.tools)?;
         let imports = outline.imports;
         Ok(Self {
             digest: Digest::of(&bytes),
             section,
+            schemas,
             imports,
             bytes,
         })
@@ -123,6 +127,11 @@ impl Package {
     /// Its tools, as they described themselves when it was built.
     pub fn tools(&self) -> &[Tool] {
         &self.section.tools
+    }
+
+    /// The tools' input schemas, compiled, in the order of [`Package::tools`].
+    pub fn input_schemas(&self) -> &[Arc<Schema>] {
+        &self.schemas
     }
 
     /// The names of what the component imports, such as `soma:capsule/http@0.1.0`, as the file

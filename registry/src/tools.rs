@@ -1,11 +1,12 @@
 //! What a capsule's tools must be before they are shown to anyone.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use soma_capability::Tool;
 
+use crate::schema::{self, MAX_PATTERNS, Schema, SchemaError};
 use crate::text::{self, TextError};
 
 /// The most tools one capsule may offer.
@@ -14,7 +15,6 @@ pub const MAX_TOOLS: usize = 64;
 const MAX_TITLE: usize = 128;
 const MAX_DESCRIPTION: usize = 8 * 1024;
 const MAX_SCHEMA_TEXT: usize = 8 * 1024;
-const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Why a capsule's tools are refused.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum ToolsError {
     /// Two tools have one name.
     #[error("two tools are called `{0}`")]
     Duplicate(String),
+    /// More than [`MAX_PATTERNS`] in all the schemas.
+    #[error("the schemas have {0} patterns together; at most {MAX_PATTERNS} are allowed")]
+    Patterns(usize),
     /// A text that may not be shown.
     #[error("tool `{tool}`: {place} {error}")]
     Text {
@@ -59,20 +62,6 @@ pub enum SchemaKind {
     Output,
 }
 
-/// Why a schema cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SchemaError {
-    /// Not an object schema, as an input's must be.
-    #[error("must say `\"type\": \"object\"` at its top, since a tool's input is an object")]
-    NotObject,
-    /// Another dialect than 2020-12.
-    #[error("names a dialect in `$schema` other than {DRAFT}")]
-    Dialect,
-    /// Not valid JSON Schema 2020-12, or it refers to something outside itself.
-    #[error("is not usable JSON Schema 2020-12: {0}")]
-    Invalid(String),
-}
-
 impl std::fmt::Display for SchemaKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -82,21 +71,21 @@ impl std::fmt::Display for SchemaKind {
     }
 }
 
-/// Compiles a tool's schema as every host does: patterns run in linear time, so that no schema can
-/// make a validation hang (one that needs backtracking is refused), and nothing is fetched.
-pub fn compile_schema(schema: &Value) -> Result<Validator, ValidationError<'static>> {
-    jsonschema::draft202012::options()
-        .with_pattern_options(PatternOptions::regex())
-        .offline()
-        .build(schema)
-}
-
-/// Checks names, texts and schemas of all the tools.
-pub(crate) fn check(tools: &[Tool]) -> Result<(), ToolsError> {
+/// Checks names, texts and schemas of all the tools. Gives their input schemas, compiled.
+pub(crate) fn check(tools: &[Tool]) -> Result<Vec<Arc<Schema>>, ToolsError> {
     if !(1..=MAX_TOOLS).contains(&tools.len()) {
         return Err(ToolsError::Number(tools.len()));
     }
+    let schemas = tools.iter().flat_map(|tool| {
+        let output = tool.output_schema.as_ref();
+        std::iter::once(&tool.input_schema).chain(output)
+    });
+    let patterns = schemas.map(schema::patterns).sum();
+    if patterns > MAX_PATTERNS {
+        return Err(ToolsError::Patterns(patterns));
+    }
     let mut names = BTreeSet::new();
+    let mut compiled = Vec::with_capacity(tools.len());
     for tool in tools {
         if !Tool::is_name(&tool.name) {
             let shown = tool
@@ -111,12 +100,13 @@ pub(crate) fn check(tools: &[Tool]) -> Result<(), ToolsError> {
             return Err(ToolsError::Duplicate(tool.name.clone()));
         }
         check_texts(tool)?;
-        check_schema(tool, SchemaKind::Input, &tool.input_schema)?;
+        let input = check_schema(tool, SchemaKind::Input, &tool.input_schema)?;
         if let Some(schema) = &tool.output_schema {
             check_schema(tool, SchemaKind::Output, schema)?;
         }
+        compiled.push(Arc::new(input));
     }
-    Ok(())
+    Ok(compiled)
 }
 
 fn check_texts(tool: &Tool) -> Result<(), ToolsError> {
@@ -131,39 +121,21 @@ fn check_texts(tool: &Tool) -> Result<(), ToolsError> {
     text::prose(&tool.description, MAX_DESCRIPTION).map_err(|e| refuse("the description", e))
 }
 
-fn check_schema(tool: &Tool, which: SchemaKind, schema: &Value) -> Result<(), ToolsError> {
+fn check_schema(tool: &Tool, which: SchemaKind, schema: &Value) -> Result<Schema, ToolsError> {
     check_schema_texts(schema).map_err(|error| ToolsError::Text {
         tool: tool.name.clone(),
         place: format!("a text in the {which} schema"),
         error,
     })?;
-    schema_problem(which, schema).map_or(Ok(()), |problem| {
-        Err(ToolsError::Schema {
-            tool: tool.name.clone(),
-            which,
-            problem,
-        })
-    })
-}
-
-fn schema_problem(which: SchemaKind, schema: &Value) -> Option<SchemaError> {
-    if which == SchemaKind::Input && schema.get("type").and_then(Value::as_str) != Some("object") {
-        return Some(SchemaError::NotObject);
-    }
-    let dialect = schema.get("$schema").and_then(Value::as_str);
-    if dialect.is_some_and(|d| d.trim_end_matches('#') != DRAFT) {
-        return Some(SchemaError::Dialect);
-    }
-    let error = compile_schema(schema).err()?;
-    let place = error.instance_path().to_string();
-    let at = if place.is_empty() {
-        String::new()
-    } else {
-        format!(" at {place}")
+    let refuse = |problem| ToolsError::Schema {
+        tool: tool.name.clone(),
+        which,
+        problem,
     };
-    // The words quote the schema, which may be long.
-    let words: String = error.to_string().chars().take(400).collect();
-    Some(SchemaError::Invalid(format!("{words}{at}")))
+    if which == SchemaKind::Input && schema.get("type").and_then(Value::as_str) != Some("object") {
+        return Err(refuse(SchemaError::NotObject));
+    }
+    Schema::compile(schema).map_err(refuse)
 }
 
 /// Models read schemas too: every key and every string in one is held to the rules of prose.
@@ -184,6 +156,8 @@ mod tests {
     use super::*;
     use serde_json::json;
     use soma_capability::Annotations;
+
+    use crate::schema::DRAFT;
 
     fn tool() -> Tool {
         Tool {
@@ -260,6 +234,22 @@ mod tests {
             (
                 refusal(|t| t.output_schema = Some(json!({"pattern": "("}))),
                 "output schema is not usable",
+            ),
+            (
+                refusal(|t| t.output_schema = Some(json!({"pattern": r"(\p{L}{50}){3}"}))),
+                "output schema is not usable",
+            ),
+            (
+                refusal(|t| {
+                    let pattern = |n: usize| json!({ "pattern": format!("^{n}$") });
+                    let all = (0..=MAX_PATTERNS).map(pattern).collect();
+                    t.output_schema = Some(json!({ "anyOf": Value::Array(all) }));
+                }),
+                "257 patterns",
+            ),
+            (
+                refusal(|t| t.input_schema["allOf"] = json!([{"$ref": "#"}])),
+                "tool `greet`: the input schema has a part that refers back",
             ),
         ] {
             assert!(message.contains(part), "{message}");

@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use jsonschema::Validator;
 use soma_capability::{CapsuleName, Digest, Tool};
-use soma_registry::{Manifest, Package, compile_schema};
+use soma_registry::{Manifest, Package, Schema};
 use soma_runtime::Capsule;
 use tokio::sync::OnceCell;
 
@@ -24,7 +23,7 @@ pub(crate) struct Described {
 /// One tool, ready to be called.
 pub(crate) struct ReadyTool {
     pub(crate) tool: Tool,
-    pub(crate) schema: Validator,
+    pub(crate) schema: Arc<Schema>,
     capsule: CapsuleName,
     metrics: Arc<Metrics>,
     /// Made by the first call: a capsule that is refused, or never called, has none.
@@ -40,29 +39,25 @@ impl ReadyTool {
 }
 
 impl Described {
-    pub(super) fn new(package: &Package, metrics: &Arc<Metrics>) -> Result<Self, Error> {
+    pub(super) fn new(package: &Package, metrics: &Arc<Metrics>) -> Self {
         let manifest = package.manifest().clone();
-        let ready = |tool: &Tool| {
-            let schema = compile_schema(&tool.input_schema).map_err(|error| {
-                let words: String = error.to_string().chars().take(400).collect();
-                Error::InvalidCapsule(format!("the input schema of `{}`: {words}", tool.name))
-            })?;
-            Ok(Arc::new(ReadyTool {
+        let tools = package.tools().iter().zip(package.input_schemas());
+        let ready = |(tool, schema): (&Tool, &Arc<Schema>)| {
+            Arc::new(ReadyTool {
                 tool: tool.clone(),
-                schema,
+                schema: schema.clone(),
                 capsule: manifest.name.clone(),
                 metrics: metrics.clone(),
                 counters: OnceLock::new(),
-            }))
+            })
         };
-        let tools: Result<_, Error> = package.tools().iter().map(ready).collect();
-        Ok(Self {
+        Self {
             digest: package.digest(),
-            tools: tools?,
+            tools: tools.map(ready).collect(),
             imports: package.imports().to_vec(),
             manifest,
             code: OnceCell::new(),
-        })
+        }
     }
 
     /// The tool of this name.

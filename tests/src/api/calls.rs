@@ -115,6 +115,23 @@ fn bodies_that_are_no_input() {
 }
 
 #[test]
+fn an_input_of_too_many_values_is_refused_before_the_guest_runs() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        // 800 kB, and some hundred bytes of memory for every eight of them.
+        let input = format!("{{\"list\": [{}1]}}", "{\"\":0},".repeat(100_000));
+        let request = host
+            .invoke
+            .request(Method::POST, "/v1/capsules/tests/echo/tools/run")
+            .header("content-type", "application/json")
+            .body(input);
+        let problem = send(request).await.problem(413, "too-large");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("1000000"), "{detail}");
+    });
+}
+
+#[test]
 fn paths_that_lead_nowhere() {
     Setup::default().run(async |host| {
         host.install_guests(&["echo"]).await;

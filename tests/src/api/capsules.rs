@@ -104,6 +104,60 @@ fn an_install_needs_its_media_type_and_scope() {
     });
 }
 
+/// A capsule file that no honest packer writes: its one tool has this schema.
+fn forged(schema: &serde_json::Value) -> Vec<u8> {
+    use wasm_encoder::{ComponentSection as _, CustomSection};
+
+    let section = json!({
+        "manifest": {"name": "tests/forged", "version": "1.0.0", "description": "A guest."},
+        "tools": [{
+            "name": "run",
+            "description": "A guest.",
+            "inputSchema": schema,
+            "annotations": {
+                "readOnlyHint": true,
+                "destructiveHint": false,
+                "idempotentHint": true,
+                "openWorldHint": false,
+            },
+        }],
+    });
+    let mut file = component("echo");
+    CustomSection {
+        name: soma_registry::SECTION.into(),
+        // Sorted, and without a space: RFC 8785's form of ASCII texts.
+        data: section.to_string().into_bytes().into(),
+    }
+    .append_to_component(&mut file);
+    file
+}
+
+#[test]
+fn schemas_that_would_wear_the_host_out_are_refused() {
+    // What two references a link come to after forty of them.
+    let mut hanging = json!({"type": "object", "$ref": "#/$defs/a0", "$defs": {"a40": {}}});
+    for i in 0..40 {
+        let next = json!({"$ref": format!("#/$defs/a{}", i + 1)});
+        hanging["$defs"][format!("a{i}")] =
+            json!({"allOf": [next, {"anyOf": [next], "properties": {}}]});
+    }
+    let hungry = json!({"type": "object", "propertyNames": {"pattern": r"(\p{L}{50}){3}"}});
+    Setup::default().run(async |host| {
+        let fair = forged(&json!({"type": "object"}));
+        host.admin.install(&fair).await.expect(201);
+        for (schema, words) in [(&hanging, "more than 4096 times"), (&hungry, "pattern")] {
+            let answer = host.admin.install(&forged(schema)).await;
+            let problem = answer.problem(422, "invalid-capsule");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(
+                detail.starts_with("tool `run`: the input schema"),
+                "{detail}"
+            );
+            assert!(detail.contains(words), "{detail}");
+        }
+    });
+}
+
 #[test]
 fn capsules_and_keys_outlive_a_restart() {
     Setup::default().run(async |mut host| {

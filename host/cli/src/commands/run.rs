@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use soma_capability::{Limits, LimitsAsked, Origin, Tool};
-use soma_registry::{Package, compile_schema};
+use soma_registry::{Package, Schema};
 use soma_runtime::{
     Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Loader, Network, Progress,
 };
@@ -124,9 +124,10 @@ fn find_tool<'a>(package: &'a Package, name: &str) -> Result<&'a Tool, Failure> 
 
 /// As a host does, before the guest runs.
 fn check_input(tool: &Tool, input: &str) -> Result<(), Failure> {
-    let schema = compile_schema(&tool.input_schema).map_err(Failure::failed)?;
+    let schema = Schema::compile(&tool.input_schema).map_err(Failure::failed)?;
     let value: Value = serde_json::from_str(input).map_err(Failure::usage)?;
     let errors: Vec<String> = schema
+        .validator()
         .iter_errors(&value)
         .take(16)
         .map(|error| at_pointer(error.instance_path().as_str(), &error.to_string()))
