@@ -1,13 +1,20 @@
 //! Admission: how many calls run at once and how many wait. Whoever comes when all places are
 //! taken is turned away at once, since a queue that grows only makes everybody late.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
+
+/// Installations at once, from the first byte received to the last one stored: each may hold a
+/// file of 64 MiB.
+const INSTALLS: usize = 8;
+/// Bodies that any tenant may be sending at once, however few places there are.
+const RECEIVING: usize = 8;
 
 /// The bounds in force, and what is taken of them.
 pub(crate) struct Admission {
@@ -22,6 +29,9 @@ struct Inner {
     inside: AtomicUsize,
     /// One large input a core is parsed and checked at a time: it takes a core and much memory.
     checks: Arc<Semaphore>,
+    installs: Arc<Semaphore>,
+    /// Calls whose bodies are being received, by tenant.
+    receiving: Mutex<HashMap<String, usize>>,
     waiting_now: IntGauge,
     running_now: IntGauge,
 }
@@ -30,6 +40,15 @@ struct Inner {
 pub(crate) struct Place {
     inner: Arc<Inner>,
 }
+
+/// The right to be sent a body slowly.
+pub(crate) struct Receiving {
+    inner: Arc<Inner>,
+    tenant: String,
+}
+
+/// The right to install.
+pub(crate) type InstallPlace = OwnedSemaphorePermit;
 
 /// The right to run.
 pub(crate) struct Slot {
@@ -50,6 +69,8 @@ impl Admission {
             waiting: AtomicUsize::new(waiting as usize),
             inside: AtomicUsize::new(0),
             checks: Arc::new(Semaphore::new(cores())),
+            installs: Arc::new(Semaphore::new(INSTALLS)),
+            receiving: Mutex::default(),
             waiting_now,
             running_now,
         };
@@ -80,15 +101,40 @@ impl Admission {
     /// A place, or the news that there is none.
     pub(crate) fn enter(&self) -> Result<Place, Error> {
         let inner = &self.inner;
-        let most = inner.concurrent.load(Relaxed) + inner.waiting.load(Relaxed);
+        let most = inner.places();
         let place = Place {
             inner: inner.clone(),
         };
         // Dropping the place gives the count back.
         if inner.inside.fetch_add(1, Relaxed) >= most {
-            return Err(Error::Overloaded);
+            return Err(Error::Overloaded("running and waiting calls"));
         }
         Ok(place)
+    }
+
+    /// The right to wait for a body that has not arrived at once. A tenant has it for half the
+    /// places, so that it cannot take them all by sending slowly, for which nobody charges it.
+    pub(crate) fn receive(&self, tenant: &str) -> Result<Receiving, Error> {
+        let inner = &self.inner;
+        let most = RECEIVING.max(inner.places() / 2);
+        let mut receiving = inner.receiving();
+        let of_tenant = receiving.entry(tenant.to_owned()).or_default();
+        if *of_tenant >= most {
+            return Err(Error::Overloaded(
+                "calls of one tenant whose bodies are on their way",
+            ));
+        }
+        *of_tenant += 1;
+        Ok(Receiving {
+            inner: inner.clone(),
+            tenant: tenant.to_owned(),
+        })
+    }
+
+    /// A place to install in, or the news that there is none.
+    pub(crate) fn install(&self) -> Result<InstallPlace, Error> {
+        let place = self.inner.installs.clone().try_acquire_owned();
+        place.map_err(|_| Error::Overloaded("installations"))
     }
 
     /// Waits for the right to check a large input.
@@ -103,7 +149,31 @@ impl Admission {
     }
 }
 
-fn cores() -> usize {
+impl Inner {
+    fn places(&self) -> usize {
+        self.concurrent.load(Relaxed) + self.waiting.load(Relaxed)
+    }
+
+    fn receiving(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
+        let receiving = self.receiving.lock();
+        receiving.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        let mut receiving = self.inner.receiving();
+        if let Some(of_tenant) = receiving.get_mut(&self.tenant) {
+            *of_tenant -= 1;
+            if *of_tenant == 0 {
+                receiving.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+/// How many things that take a core each go on at once.
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
@@ -170,7 +240,7 @@ mod tests {
         let waiting = tokio::spawn(admission.enter().unwrap().slot());
         tokio::task::yield_now().await;
         assert_eq!(admission.inner.waiting_now.get(), 1);
-        assert!(matches!(admission.enter(), Err(Error::Overloaded)));
+        assert!(matches!(admission.enter(), Err(Error::Overloaded(_))));
 
         drop(running);
         let second = waiting.await.unwrap().unwrap();
@@ -180,6 +250,17 @@ mod tests {
             (admission.inside(), admission.inner.running_now.get()),
             (0, 0)
         );
+    }
+
+    #[tokio::test]
+    async fn one_tenant_sends_slowly_to_half_the_places() {
+        let admission = admission(10, 10);
+        let all: Vec<_> = (0..10).map(|_| admission.receive("a").unwrap()).collect();
+        assert!(matches!(admission.receive("a"), Err(Error::Overloaded(_))));
+        assert!(admission.receive("b").is_ok());
+        drop(all);
+        assert!(admission.receive("a").is_ok());
+        assert!(admission.inner.receiving().is_empty());
     }
 
     #[tokio::test]

@@ -1,7 +1,6 @@
 //! The host's parts, and how they come into being.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -16,7 +15,7 @@ use crate::auth::Keyring;
 use crate::catalog::Catalog;
 use crate::metrics::Metrics;
 use crate::settings::{Live, Settings};
-use crate::{db, local_keys};
+use crate::{db, local_keys, owner_only};
 
 /// What every handler is given.
 pub(crate) type AppState = Arc<App>;
@@ -53,6 +52,10 @@ impl App {
     /// Makes every part; nothing listens yet.
     pub(crate) async fn new(settings: Settings) -> anyhow::Result<Self> {
         let lock = claim(&settings.data)?;
+        if let Some(file) = settings.own_database() {
+            // SQLite gives the files beside it the same mode.
+            owner_only::narrow(&file).context("the database")?;
+        }
         let pool = db::open(&settings.database).await.context("the database")?;
         if settings.listen.ip().is_loopback() {
             local_keys::provide(&pool, &settings.data.join("keys"))
@@ -75,7 +78,7 @@ impl App {
         Ok(Self {
             live: ArcSwap::from_pointee(InForce::new(settings.live.clone())?),
             keyring: Keyring::new(pool.clone()),
-            catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone())?,
+            catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
             admission: Admission::new(
                 settings.live.concurrent_calls,
                 settings.live.waiting_calls,
@@ -118,22 +121,21 @@ impl App {
     }
 }
 
-/// Makes the data folder, for its owner only, and takes it for this process.
+/// Makes the data folder, or checks that it is its owner's alone, and takes it for this process.
 fn claim(data: &Path) -> anyhow::Result<File> {
     let make = || -> anyhow::Result<File> {
-        if !data.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(data)?;
-        }
+        owner_only::folder(data)?;
         let lock = fs::OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(data.join("host.lock"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(lock),
+            Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another host is running on it"),
-            Err(TryLockError::Error(error)) => Err(error.into()),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
         }
+        Ok(lock)
     };
     make().with_context(|| format!("the data folder {}", data.display()))
 }

@@ -1,33 +1,25 @@
 //! Who is asking: `Authorization: Bearer soma_…` → [`Caller`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jiff::Timestamp;
-use moka::future::Cache;
 use soma_capability::CapsuleName;
 use sqlx::AnyPool;
 
 use crate::app::AppState;
+use crate::believed::Believed;
 use crate::db::keys::{self, StoredKey};
 use crate::error::Error;
 use crate::key::{ApiKey, Scope};
 
-/// How long a key is believed without asking the database: the time within which a change made
-/// by another host holds here too. A change made through this host holds at once.
-pub(crate) const BELIEVED: Duration = Duration::from_secs(1);
-
-/// Keys remembered, unknown ids among them.
-const REMEMBERED: u64 = 10_000;
-
 /// Checks keys, most of the time without the database.
 pub(crate) struct Keyring {
     pool: AnyPool,
-    keys: Cache<String, Option<Arc<StoredKey>>>,
+    keys: Believed<String, Option<Arc<StoredKey>>>,
 }
 
 /// Whoever holds a valid key.
@@ -36,10 +28,7 @@ pub(crate) struct Caller(Arc<StoredKey>);
 
 impl Keyring {
     pub(crate) fn new(pool: AnyPool) -> Self {
-        let keys = Cache::builder()
-            .max_capacity(REMEMBERED)
-            .time_to_live(BELIEVED)
-            .build();
+        let keys = Believed::new();
         Self { pool, keys }
     }
 
@@ -47,7 +36,8 @@ impl Keyring {
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, Error> {
         let key = key_in(headers)?;
         let unknown = Error::Unauthorized("this key is not known here, or no longer");
-        let Some(stored) = self.stored(key.id()).await? else {
+        let look_up = || async { Ok(keys::by_id(&self.pool, key.id()).await?.map(Arc::new)) };
+        let Some(stored) = self.keys.get(key.id(), look_up).await? else {
             return Err(unknown);
         };
         // One answer for all three, so that an id alone tells nothing.
@@ -64,23 +54,9 @@ impl Keyring {
         Ok(Caller(stored))
     }
 
-    async fn stored(&self, id: &str) -> Result<Option<Arc<StoredKey>>, Error> {
-        if let Some(stored) = self.keys.get(id).await {
-            return Ok(stored);
-        }
-        let load = async { Ok(keys::by_id(&self.pool, id).await?.map(Arc::new)) };
-        let stored = self.keys.try_get_with_by_ref(id, load).await;
-        stored.map_err(Error::Shared)
-    }
-
-    /// Forgets one key, because it has changed.
-    pub(crate) async fn forget(&self, id: &str) {
-        self.keys.invalidate(id).await;
-    }
-
-    /// Forgets all keys, because a tenant has changed.
-    pub(crate) fn forget_all(&self) {
-        self.keys.invalidate_all();
+    /// Forgets all keys, because one or its tenant has changed.
+    pub(crate) fn forget(&self) {
+        self.keys.forget();
     }
 }
 

@@ -4,6 +4,7 @@
 mod blobs;
 mod described;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,17 +14,16 @@ use soma_capability::{CapsuleName, Digest};
 use soma_registry::Package;
 use soma_runtime::{Capsule, CompileError, LoadError, Loader};
 use sqlx::AnyPool;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use self::blobs::Blobs;
 pub(crate) use self::described::{Described, ReadyTool};
-use crate::auth::BELIEVED;
+use crate::admission::cores;
+use crate::believed::Believed;
 use crate::db::capsules::{self, Installation};
 use crate::error::Error;
 use crate::metrics::Metrics;
 
-/// Look-ups remembered, unknown names among them.
-const LOOKUPS: u64 = 10_000;
 /// Manifests, schemas and code held in memory.
 const IN_MEMORY: u64 = 256;
 
@@ -33,10 +33,19 @@ pub(crate) struct Catalog {
     blobs: Blobs,
     pub(crate) loader: Loader,
     metrics: Arc<Metrics>,
-    installed: Cache<(String, CapsuleName), Option<Arc<Installed>>>,
+    installed: Believed<(String, CapsuleName), Option<Arc<Installed>>>,
     described: Cache<Digest, Arc<Described>>,
     /// Held while a file and its row change together, so that no file goes that a row needs.
     changes: Mutex<()>,
+    /// Capsules loaded at once, since each may be a compiler: one a core.
+    loads: Semaphore,
+}
+
+/// What one tenant may have installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quota {
+    pub(crate) capsules: u32,
+    pub(crate) bytes: u64,
 }
 
 /// One capsule as one tenant has it.
@@ -58,25 +67,28 @@ pub(crate) enum Change {
 }
 
 impl Catalog {
-    /// Keeps the files under `folder`, which is made where it is missing.
-    pub(crate) fn open(
+    /// Keeps the files under `folder`, which is made where it is missing. What was under way when
+    /// the last host ended is cleared up.
+    pub(crate) async fn open(
         pool: AnyPool,
         folder: &Path,
         loader: Loader,
         metrics: Arc<Metrics>,
-    ) -> std::io::Result<Self> {
-        Ok(Self {
+    ) -> Result<Self, Error> {
+        let catalog = Self {
             pool,
             blobs: Blobs::open(folder)?,
             loader,
             metrics,
-            installed: Cache::builder()
-                .max_capacity(LOOKUPS)
-                .time_to_live(BELIEVED)
-                .build(),
+            installed: Believed::new(),
             described: Cache::new(IN_MEMORY),
             changes: Mutex::new(()),
-        })
+            loads: Semaphore::new(cores()),
+        };
+        for digest in catalog.blobs.unsettled()? {
+            catalog.release(&digest).await?;
+        }
+        Ok(catalog)
     }
 
     /// The capsule of this name, for the tenant it belongs to. Most of the time without the
@@ -87,14 +99,8 @@ impl Catalog {
         name: &CapsuleName,
     ) -> Result<Arc<Installed>, Error> {
         let key = (tenant.to_owned(), name.clone());
-        let found = match self.installed.get(&key).await {
-            Some(found) => found,
-            None => {
-                let look = self.look_up(tenant, name);
-                let found = self.installed.try_get_with(key, look).await;
-                found.map_err(Error::Shared)?
-            }
-        };
+        let look_up = || self.look_up(tenant, name);
+        let found = self.installed.get(&key, look_up).await?;
         found.ok_or_else(|| Error::UnknownCapsule(name.clone()))
     }
 
@@ -131,61 +137,121 @@ impl Catalog {
     pub(crate) async fn code(&self, about: &Described) -> Result<Arc<Capsule>, Error> {
         let load = || async {
             let file = self.blobs.path(&about.digest);
-            self.loader
-                .load(&about.digest, || std::fs::read(file))
-                .await
+            let turn = self.loads.acquire().await;
+            let _turn = turn.map_err(|_| Error::NotReady("the host is stopping"))?;
+            let loaded = self.loader.load(&about.digest, || std::fs::read(file));
+            Ok::<_, Error>(loaded.await?)
         };
         Ok(about.code.get_or_try_init(load).await?.clone())
     }
 
-    /// Installs a capsule file. It is compiled first, so that the first call is warm, and a
-    /// component that does not compile, link or fit the pool is refused with the reason.
+    /// Installs a capsule file, where the tenant has room for it. It is compiled first, so that
+    /// the first call is warm, and a component that does not compile, link or fit the pool is
+    /// refused with the reason. To be finished once begun.
     pub(crate) async fn install(
         &self,
         tenant: &str,
         file: Vec<u8>,
+        quota: Quota,
     ) -> Result<(Arc<Installed>, Change), Error> {
         let (package, about) = self.read(file).await?;
         let digest = about.digest;
         let bytes: Arc<[u8]> = package.into_bytes().into();
-        let component = bytes.clone();
-        let code = self.loader.load(&digest, move || Ok(component.to_vec()));
-        let code = code.await.map_err(refusal)?;
+        let code = self.compiled(&digest, bytes.clone()).await?;
         // Set once, here; nobody else has this description yet.
         let about = Arc::new(Described {
             code: code.into(),
             ..about
         });
-        let name = &about.manifest.name;
 
         let _exclusive = self.changes.lock().await;
-        let before = capsules::get(&self.pool, tenant, name).await?;
-        self.blobs.write(&digest, bytes.clone()).await?;
-        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        let version = &about.manifest.version;
+        let name = &about.manifest.name;
+        let before = self.before(tenant, name, &bytes, quota).await?;
         let change = match &before {
             None => Change::Created,
             Some(before) if before.digest == digest => Change::Unchanged,
             Some(_) => Change::Replaced,
         };
-        if change != Change::Unchanged {
-            capsules::put(&self.pool, tenant, name, version, &digest, size).await?;
+        let before = before.map_or(digest, |before| before.digest);
+        self.blobs.unsettle(&digest).await?;
+        self.blobs.unsettle(&before).await?;
+        let stored = self.store(tenant, &about, bytes, change).await;
+        if stored.is_ok() {
+            self.described.insert(digest, about.clone()).await;
+            self.installed.forget();
         }
-        self.described.insert(digest, about.clone()).await;
-        self.forget_name(tenant, name).await;
-        if let Some(before) = before {
-            self.release(&before.digest).await?;
-        }
+        // Whichever of the two has no row now goes.
+        self.release(&before).await?;
+        self.release(&digest).await?;
+        stored?;
         Ok((self.find(tenant, name).await?, change))
     }
 
-    /// Uninstalls, and removes the file where nobody else has it installed.
+    /// What the tenant has under this name. Refuses what would be more than it may have.
+    async fn before(
+        &self,
+        tenant: &str,
+        name: &CapsuleName,
+        bytes: &[u8],
+        quota: Quota,
+    ) -> Result<Option<Installation>, Error> {
+        let mut rows = capsules::list(&self.pool, tenant).await?;
+        let before = rows.iter().position(|row| row.name == *name);
+        let before = before.map(|index| rows.swap_remove(index));
+        let others: u64 = rows.iter().map(|row| row.size.unsigned_abs()).sum();
+        let (number, size) = (rows.len() as u64 + 1, others + bytes.len() as u64);
+        let Quota {
+            capsules,
+            bytes: most,
+        } = quota;
+        if number > u64::from(capsules) || size > most {
+            return Err(Error::Conflict(format!(
+                "the tenant may have {capsules} capsules of {most} bytes together, and this would \
+                 make it {number} of {size}: uninstall some, or have the operator raise \
+                 tenant-capsules or tenant-mib"
+            )));
+        }
+        Ok(before)
+    }
+
+    /// The file, then its row.
+    async fn store(
+        &self,
+        tenant: &str,
+        about: &Described,
+        bytes: Arc<[u8]>,
+        change: Change,
+    ) -> Result<(), Error> {
+        let Described {
+            digest, manifest, ..
+        } = about;
+        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        self.blobs.write(digest, bytes).await?;
+        if change != Change::Unchanged {
+            let (name, version) = (&manifest.name, &manifest.version);
+            capsules::put(&self.pool, tenant, name, version, digest, size).await?;
+        }
+        Ok(())
+    }
+
+    async fn compiled(&self, digest: &Digest, bytes: Arc<[u8]>) -> Result<Arc<Capsule>, Error> {
+        let turn = self.loads.acquire().await;
+        let _turn = turn.map_err(|_| Error::NotReady("the host is stopping"))?;
+        let code = self.loader.load(digest, move || Ok(bytes.to_vec()));
+        code.await.map_err(refusal)
+    }
+
+    /// Uninstalls, and removes the file where nobody else has it installed. To be finished once
+    /// begun.
     pub(crate) async fn uninstall(&self, tenant: &str, name: &CapsuleName) -> Result<(), Error> {
         let _exclusive = self.changes.lock().await;
-        let gone = capsules::delete(&self.pool, tenant, name).await?;
-        let gone = gone.ok_or_else(|| Error::UnknownCapsule(name.clone()))?;
-        self.forget_name(tenant, name).await;
-        self.release(&gone.digest).await
+        let row = capsules::get(&self.pool, tenant, name).await?;
+        let row = row.ok_or_else(|| Error::UnknownCapsule(name.clone()))?;
+        self.blobs.unsettle(&row.digest).await?;
+        capsules::delete(&self.pool, tenant, name).await?;
+        self.installed.forget();
+        self.forget_metrics(name).await?;
+        self.release(&row.digest).await
     }
 
     /// Deletes a tenant by `delete`, and then the files that only it had installed.
@@ -196,26 +262,34 @@ impl Catalog {
     ) -> Result<bool, Error> {
         let _exclusive = self.changes.lock().await;
         let rows = capsules::list(&self.pool, tenant).await?;
+        for row in &rows {
+            self.blobs.unsettle(&row.digest).await?;
+        }
         let deleted = delete.await?;
+        self.installed.forget();
         for row in rows {
-            self.forget_name(tenant, &row.name).await;
+            self.forget_metrics(&row.name).await?;
             self.release(&row.digest).await?;
         }
         Ok(deleted)
     }
 
-    async fn forget_name(&self, tenant: &str, name: &CapsuleName) {
-        let key = (tenant.to_owned(), name.clone());
-        self.installed.invalidate(&key).await;
+    /// A capsule that nobody has any more is nothing to watch.
+    async fn forget_metrics(&self, name: &CapsuleName) -> Result<(), Error> {
+        if !capsules::is_installed(&self.pool, name).await? {
+            self.metrics.forget(name);
+        }
+        Ok(())
     }
 
+    /// Removes what belongs to a file that no row names, and settles which that is.
     async fn release(&self, digest: &Digest) -> Result<(), Error> {
-        if capsules::is_used(&self.pool, digest).await? {
-            return Ok(());
+        if !capsules::is_used(&self.pool, digest).await? {
+            self.described.invalidate(digest).await;
+            self.loader.forget(digest).await?;
+            self.blobs.remove(digest).await?;
         }
-        self.described.invalidate(digest).await;
-        self.loader.forget(digest).await?;
-        Ok(self.blobs.remove(digest).await?)
+        Ok(self.blobs.settle(digest).await?)
     }
 
     async fn describe(&self, digest: &Digest) -> Result<Arc<Described>, Error> {
@@ -223,7 +297,9 @@ impl Catalog {
             return Ok(about);
         }
         let load = async {
-            let (_, about) = self.read(self.blobs.read(digest).await?).await?;
+            let file = self.blobs.read(digest).await;
+            let file = file.map_err(|error| missing(digest, error))?;
+            let (_, about) = self.read(file).await?;
             if about.digest == *digest {
                 return Ok(Arc::new(about));
             }
@@ -238,7 +314,7 @@ impl Catalog {
         about.map_err(|error| match &*error {
             // An installed file that is no capsule any more is the host's trouble, not a client's.
             Error::Package(_) | Error::InvalidCapsule(_) => {
-                Error::Storage(std::io::Error::other(format!("{digest}: {error}")))
+                Error::Storage(io::Error::other(format!("{digest}: {error}")))
             }
             _ => Error::Shared(error),
         })
@@ -255,6 +331,19 @@ impl Catalog {
         read.await
             .map_err(|panic| Error::Panicked(panic.to_string()))?
     }
+}
+
+/// What to say of an installed capsule's file that cannot be read.
+fn missing(digest: &Digest, error: io::Error) -> Error {
+    let kind = error.kind();
+    let words = if kind == io::ErrorKind::NotFound {
+        "it is installed, but its file is not in this host's data folder; files are not shared, so \
+         where another host on the same database installed it, install it here too"
+            .to_owned()
+    } else {
+        error.to_string()
+    };
+    Error::Storage(io::Error::new(kind, format!("{digest}: {words}")))
 }
 
 /// Whose trouble a capsule is that does not load when it is installed.

@@ -95,6 +95,15 @@ pub struct Config {
     #[arg(long, env = "SOMA_WAITING_CALLS", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub waiting_calls: Option<u32>,
 
+    /// Capsules that one tenant may have installed [default: 256] [reloadable]
+    #[arg(long, env = "SOMA_TENANT_CAPSULES", value_name = "N")]
+    pub tenant_capsules: Option<u32>,
+
+    /// Mebibytes that the capsule files of one tenant may have together [default: 4096]
+    /// [reloadable]
+    #[arg(long, env = "SOMA_TENANT_MIB", value_name = "MIB")]
+    pub tenant_mib: Option<u64>,
+
     /// Limits of a call whose capsule asks for none, such as `fuel=1000000000,time-ms=5000`
     /// [default: 10^10 fuel, 30 s, 64 MiB …] [reloadable]
     #[arg(long, env = "SOMA_DEFAULT_LIMITS", value_name = "LIMITS")]
@@ -105,7 +114,8 @@ pub struct Config {
     #[arg(long, env = "SOMA_MAXIMUM_LIMITS", value_name = "LIMITS")]
     pub maximum_limits: Option<GivenLimits>,
 
-    /// Serve /metrics without a key although the address is not loopback [default: false]
+    /// Serve /metrics without a key although the address is not loopback, or a proxy is in front
+    /// [default: false]
     #[arg(long, env = "SOMA_OPEN_METRICS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub open_metrics: Option<bool>,
 
@@ -204,6 +214,8 @@ impl Config {
             allowed_origins: first_given(self.allowed_origins, file.allowed_origins),
             concurrent_calls: self.concurrent_calls.or(file.concurrent_calls),
             waiting_calls: self.waiting_calls.or(file.waiting_calls),
+            tenant_capsules: self.tenant_capsules.or(file.tenant_capsules),
+            tenant_mib: self.tenant_mib.or(file.tenant_mib),
             default_limits: GivenLimits::over(self.default_limits, file.default_limits),
             maximum_limits: GivenLimits::over(self.maximum_limits, file.maximum_limits),
             open_metrics: self.open_metrics.or(file.open_metrics),

@@ -85,9 +85,9 @@ pub(crate) enum Error {
     /// A capsule file that does not fit this host.
     #[error("{0}")]
     InvalidCapsule(String),
-    /// No place, not even to wait.
-    #[error("all places for running and waiting calls are taken")]
-    Overloaded,
+    /// No place, not even to wait: of these there are as many as there may be.
+    #[error("all places for {0} are taken")]
+    Overloaded(&'static str),
     /// Starting, stopping, or without its database.
     #[error("{0}")]
     NotReady(&'static str),
@@ -145,7 +145,7 @@ impl Error {
             Self::Input(InvalidInput::Json(_)) => Kind::InvalidJson,
             Self::Input(InvalidInput::Schema { .. }) => Kind::InvalidInput,
             Self::Package(_) | Self::InvalidCapsule(_) => Kind::InvalidCapsule,
-            Self::Overloaded => Kind::Overloaded,
+            Self::Overloaded(_) => Kind::Overloaded,
             Self::NotReady(_) => Kind::NotReady,
             Self::Call { failure, .. } => Kind::of(failure),
             Self::Shared(error) => error.kind(),
@@ -179,7 +179,7 @@ impl Error {
                 ..details_of_failure(failure)
             },
             _ if self.kind() == Kind::Internal => Details::default(),
-            Self::Overloaded => Details {
+            Self::Overloaded(_) | Self::NotReady(_) => Details {
                 detail,
                 retry_after_ms: Some(1000),
                 ..Details::default()

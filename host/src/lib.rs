@@ -9,6 +9,7 @@
 mod admission;
 mod app;
 mod auth;
+mod believed;
 mod body;
 mod catalog;
 mod config;
@@ -23,6 +24,7 @@ mod limits;
 mod local_keys;
 mod metrics;
 mod names;
+mod owner_only;
 mod path;
 mod policy;
 mod problem;

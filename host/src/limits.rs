@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use anyhow::bail;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use soma_capability::Limits;
 use toml::Table;
@@ -23,6 +24,20 @@ impl GivenLimits {
             .map_err(|error| GivenLimitsError(toml::de::Error::custom(error)))?;
         table.extend(self.0.clone());
         Ok(table.try_into()?)
+    }
+
+    /// The same, where none of these is above the maximum.
+    pub(crate) fn within(&self, base: Limits, maximum: &Limits) -> anyhow::Result<Limits> {
+        let limits = self.on(base)?;
+        let most = Table::try_from(maximum)?;
+        for (name, value) in &self.0 {
+            if let (Some(value), Some(most)) = (value.as_integer(), most[name].as_integer())
+                && value > most
+            {
+                bail!("{name} is {value}, more than the maximum of {most}: raise maximum-limits");
+            }
+        }
+        Ok(limits)
     }
 
     /// Both together; where both name a limit, `first` holds.

@@ -1,9 +1,9 @@
 //! The keys by which the machine's own user reaches a host on loopback: an admin key and one that
 //! can only call, in files that only the owner can read.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use sqlx::AnyPool;
 use crate::db::keys::{self, Key};
 use crate::db::tenants::{self, Tenant};
 use crate::key::{ApiKey, Scopes};
+use crate::owner_only;
 
 /// The tenant that a host has from its first start.
 pub const DEFAULT_TENANT: &str = "default";
@@ -23,9 +24,7 @@ pub(crate) async fn provide(pool: &AnyPool, folder: &Path) -> anyhow::Result<()>
         Some(tenant) => tenant,
         None => tenants::insert(pool, DEFAULT_TENANT).await?,
     };
-    if !folder.exists() {
-        DirBuilder::new().mode(0o700).create(folder)?;
-    }
+    owner_only::folder(folder)?;
     for (file, name, scopes) in [
         ("admin.key", "local admin", Scopes::ALL),
         ("invoke.key", "local invoke", Scopes::INVOKE),
@@ -39,6 +38,9 @@ pub(crate) async fn provide(pool: &AnyPool, folder: &Path) -> anyhow::Result<()>
 }
 
 async fn is_current(pool: &AnyPool, path: &Path) -> anyhow::Result<bool> {
+    if path.exists() {
+        owner_only::file(path)?;
+    }
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         text => text?,

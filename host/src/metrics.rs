@@ -1,5 +1,8 @@
 //! What the host counts, in Prometheus' text form.
 
+use std::collections::HashMap;
+
+use prometheus::core::Collector;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     Opts, Registry, TextEncoder,
@@ -126,6 +129,20 @@ impl Metrics {
         }
     }
 
+    /// Drops every series of a capsule.
+    pub(crate) fn forget(&self, capsule: &CapsuleName) {
+        let capsule = capsule.to_string();
+        for labels in series_of(&self.calls, &capsule) {
+            // Removed by somebody else in between is removed as well.
+            drop(self.calls.remove(&borrowed(&labels)));
+        }
+        for histogram in [&self.duration, &self.fuel, &self.memory] {
+            for labels in series_of(histogram, &capsule) {
+                drop(histogram.remove(&borrowed(&labels)));
+            }
+        }
+    }
+
     /// Counts one HTTP response.
     pub(crate) fn response(&self, status: http::StatusCode) {
         self.http.with_label_values(&[status.as_str()]).inc();
@@ -145,6 +162,28 @@ impl Metrics {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
+}
+
+/// The labels of every series that is about this capsule.
+fn series_of(metrics: &impl Collector, capsule: &str) -> Vec<HashMap<String, String>> {
+    let families = metrics.collect();
+    let series = families.iter().flat_map(|family| family.get_metric());
+    let labels = series.map(|metric| {
+        let pairs = metric.get_label().iter();
+        pairs
+            .map(|pair| (pair.name().to_owned(), pair.value().to_owned()))
+            .collect::<HashMap<_, _>>()
+    });
+    labels
+        .filter(|labels| labels.get("capsule").is_some_and(|name| name == capsule))
+        .collect()
+}
+
+fn borrowed(labels: &HashMap<String, String>) -> HashMap<&str, &str> {
+    let labels = labels.iter();
+    labels
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
 }
 
 impl ToolMetrics {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Handle, Server};
@@ -54,13 +54,23 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         }
     }
     tracing::info!(in_flight = running.calls_in_flight(), "stopping");
-    tokio::select! {
-        stopped = running.shutdown() => stopped?,
-        _ = term.recv() => tracing::warn!("stopped at once"),
-        _ = int.recv() => tracing::warn!("stopped at once"),
-    }
+    let app = running.app.clone();
+    let stopped = tokio::select! {
+        stopped = running.shutdown() => stopped,
+        _ = term.recv() => cut_off(&app),
+        _ = int.recv() => cut_off(&app),
+    };
     telemetry.stop().await;
-    Ok(())
+    stopped
+}
+
+/// What is to be said of calls that are not finished: the process's exit code tells whoever
+/// stopped it.
+fn cut_off(app: &App) -> anyhow::Result<()> {
+    match app.admission.inside() {
+        0 => Ok(()),
+        calls => bail!("stopped before {calls} calls in flight were finished"),
+    }
 }
 
 /// Starts a host in this process, and gives it back once it listens.
@@ -187,7 +197,8 @@ impl Running {
         }
     }
 
-    /// Takes no more requests, lets those in flight finish within the grace, and stops.
+    /// Takes no more requests, lets those in flight finish within the grace, and stops. An error
+    /// where some did not.
     pub async fn shutdown(mut self) -> anyhow::Result<()> {
         let grace = self.app.settings.shutdown_grace;
         let end = Instant::now() + grace;
@@ -200,12 +211,9 @@ impl Running {
         while self.app.admission.inside() > 0 && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let left = self.app.admission.inside();
-        if left > 0 {
-            tracing::warn!(calls = left, "the grace is over: calls are cut off");
-        }
+        let cut_off = cut_off(&self.app);
         self.app.pool.close().await;
-        Ok(())
+        cut_off
     }
 
     fn url_file(&self) -> PathBuf {

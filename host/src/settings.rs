@@ -2,7 +2,7 @@
 //! reload can change.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,10 +10,16 @@ use soma_capability::{Limits, Origin};
 use soma_runtime::{Compiler, EngineConfig};
 use url::Url;
 
+use crate::catalog::Quota;
 use crate::config::{Config, LogFormat, TlsFiles};
 
 /// The command of the `soma` binary that compiles a component in a process of its own.
 pub const COMPILE_COMMAND: &str = "compile-component";
+
+/// The database's file in the data folder, where no other database is given.
+const DATABASE: &str = "soma.db";
+/// A longer grace is as good as for ever: the clock of a wait must not overflow.
+const LONGEST_GRACE: u64 = 366 * 24 * 60 * 60;
 
 /// Everything that holds while a host runs.
 #[derive(Clone, Debug)]
@@ -61,6 +67,8 @@ pub struct Live {
     pub concurrent_calls: u32,
     /// Calls that wait for one of those.
     pub waiting_calls: u32,
+    /// What one tenant may have installed.
+    pub(crate) quota: Quota,
     /// What is logged.
     pub log: String,
 }
@@ -82,7 +90,7 @@ impl Settings {
         }
         let database = match &config.database {
             Some(url) => url.clone(),
-            None => sqlite_url(&data)?,
+            None => sqlite_url(&data.join(DATABASE))?,
         };
         let compiler = match &config.compiler {
             Some(compiler) => compiler.clone(),
@@ -98,13 +106,23 @@ impl Settings {
             database,
             tls,
             behind_proxy,
-            open_metrics: config.open_metrics.unwrap_or(loopback),
+            // Whoever reaches a proxy reaches what it stands before.
+            open_metrics: config.open_metrics.unwrap_or(loopback && !behind_proxy),
             log_format: config.log_format.unwrap_or_default(),
             otlp_endpoint: config.otlp_endpoint.as_deref().map(endpoint).transpose()?,
-            shutdown_grace: Duration::from_secs(config.shutdown_grace.unwrap_or(30)),
+            shutdown_grace: Duration::from_secs(
+                config.shutdown_grace.unwrap_or(30).min(LONGEST_GRACE),
+            ),
             page_scan: config.page_scan.unwrap_or(true),
             compiler,
         })
+    }
+
+    /// The database's file, where it is the one in the data folder.
+    pub(crate) fn own_database(&self) -> Option<PathBuf> {
+        let file = self.data.join(DATABASE);
+        let own = sqlite_url(&file).is_ok_and(|url| url == self.database);
+        own.then_some(file)
     }
 
     /// The pool of instances that these settings need.
@@ -141,13 +159,17 @@ impl Settings {
 
 impl Live {
     fn resolve(config: &Config, listen: SocketAddr) -> anyhow::Result<Self> {
-        let default_limits = match &config.default_limits {
-            Some(given) => given.on(Limits::default()).context("default-limits")?,
-            None => Limits::default(),
-        };
         let maximum_limits = match &config.maximum_limits {
             Some(given) => given.on(maximum_limits()).context("maximum-limits")?,
             None => maximum_limits(),
+        };
+        // A default that nobody gave follows a lower maximum; one that was given is meant.
+        let base = Limits::default().at_most(&maximum_limits);
+        let default_limits = match &config.default_limits {
+            Some(given) => given
+                .within(base, &maximum_limits)
+                .context("default-limits")?,
+            None => base,
         };
         let mut allowed_hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"]
             .map(str::to_owned)
@@ -171,6 +193,10 @@ impl Live {
         if !(1..=10_000).contains(&concurrent_calls) {
             bail!("concurrent-calls must be 1 to 10000");
         }
+        let waiting_calls = config.waiting_calls.unwrap_or(512);
+        if waiting_calls > 100_000 {
+            bail!("waiting-calls must be 0 to 100000");
+        }
         Ok(Self {
             default_limits,
             maximum_limits,
@@ -178,7 +204,11 @@ impl Live {
             allowed_hosts,
             allowed_origins: config.allowed_origins.clone(),
             concurrent_calls,
-            waiting_calls: config.waiting_calls.unwrap_or(512),
+            waiting_calls,
+            quota: Quota {
+                capsules: config.tenant_capsules.unwrap_or(256),
+                bytes: config.tenant_mib.unwrap_or(4096).saturating_mul(1 << 20),
+            },
             log,
         })
     }
@@ -219,9 +249,8 @@ fn endpoint(text: &str) -> anyhow::Result<Url> {
         .with_context(|| format!("otlp-endpoint: `{text}` is not a URL"))
 }
 
-fn sqlite_url(data: &std::path::Path) -> anyhow::Result<String> {
-    let file = data.join("soma.db");
-    let mut url = Url::from_file_path(&file)
+fn sqlite_url(file: &Path) -> anyhow::Result<String> {
+    let mut url = Url::from_file_path(file)
         .map_err(|()| anyhow::anyhow!("{} cannot be written as a URL", file.display()))?;
     url.set_query(Some("mode=rwc"));
     Ok(format!("sqlite:{}", &url.as_str()["file:".len()..]))
@@ -251,6 +280,65 @@ mod tests {
             ..config
         };
         assert!(!resolve(proxied).unwrap().open_metrics);
+    }
+
+    #[test]
+    fn metrics_are_open_on_loopback_alone_and_not_through_a_proxy() {
+        let open = |behind_proxy, open_metrics| {
+            let config = Config {
+                behind_proxy,
+                open_metrics,
+                ..Config::default()
+            };
+            resolve(config).unwrap().open_metrics
+        };
+        assert!(open(None, None));
+        assert!(!open(Some(true), None));
+        assert!(open(Some(true), Some(true)));
+    }
+
+    #[test]
+    fn what_cannot_hold_is_refused_with_its_name() {
+        let limits = |text: &str| Some(text.parse().unwrap());
+        for (config, words) in [
+            (
+                Config {
+                    default_limits: limits("fuel=1000000000000"),
+                    ..Config::default()
+                },
+                "default-limits: fuel is 1000000000000, more than the maximum of 100000000000",
+            ),
+            (
+                Config {
+                    maximum_limits: limits("time-ms=5"),
+                    default_limits: limits("time-ms=6"),
+                    ..Config::default()
+                },
+                "time-ms is 6",
+            ),
+            (
+                Config {
+                    waiting_calls: Some(100_001),
+                    ..Config::default()
+                },
+                "waiting-calls",
+            ),
+        ] {
+            let refusal = format!("{:#}", resolve(config).unwrap_err());
+            assert!(refusal.contains(words), "{refusal}");
+        }
+        // A maximum below what is the default anyway lowers that too.
+        let lower = Config {
+            maximum_limits: limits("fuel=5"),
+            ..Config::default()
+        };
+        assert_eq!(resolve(lower).unwrap().live.default_limits.fuel, 5);
+        let longest = Config {
+            shutdown_grace: Some(u64::MAX),
+            ..Config::default()
+        };
+        let grace = resolve(longest).unwrap().shutdown_grace;
+        assert!(std::time::Instant::now().checked_add(grace).is_some());
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) async fn load(files: &TlsFiles) -> anyhow::Result<RustlsConfig> {
 /// certificate whose key is yet to be written, leave the old ones in force.
 pub(crate) async fn follow(files: TlsFiles, config: RustlsConfig) {
     let mut seen = stamps(&files);
+    let mut refused = None;
     loop {
         tokio::time::sleep(LOOK).await;
         let now = stamps(&files);
@@ -44,9 +45,12 @@ pub(crate) async fn follow(files: TlsFiles, config: RustlsConfig) {
                 tracing::info!(cert = %files.cert.display(), "certificate reloaded");
                 seen = now;
             }
-            Err(error) => {
+            // Tried again each time, since what failed may be the reading; said once.
+            Err(error) if refused != Some(now) => {
+                refused = Some(now);
                 tracing::warn!(cert = %files.cert.display(), %error, "the new certificate is refused, the old one stays");
             }
+            Err(_) => {}
         }
     }
 }

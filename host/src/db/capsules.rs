@@ -102,6 +102,17 @@ pub(crate) async fn delete(
     .await
 }
 
+/// Whether any tenant has a capsule of this name.
+pub(crate) async fn is_installed(pool: &AnyPool, name: &CapsuleName) -> sqlx::Result<bool> {
+    let row =
+        sqlx::query("SELECT 1 AS used FROM capsules WHERE namespace = $1 AND name = $2 LIMIT 1")
+            .bind(name.namespace())
+            .bind(name.name())
+            .fetch_optional(pool)
+            .await?;
+    Ok(row.is_some())
+}
+
 /// Whether any tenant still has this digest.
 pub(crate) async fn is_used(pool: &AnyPool, digest: &Digest) -> sqlx::Result<bool> {
     let row = sqlx::query("SELECT 1 AS used FROM capsules WHERE digest = $1 LIMIT 1")

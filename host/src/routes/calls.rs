@@ -1,8 +1,12 @@
 //! Calling a tool.
 
+use std::pin::pin;
+use std::task::Poll;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
+use futures::poll;
 
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -24,7 +28,14 @@ pub(crate) async fn call(
     let place = app.admission.enter()?;
     let parent = TraceParent::of(request.headers());
     let limit = app.live().settings.maximum_limits.input_bytes;
-    let input = body::read(request, JSON, limit).await?;
+    let mut input = pin!(body::read(request, JSON, limit));
+    let input = match poll!(input.as_mut()) {
+        Poll::Ready(input) => input?,
+        Poll::Pending => {
+            let _receiving = app.admission.receive(caller.tenant_id())?;
+            input.await?
+        }
+    };
     let invocation = Invocation {
         id,
         caller,

@@ -13,6 +13,7 @@ use crate::auth::Caller;
 use crate::body::{self, WASM};
 use crate::catalog::{Change, Installed};
 use crate::error::Error;
+use crate::finished::Finished;
 use crate::key::Scope;
 use crate::path::CapsulePath;
 use crate::policy;
@@ -137,8 +138,18 @@ pub(crate) async fn install(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Error> {
     caller.require(Scope::Install)?;
+    // Before the body: whoever is turned away costs nothing.
+    let place = app.admission.install()?;
     let file = body::read(request, WASM, soma_registry::MAX_FILE_BYTES as u64).await?;
-    let (installed, change) = app.catalog.install(caller.tenant_id(), file).await?;
+    let quota = app.live().settings.quota;
+    let install = {
+        let (app, tenant) = (app.clone(), caller.tenant_id().to_owned());
+        async move {
+            let _place = place;
+            app.catalog.install(&tenant, file, quota).await
+        }
+    };
+    let (installed, change) = Finished::new(install).await?;
     tracing::info!(
         tenant = caller.tenant(),
         capsule = %installed.row.name,
@@ -161,7 +172,11 @@ pub(crate) async fn uninstall(
     CapsulePath(name): CapsulePath,
 ) -> Result<StatusCode, Error> {
     caller.require(Scope::Install)?;
-    app.catalog.uninstall(caller.tenant_id(), &name).await?;
+    let uninstall = {
+        let (app, tenant, name) = (app.clone(), caller.tenant_id().to_owned(), name.clone());
+        async move { app.catalog.uninstall(&tenant, &name).await }
+    };
+    Finished::new(uninstall).await?;
     tracing::info!(tenant = caller.tenant(), capsule = %name, "uninstalled");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -106,7 +106,7 @@ pub(crate) async fn create(
     };
     keys::insert(&app.pool, &tenant.id, &key, &secret.hash()).await?;
     // A request with this id may have been turned away, and remembered, before the key was there.
-    app.keyring.forget(&key.id).await;
+    app.keyring.forget();
     tracing::info!(tenant = key.tenant, key = key.id, "key created");
     let secret = secret.expose().to_owned();
     Ok((StatusCode::CREATED, Json(ShownKey { key, secret })))
@@ -121,7 +121,7 @@ pub(crate) async fn rotate(
     caller.require(Scope::Admin)?;
     let secret = ApiKey::generate(Some(&id))?;
     let changed = keys::set_secret(&app.pool, &id, &secret.hash()).await?;
-    app.keyring.forget(&id).await;
+    app.keyring.forget();
     let stored = keys::by_id(&app.pool, &id).await?.filter(|_| changed);
     let Some(stored) = stored else {
         return Err(Error::UnknownKey(id));
@@ -145,7 +145,7 @@ pub(crate) async fn revoke(
         ));
     }
     let revoked = keys::revoke(&app.pool, &id).await?;
-    app.keyring.forget(&id).await;
+    app.keyring.forget();
     if !revoked {
         return Err(Error::UnknownKey(id));
     }

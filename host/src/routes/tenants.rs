@@ -12,6 +12,7 @@ use crate::body::Document;
 use crate::db;
 use crate::db::tenants::{self, Tenant};
 use crate::error::Error;
+use crate::finished::Finished;
 use crate::key::Scope;
 use crate::path::NamePath;
 
@@ -75,7 +76,7 @@ pub(crate) async fn resume(
 async fn set_suspended(app: &App, name: String, suspended: bool) -> Result<Json<Tenant>, Error> {
     let tenant = tenants::set_suspended(&app.pool, &name, suspended).await?;
     let tenant = tenant.ok_or_else(|| Error::UnknownTenant(name.clone()))?;
-    app.keyring.forget_all();
+    app.keyring.forget();
     tracing::info!(tenant = name, suspended, "tenant changed");
     Ok(Json(tenant))
 }
@@ -90,9 +91,16 @@ pub(crate) async fn delete(
     let Some(tenant) = tenants::by_name(&app.pool, &name).await? else {
         return Err(Error::UnknownTenant(name));
     };
-    let delete = tenants::delete(&app.pool, &name);
-    let deleted = app.catalog.delete_tenant(&tenant.id, delete).await?;
-    app.keyring.forget_all();
+    let delete = {
+        let (app, name) = (app.clone(), name.clone());
+        async move {
+            let delete = tenants::delete(&app.pool, &name);
+            let deleted = app.catalog.delete_tenant(&tenant.id, delete).await;
+            app.keyring.forget();
+            deleted
+        }
+    };
+    let deleted = Finished::new(delete).await?;
     if !deleted {
         return Err(Error::UnknownTenant(name));
     }
