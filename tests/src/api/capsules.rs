@@ -159,6 +159,98 @@ fn schemas_that_would_wear_the_host_out_are_refused() {
 }
 
 #[test]
+fn a_tenant_has_room_for_so_many() {
+    Setup::default()
+        .flag("--tenant-capsules", "1")
+        .run(async |host| {
+            host.install_guests(&["echo"]).await;
+            let answer = host.admin.install(pack_guest("spin").bytes()).await;
+            let problem = answer.problem(409, "conflict");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains("tenant-capsules"), "{detail}");
+            // In place of what is there, there is room.
+            let other = pack(&component("compute"), "tests/echo", "");
+            let other = host.admin.install(other.bytes()).await.expect(200);
+            assert_eq!(other["change"], "replaced");
+            let files = host.data().join("capsules/sha256");
+            assert_eq!(std::fs::read_dir(files).unwrap().count(), 1);
+        });
+}
+
+#[test]
+fn installations_beyond_the_bound_are_turned_away() {
+    Setup::default().run(async |host| {
+        let file = pack_guest("echo").into_bytes();
+        // Eight that never end: headers, and a body of which nothing comes.
+        let request = || {
+            host.admin
+                .request(reqwest::Method::POST, "/v1/capsules")
+                .header("content-type", "application/wasm")
+                .body(reqwest::Body::wrap_stream(futures::stream::pending::<
+                    std::io::Result<Vec<u8>>,
+                >()))
+        };
+        let open: Vec<_> = (0..8).map(|_| tokio::spawn(request().send())).collect();
+        // Those eight are on their way; whoever comes once they are there is the ninth.
+        let answer = loop {
+            let answer = host.admin.install(&file).await;
+            if answer.status == 503 {
+                break answer;
+            }
+            assert!([200, 201].contains(&answer.status), "{}", answer.text);
+        };
+        answer.problem(503, "overloaded");
+        assert_eq!(answer.header("retry-after"), "1");
+        for request in open {
+            request.abort();
+        }
+        while host.admin.install(&file).await.status == 503 {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn what_a_crash_left_half_done_is_cleared_up() {
+    Setup::default().run(async |mut host| {
+        host.install_guests(&["echo"]).await;
+        let kept = pack_guest("echo").digest().hex().to_string();
+        let orphan = "0".repeat(64);
+        let folder = host.data().join("capsules/sha256");
+        host.restart(|_| {
+            for name in [
+                format!("{orphan}.wasm"),
+                format!("{orphan}.unsettled"),
+                format!("{kept}.unsettled"),
+                ".new-x".to_owned(),
+            ] {
+                std::fs::write(folder.join(name), "").unwrap();
+            }
+        })
+        .await;
+        let left: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(left, [format!("{kept}.wasm")]);
+        host.call("echo", &json!({})).await.expect(200);
+    });
+}
+
+#[test]
+fn an_installed_capsule_without_its_file_says_so_in_the_log() {
+    Setup::default().run(async |mut host| {
+        host.install_guests(&["echo"]).await;
+        let folder = host.data().join("capsules/sha256");
+        let file = folder.join(format!("{}.wasm", pack_guest("echo").digest().hex()));
+        // As on another host on the same database.
+        host.restart(|_| std::fs::remove_file(&file).unwrap()).await;
+        host.call("echo", &json!({})).await.problem(500, "internal");
+        host.logged("is not in this host's data folder").await;
+    });
+}
+
+#[test]
 fn capsules_and_keys_outlive_a_restart() {
     Setup::default().run(async |mut host| {
         host.install_guests(&["echo"]).await;

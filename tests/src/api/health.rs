@@ -44,6 +44,11 @@ fn metrics_count_calls_by_capsule_tool_and_outcome() {
             assert_eq!(host.metric(&count).await, 1.0, "{count}");
         }
         assert_eq!(host.metric("soma_instances_in_use").await, 0.0);
+        let delete = host.admin.delete("/v1/capsules/tests/spin").await;
+        delete.expect(204);
+        let metrics = host.admin.get("/metrics").await.text;
+        assert!(!metrics.contains("tests/spin"), "{metrics}");
+        assert!(metrics.contains("tests/echo"), "{metrics}");
         assert!(
             host.metric("soma_http_responses_total{status=\"200\"}")
                 .await

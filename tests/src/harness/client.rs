@@ -30,6 +30,14 @@ impl Client {
         }
     }
 
+    /// The same client over other connections, such as ones that trust a test's certificate.
+    pub(crate) fn over(&self, http: reqwest::Client) -> Self {
+        Self {
+            http,
+            ..self.clone()
+        }
+    }
+
     /// A request that the test goes on building.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));

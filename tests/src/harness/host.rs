@@ -168,6 +168,13 @@ impl TestHost {
         self.invoke = client(&self.url, &data, "invoke");
     }
 
+    /// Starts it again on the same data with these arguments besides.
+    pub(crate) async fn restart_with(&mut self, arguments: &[&str]) {
+        let more = arguments.iter().map(Into::into);
+        self.setup.arguments.extend(more);
+        self.restart(|_| {}).await;
+    }
+
     fn check_slots(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -234,7 +241,10 @@ fn spawn(setup: &Setup, database: Option<&str>, data: &Path) -> (Child, watch::R
         ("--concurrent-calls", "8"),
         ("--shutdown-grace", "20"),
     ] {
-        if !setup.arguments.iter().any(|argument| argument == flag) {
+        let given = |flag: &str| setup.arguments.iter().any(|argument| argument == flag);
+        // A flag would hide what a configuration file says.
+        let in_file = flag == "--concurrent-calls" && given("--config");
+        if !given(flag) && !in_file {
             command.args([flag, value]);
         }
     }

@@ -3,6 +3,7 @@
 mod admission;
 mod code_cache;
 mod names;
+mod owner_only;
 mod reload;
 mod shutdown;
 mod start;

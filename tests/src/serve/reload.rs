@@ -39,3 +39,42 @@ fn a_good_one_holds_and_a_bad_one_does_not() {
         },
     );
 }
+
+#[test]
+fn limits_and_concurrency_hold_from_then_on() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("soma.toml");
+    let setup = Setup::default().allow(&upstream).flag("--config", &file);
+    setup.run_with(
+        || fs::write(&file, "concurrent-calls = 2\nwaiting-calls = 0\n").unwrap(),
+        async |host| {
+            host.install_guests(&["http", "echo"]).await;
+            host.call("echo", &json!({})).await.expect(200);
+            let lower = "concurrent-calls = 1\nwaiting-calls = 0\n";
+            let limits = "[maximum-limits]\nfuel = 5\n";
+            fs::write(&file, format!("{lower}{limits}")).unwrap();
+            host.signal(Signal::HUP);
+            host.logged("configuration reloaded").await;
+            host.call("echo", &json!({}))
+                .await
+                .problem(424, "out-of-fuel");
+
+            fs::write(&file, lower).unwrap();
+            host.signal(Signal::HUP);
+            while host.call("echo", &json!({})).await.status != 200 {
+                tokio::task::yield_now().await;
+            }
+            let before = upstream.requests();
+            let input = json!({"url": upstream.url("/gate")});
+            let refused = async {
+                upstream.arrived(before + 1).await;
+                let answer = host.call("echo", &json!({})).await;
+                answer.problem(503, "overloaded");
+                upstream.open_gate(1);
+            };
+            let (call, ()) = tokio::join!(host.call("http", &input), refused);
+            assert_eq!(call.structured()["body"], "through");
+        },
+    );
+}

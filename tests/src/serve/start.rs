@@ -2,7 +2,9 @@
 
 use std::process::Output;
 
-use crate::harness::command;
+use serde_json::json;
+
+use crate::harness::{Setup, command};
 
 fn serve(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -40,6 +42,34 @@ fn another_address_needs_a_key() {
 }
 
 #[test]
+fn behind_a_proxy_with_a_key_it_starts() {
+    Setup::default().run(async |mut host| {
+        host.install_guests(&["echo"]).await;
+        host.restart_with(&["--listen", "0.0.0.0:0", "--behind-proxy"])
+            .await;
+        host.call("echo", &json!({})).await.expect(200);
+        let nobody = host.invoke.with_key("");
+        let answer = nobody.get("/metrics").await;
+        answer.problem(401, "unauthorized");
+        host.admin.get("/metrics").await.status_is(200);
+    });
+}
+
+#[test]
+fn behind_a_proxy_metrics_need_a_key_on_loopback_too() {
+    Setup::default().run(async |mut host| {
+        host.invoke
+            .with_key("")
+            .get("/metrics")
+            .await
+            .status_is(200);
+        host.restart_with(&["--behind-proxy"]).await;
+        let answer = host.invoke.with_key("").get("/metrics").await;
+        answer.problem(401, "unauthorized");
+    });
+}
+
+#[test]
 fn settings_that_cannot_hold() {
     refused(&["--tls-cert", "a.pem"], &["--tls-key"]);
     refused(
@@ -54,6 +84,10 @@ fn settings_that_cannot_hold() {
         &["/none"],
     );
     refused(&["--default-limits", "feul=1"], &["feul"]);
+    refused(
+        &["--default-limits", "time-ms=999999999"],
+        &["time-ms", "maximum-limits"],
+    );
     refused(&["--allow-http", "https://a.example/path"], &["no path"]);
     refused(&["--config", "/none/soma.toml"], &["/none/soma.toml"]);
     refused(

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use serde_json::json;
 
 use crate::harness::Setup;
 
@@ -17,14 +18,19 @@ fn certificate(folder: &Path) -> String {
     cert.pem()
 }
 
-/// Whether the host at this URL shows this certificate.
-async fn shows(url: &str, certificate: &str) -> bool {
+/// Connections to whoever shows this certificate, and to nobody else.
+fn trusting(certificate: &str) -> reqwest::Client {
     let trusted = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .no_proxy()
         .tls_certs_only([trusted])
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+/// Whether the host at this URL shows this certificate.
+async fn shows(url: &str, certificate: &str) -> bool {
+    let client = trusting(certificate);
     client.get(format!("{url}/healthz")).send().await.is_ok()
 }
 
@@ -52,4 +58,30 @@ fn https_and_a_new_certificate() {
             assert!(shows(&host.url, &second).await);
         },
     );
+}
+
+#[test]
+fn a_call_over_tls_off_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    Setup::default().https().run(async |mut host| {
+        host.install_guests(&["echo"]).await;
+        let trusted = certificate(folder.path());
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let (cert, key) = (path("cert.pem"), path("key.pem"));
+        host.restart_with(&[
+            "--listen",
+            "0.0.0.0:0",
+            "--tls-cert",
+            &cert,
+            "--tls-key",
+            &key,
+        ])
+        .await;
+        let invoke = host.invoke.over(trusting(&trusted));
+        let input = json!({"over": "TLS"});
+        let answer = invoke.call("tests/echo", "run", &input).await;
+        assert_eq!(answer.structured(), input);
+        let answer = invoke.with_key("").get("/v1/tools").await;
+        answer.problem(401, "unauthorized");
+    });
 }
