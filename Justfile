@@ -34,7 +34,7 @@ guests:
     {{wasm}} build {{capsule_build}} -p soma-guests --features component --examples
 
 # The sample capsules, packed, into target/capsules
-capsules:
+capsules: build
     @scripts/capsules.sh
 
 # Unit and documentation tests
@@ -51,7 +51,7 @@ bench *parts: build guests capsules
     target/debug/soma-bench "$@"
 
 # A tarball for people who will not compile wasmtime: the binary and the sample capsules
-dist: capsules
+dist:
     @scripts/dist.sh
 
 # Licences, bans and sources of every dependency (needs cargo-deny; advisories need a network)

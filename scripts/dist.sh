@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Packs target/dist/soma-VERSION-HOST.tar.gz: the release binary, the sample capsules, README and
-# licence. `just dist` comes here.
+# Packs target/dist/soma-VERSION-HOST.tar.gz: the release binary, the sample capsules that it builds,
+# README and licence. `just dist` comes here; nothing needs to have been built before.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,8 +10,8 @@ name=soma-$version-$(rustc -vV | sed -n 's/^host: //p')
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
-mkdir -p "$stage/$name/capsules"
+mkdir "$stage/$name"
 cp target/dist/soma README.md LICENSE "$stage/$name/"
-cp target/capsules/*.wasm "$stage/$name/capsules/"
+scripts/capsules.sh target/dist/soma "$stage/$name/capsules"
 tar -C "$stage" --owner 0 --group 0 --sort name -czf "target/dist/$name.tar.gz" "$name"
 echo "target/dist/$name.tar.gz"
