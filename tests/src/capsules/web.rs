@@ -11,7 +11,7 @@ use std::thread;
 use serde_json::json;
 
 use super::sample;
-use crate::harness::{Setup, full, skipped};
+use crate::harness::{Setup, full, lacking};
 
 /// `share/doc/rust/html` of the toolchain, where it is installed.
 fn documentation() -> Option<PathBuf> {
@@ -102,7 +102,7 @@ fn answer(mut stream: std::net::TcpStream, folder: &Path) -> std::io::Result<()>
 #[test]
 fn real_pages() {
     let Some(folder) = documentation() else {
-        return skipped("soma/web on real pages: `rustup component add rust-docs` brings them");
+        return lacking("soma/web on real pages: `rustup component add rust-docs` brings them");
     };
     let pages = Pages::serve(folder.clone());
     let setup = Setup::default().flag("--allow-http", format!("http://{}", pages.address));

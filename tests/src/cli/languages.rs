@@ -9,10 +9,10 @@ use serde_json::json;
 use soma_registry::Package;
 
 use super::{Said, author};
-use crate::harness::{Setup, Upstream, full, repository, skipped, target};
+use crate::harness::{Setup, Upstream, full, lacking, repository, skipped, target};
 
 #[test]
-fn javascript() {
+pub(crate) fn javascript() {
     let Some(tools) = toolchain(
         "js",
         "npm",
@@ -26,7 +26,7 @@ fn javascript() {
             .arg("--wit")
             .arg(wit())
             .args(["-n", "capsule", "--sync", "--stub-wasi", "--js"])
-            .arg(source("tool.js"))
+            .arg(source("javascript.js"))
             .arg("-o")
             .arg(folder.join("component.wasm"));
         componentize
@@ -34,7 +34,7 @@ fn javascript() {
 }
 
 #[test]
-fn python() {
+pub(crate) fn python() {
     let pip = [
         "install",
         "--quiet",
@@ -52,7 +52,14 @@ fn python() {
             .env("PYTHONPATH", &packages)
             .arg("-d")
             .arg(wit())
-            .args(["-w", "capsule", "componentize", "--stub-wasi", "app", "-p"])
+            .args([
+                "-w",
+                "capsule",
+                "componentize",
+                "--stub-wasi",
+                "python",
+                "-p",
+            ])
             .arg(source(""))
             .arg("-o")
             .arg(folder.join("component.wasm"));
@@ -92,13 +99,13 @@ fn toolchain(language: &str, installer: &str, arguments: &[&str]) -> Option<Path
         }
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            skipped(&format!(
+            lacking(&format!(
                 "a capsule in {language}: {installer} could not: {said}"
             ));
             None
         }
         Err(error) => {
-            skipped(&format!("a capsule in {language}: no {installer}: {error}"));
+            lacking(&format!("a capsule in {language}: no {installer}: {error}"));
             None
         }
     }

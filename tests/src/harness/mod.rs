@@ -25,6 +25,14 @@ pub(crate) fn full() -> bool {
     std::env::var("SOMA_TEST").is_ok_and(|depth| depth == "full")
 }
 
+/// Says that something was not tested since this machine lacks what it takes. CI must not lack it.
+#[track_caller]
+pub(crate) fn lacking(what: &str) {
+    let in_ci = std::env::var("CI").as_deref() == Ok("true");
+    assert!(!in_ci, "CI must not go without {what}");
+    skipped(what);
+}
+
 /// Says that something was not tested, past the test runner's capture of what passing tests say.
 pub(crate) fn skipped(what: &str) {
     use std::io::Write as _;

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use super::*;
 
-/// Where the documentation is; none, said loudly, where the toolchain came without it.
+/// Where the documentation is; none, said loudly, where the toolchain came without it. CI must
+/// have it.
 fn docs() -> Option<PathBuf> {
     let output = Command::new("rustc")
         .args(["--print", "sysroot"])
@@ -16,6 +17,10 @@ fn docs() -> Option<PathBuf> {
     if root.join("std/index.html").is_file() {
         return Some(root);
     }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "CI must not go without the Rust documentation: `rustup component add rust-docs`"
+    );
     eprintln!("SKIPPED: no Rust documentation in {}", root.display());
     None
 }
