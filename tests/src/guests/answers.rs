@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{answers_the_next_call, fails};
-use crate::harness::Setup;
+use crate::harness::{Setup, repository};
 
 #[test]
 pub(super) fn echo() {
@@ -139,7 +139,7 @@ pub(super) fn panic() {
         // Neither the guest's panic nor the host's own paths and frames are the caller's.
         for secret in [
             "/home",
-            "/work",
+            repository().to_str().unwrap(),
             "admin.key",
             "backtrace",
             "wasm-function",

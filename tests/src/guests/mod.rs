@@ -6,6 +6,7 @@ mod files;
 mod isolation;
 mod limits;
 mod network;
+mod with_sdk;
 
 use serde_json::json;
 
@@ -16,19 +17,24 @@ use describe::*;
 use isolation::*;
 use limits::*;
 use network::*;
+use with_sdk::*;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
 macro_rules! has_a_test {
     ($guest:ident) => {
-        #[expect(
-            unused_imports,
-            reason = "does not compile where there is no such test"
-        )]
-        use self::$guest as _;
+        // Does not compile where no test has this name.
+        const _: fn() = $guest;
     };
 }
 for_each_guest!(has_a_test);
+
+macro_rules! is_spoken {
+    ($language:ident) => {
+        const _: fn() = crate::cli::languages::$language;
+    };
+}
+for_each_language!(is_spoken);
 
 /// The guest, installed on a host of this setup, fails so; then the host answers the next call.
 fn fails(setup: Setup, guest: &str, input: &serde_json::Value, status: u16, code: &str) {
