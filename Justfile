@@ -3,7 +3,8 @@
 set positional-arguments
 
 wasm := "scripts/wasm-toolchain.sh"
-capsule_build := "--profile capsule --target-dir target/wasm"
+# As `soma build` does it: small first, with 1 MiB of heap from the start.
+capsule_build := "--profile capsule --target-dir target/wasm --config 'target.wasm32-wasip2.rustflags=[\"-Clink-arg=--initial-heap=1048576\"]'"
 
 _default:
     @just --list --unsorted
