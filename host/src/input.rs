@@ -30,7 +30,7 @@ const QUICK: (u64, u64) = (64 << 10, 1 << 20);
 
 /// Why an input is refused before the guest runs.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InvalidInput {
+pub enum InvalidInput {
     /// Not one JSON text in UTF-8, or one with a member twice.
     #[error("{0}")]
     Json(String),
@@ -64,8 +64,9 @@ pub(crate) fn is_quick(body: &[u8], schema: &Schema) -> bool {
     bytes <= QUICK.0 && bytes.saturating_mul(schema.cost()) <= QUICK.1
 }
 
-/// Checks a body, and gives it back as the text that the guest gets: the very bytes checked.
-pub(crate) fn check(body: Vec<u8>, schema: &Schema) -> Result<String, InvalidInput> {
+/// Checks a body against a tool's compiled input schema, and gives it back as the text that the
+/// guest gets: the very bytes checked.
+pub fn check(body: Vec<u8>, schema: &Schema) -> Result<String, InvalidInput> {
     let text = String::from_utf8(body).map_err(|error| {
         InvalidInput::Json(format!(
             "not UTF-8 at byte {}",

@@ -37,9 +37,10 @@ mod tls;
 mod trace;
 
 pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};
+pub use input::{InvalidInput, check as check_input};
 pub use key::{ApiKey, KeyError};
 pub use limits::{GivenLimits, GivenLimitsError};
 pub use local_keys::DEFAULT_TENANT;
-pub use problem::{Kind, TYPE_PREFIX};
+pub use problem::{InputError, Kind, TYPE_PREFIX};
 pub use serve::{Running, serve, start};
 pub use settings::{COMPILE_COMMAND, Live, Settings};

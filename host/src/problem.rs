@@ -143,11 +143,11 @@ pub(crate) struct Details {
 
 /// One thing that is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct InputError {
+pub struct InputError {
     /// Where in the input, as a JSON pointer (RFC 6901).
-    pub(crate) pointer: String,
+    pub pointer: String,
     /// What the schema says about it.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 /// One problem.

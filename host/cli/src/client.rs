@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs, io};
 
+use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,7 +19,7 @@ use crate::problem;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct HostArgs {
     /// URL of the host; without it, the one that serves the data folder
-    #[arg(long, env = "SOMA_HOST", value_name = "URL")]
+    #[arg(long, env = "SOMA_HOST", value_name = "URL", value_parser = host_url)]
     host: Option<Url>,
 
     /// The host's data folder, which has its address and its keys
@@ -193,6 +194,10 @@ impl Client {
         }
         failure
     }
+}
+
+fn host_url(text: &str) -> anyhow::Result<Url> {
+    Url::parse(text).context("a host is named like http://127.0.0.1:7711")
 }
 
 /// Where the folder's host listens; none where none has been started on it.

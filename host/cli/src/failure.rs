@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
 /// The exit codes, as `soma --help` documents them.
@@ -119,6 +120,23 @@ impl From<io::Error> for Failure {
         // The reader of a pipe has seen enough, as in `soma list | head`.
         failure.silent = error.kind() == io::ErrorKind::BrokenPipe;
         failure
+    }
+}
+
+/// The command line is wrong: what `--json` shows in place of clap's own words.
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        if matches!(
+            error.kind(),
+            ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        ) {
+            return Self::usage("a command is missing").hint("`--help` lists the commands");
+        }
+        let text = error.render().to_string();
+        let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let rest = rest.lines().map(str::trim).filter(|line| !line.is_empty());
+        Self::usage(message.trim_end()).details(rest.map(str::to_owned))
     }
 }
 

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::commands::Command;
+use crate::failure::Failure;
 use crate::screen::Screen;
 
 /// A call makes and drops some hundred small things on whichever thread it runs: glibc's
@@ -53,27 +54,35 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let Cli { json, command } = Cli::parse();
+    let Cli { json, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && asks_for_json() => return failed(true, &error.into()),
+        Err(error) => error.exit(),
+    };
     if let Command::CompileComponent(command) = command {
         // Before anything starts a thread: the child bounds itself first.
         return command.run();
     }
-    let screen = Screen { json };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            let failure = error.into();
-            screen.failure(&failure);
-            return failure.code();
-        }
+        Err(error) => return failed(json, &error.into()),
     };
-    match runtime.block_on(command.run(screen)) {
+    match runtime.block_on(command.run(Screen { json })) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            screen.failure(&failure);
-            failure.code()
-        }
+        Err(failure) => failed(json, &failure),
     }
+}
+
+fn failed(json: bool, failure: &Failure) -> ExitCode {
+    Screen { json }.failure(failure);
+    failure.code()
+}
+
+/// Whether `--json` is on a command line that could not be read as a whole.
+fn asks_for_json() -> bool {
+    std::env::args_os()
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "--json")
 }
 
 #[cfg(test)]

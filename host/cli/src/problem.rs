@@ -26,8 +26,10 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
             at_pointer(part("pointer"), part("detail"))
         })
         .collect();
-    // With places told one by one, the detail only counts them.
     let message = match text("detail") {
+        // These name what they are about, and the title would only say it twice.
+        Some(detail) if code == "conflict" || code.starts_with("unknown-") => detail.to_owned(),
+        // With places told one by one, the detail only counts them.
         Some(detail) if details.is_empty() => format!("{title}: {detail}"),
         _ => title,
     };
@@ -85,5 +87,11 @@ mod tests {
         );
         assert_eq!(failure.to_json()["error"]["exit"], 6);
         assert_eq!(refusal(502, json!([])).message(), "the host answered 502");
+        let missing = json!({
+            "type": "urn:soma:problem:unknown-tenant",
+            "title": "There is no such tenant",
+            "detail": "there is no tenant `acme`",
+        });
+        assert_eq!(refusal(404, missing).message(), "there is no tenant `acme`");
     }
 }

@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -91,13 +91,17 @@ impl Project {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        self.component_of(cargo).await
+        self.component_of(cargo, screen).await
     }
 
-    /// Runs cargo, whose words for people go to standard error as they come, and reads its JSON
-    /// messages for the file that this package's library became.
-    async fn component_of(&self, mut cargo: Command) -> Result<PathBuf, Failure> {
+    /// Runs cargo and reads its JSON messages for the file that this package's library became.
+    /// Its words for people go to standard error as they come; with `--json`, into the failure.
+    async fn component_of(&self, mut cargo: Command, screen: Screen) -> Result<PathBuf, Failure> {
         let cannot = |e| Failure::failed(format_args!("cannot run cargo through bash: {e}"));
+        let mut words = tempfile::tempfile()?;
+        if screen.json {
+            cargo.stderr(words.try_clone()?);
+        }
         let mut child = cargo.spawn().map_err(cannot)?;
         let mut component = None;
         if let Some(stdout) = child.stdout.take() {
@@ -109,10 +113,17 @@ impl Project {
         }
         let status = child.wait().await.map_err(cannot)?;
         if !status.success() {
-            return Err(Failure::failed(format_args!(
-                "{} did not compile; the reason is above",
-                self.manifest.name
-            )));
+            let name = &self.manifest.name;
+            if !screen.json {
+                let message = format_args!("{name} did not compile; the reason is above");
+                return Err(Failure::failed(message));
+            }
+            let mut said = Vec::new();
+            words.rewind()?;
+            words.read_to_end(&mut said)?;
+            let said = String::from_utf8_lossy(&said);
+            return Err(Failure::failed(format_args!("{name} did not compile"))
+                .details(said.lines().map(str::to_owned)));
         }
         component.ok_or_else(|| {
             Failure::usage("the build made no component")

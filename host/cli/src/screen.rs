@@ -40,14 +40,19 @@ impl Screen {
         Ok(())
     }
 
-    /// One step of a long command, such as `Packing hello.wasm`, on standard error.
+    /// One step of a long command, such as `Packing hello.wasm`, on standard error. With `--json`
+    /// nothing: there is only the error, if there is one.
     pub(crate) fn step(self, verb: &str, what: &str) {
-        complain(&format!("{GOOD}{verb:>12}{GOOD:#} {}", visible(what)));
+        if !self.json {
+            complain(&format!("{GOOD}{verb:>12}{GOOD:#} {}", visible(what)));
+        }
     }
 
-    /// Something to know that is no result, faint, on standard error.
+    /// Something to know that is no result, faint, on standard error; nothing with `--json`.
     pub(crate) fn aside(self, text: &str) {
-        complain(&format!("{FAINT}{}{FAINT:#}", visible(text)));
+        if !self.json {
+            complain(&format!("{FAINT}{}{FAINT:#}", visible(text)));
+        }
     }
 
     /// Why the command failed, on standard error.

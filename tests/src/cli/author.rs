@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Said, author};
-use crate::harness::{component, full, pack_guest, target};
+use crate::harness::{component, full, pack_guest, repository, target};
 
 fn soma(folder: &Path, arguments: &[&str]) -> Said {
     Said::of(author(folder).args(arguments).output().unwrap())
@@ -51,6 +51,37 @@ fn a_new_project_builds_tests_and_runs() {
         assert!(said.out.contains("test result: ok"), "{}", said.out);
         assert!(!said.out.starts_with("\nrunning 0 tests"), "{}", said.out);
     }
+}
+
+#[test]
+fn the_sdks_examples_are_capsules() {
+    let folder = tempfile::tempdir().unwrap();
+    let build = |example: &str| {
+        let mut soma = author(folder.path());
+        // Where the sample capsules were built, what the SDK needs is compiled already.
+        soma.env("CARGO_TARGET_DIR", target())
+            .arg("build")
+            .arg(repository().join("sdk/examples").join(example))
+            .args(["--out", &format!("{example}.wasm"), "--json"]);
+        Said::of(soma.output().unwrap()).exits(0).json()
+    };
+    assert_eq!(build("hello")["tools"], serde_json::json!(["hello"]));
+    let hello = ["run", "hello.wasm", "hello", "{\"name\": \"Ada\"}"];
+    assert_eq!(
+        soma(folder.path(), &hello).exits(0).out,
+        "\"Hello, Ada!\"\n"
+    );
+
+    let tools = serde_json::json!(["find_place", "weather_now"]);
+    assert_eq!(build("weather")["tools"], tools);
+    // The tests reach no network; that it asks, and whom, is what the refusal says.
+    let weather = ["run", "weather.wasm", "find_place", "{\"name\": \"Paris\"}"];
+    let said = soma(folder.path(), &weather).exits(1);
+    assert!(
+        said.err.contains("https://geocoding-api.open-meteo.com"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]

@@ -90,6 +90,11 @@ fn exit_codes_mean_something() {
         .exits(1);
         at(&host, &["call", "not a name", "run"]).await.exits(2);
         at(&host, &["frobnicate"]).await.exits(2);
+        let said = at(&host, &["list", "--host", "example.com"]).await.exits(2);
+        assert!(said.err.contains("like http://"), "{}", said.err);
+        let key = ["key", "create", "--expires", "tomorrow"];
+        let said = at(&host, &key).await.exits(2);
+        assert!(said.err.contains("like 2027-"), "{}", said.err);
         at(&host, &["list", "--host", "http://127.0.0.1:9"])
             .await
             .exits(4);
@@ -132,6 +137,38 @@ fn no_host_is_said_plainly() {
     let folder = tempfile::tempdir().unwrap();
     let said = soma(folder.path(), &["list"]).exits(3);
     assert!(said.err.contains("soma serve"), "{}", said.err);
+}
+
+#[test]
+fn another_machines_host() {
+    let setup = Setup::default().flag("--allowed-hosts", "0.0.0.0");
+    setup.run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let key = fs::read_to_string(host.data().join("keys/invoke.key")).unwrap();
+        // Whoever calls has no data folder of a host, only its URL and a key.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let call = |url: &str, key: Option<&str>, flags: &[&str]| {
+            let mut soma = command(elsewhere.path());
+            soma.args(["call", "tests/echo", "run", "{\"a\": 1}"])
+                .args(flags)
+                .env("SOMA_HOST", url)
+                .envs(key.map(|key| ("SOMA_KEY", key)));
+            Said::of(soma.output().unwrap())
+        };
+        let port = host.address().port();
+        let key = Some(key.trim());
+        let loopback = format!("http://127.0.0.1:{port}");
+        let answer = call(&loopback, key, &["--json"]).exits(0).json();
+        assert_eq!(answer["output"]["structured"], json!({"a": 1}));
+        let said = call(&loopback, None, &[]).exits(4);
+        assert!(said.err.contains("SOMA_KEY"), "{}", said.err);
+
+        // To the command, 0.0.0.0 is no loopback address; on this machine it leads to one.
+        let clear = format!("http://0.0.0.0:{port}");
+        let said = call(&clear, key, &[]).exits(2);
+        assert!(said.err.contains("--plain-http"), "{}", said.err);
+        call(&clear, key, &["--plain-http"]).exits(0);
+    });
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 mod author;
 mod client;
-mod languages;
+mod input;
+mod json;
+pub(crate) mod languages;
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -33,14 +36,42 @@ impl Said {
         self
     }
 
+    /// Standard output, which must be one JSON text.
+    #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
+    }
+
+    /// The error in standard error, which must be one JSON text and hold nothing else.
+    #[track_caller]
+    pub(crate) fn json_error(&self) -> Value {
+        let value: Value =
+            serde_json::from_str(&self.err).unwrap_or_else(|error| panic!("{error}: {}", self.err));
+        assert_eq!(value["error"]["exit"], self.code, "{value}");
+        assert_eq!(self.out, "");
+        value["error"].clone()
     }
 }
 
 /// `soma` with this data folder.
 pub(crate) fn soma(data: &Path, arguments: &[&str]) -> Said {
     Said::of(command(data).args(arguments).output().expect("soma"))
+}
+
+/// What a command says to this text on its standard input.
+pub(crate) fn fed(command: &mut Command, text: &str) -> Said {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("soma");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin
+        .write_all(text.as_bytes())
+        .expect("it reads its input");
+    drop(stdin);
+    Said::of(child.wait_with_output().expect("soma"))
 }
 
 /// `soma` as an author has it: a home of the author's own, whose toolchain and caches it uses.

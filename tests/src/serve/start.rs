@@ -103,6 +103,9 @@ fn a_port_that_is_taken() {
         .local_addr()
         .unwrap();
     let holder = std::net::TcpListener::bind(taken).unwrap();
-    refused(&["--listen", &taken.to_string()], &[&taken.to_string()]);
+    refused(
+        &["--listen", &taken.to_string()],
+        &[&taken.to_string(), "free port"],
+    );
     drop(holder);
 }

@@ -45,7 +45,7 @@ impl Call {
         ];
         let answer = client.send(Method::POST, &path, Body::Json(input)).await?;
         screen.show(&answer, |out| answer::show(&answer["output"], out))?;
-        if self.usage && !screen.json {
+        if self.usage {
             answer::show_usage(&answer["usage"], screen);
         }
         Ok(())

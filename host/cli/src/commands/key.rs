@@ -1,5 +1,7 @@
 //! `soma key`: who may do what, for which tenant, until when.
 
+use anyhow::Context as _;
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -43,8 +45,8 @@ pub(crate) struct Create {
     tools: Vec<String>,
 
     /// When it ends, as in 2027-01-01T00:00:00Z (RFC 3339) [default: never]
-    #[arg(long, value_name = "TIME")]
-    expires: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    expires: Option<Timestamp>,
 
     #[command(flatten)]
     host: HostArgs,
@@ -80,6 +82,11 @@ enum Scope {
     Install,
     /// Call the tenant's tools
     Invoke,
+}
+
+fn time(text: &str) -> anyhow::Result<Timestamp> {
+    text.parse()
+        .context("a time is written like 2027-01-01T00:00:00Z")
 }
 
 impl KeyCommand {
@@ -137,12 +144,10 @@ fn show_secret(key: &Value, screen: Screen) -> Result<(), Failure> {
             visible(key["secret"].as_str().unwrap_or_default())
         )
     })?;
-    if !screen.json {
-        let id = key["id"].as_str().unwrap_or_default();
-        screen.aside(&format!(
-            "This is the key {id}. Keep it: it is not shown again."
-        ));
-    }
+    let id = key["id"].as_str().unwrap_or_default();
+    screen.aside(&format!(
+        "This is the key {id}. Keep it: it is not shown again."
+    ));
     Ok(())
 }
 

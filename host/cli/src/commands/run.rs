@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use soma_capability::{Limits, LimitsAsked, Origin, Tool};
+use soma_host::InvalidInput;
 use soma_registry::{Package, Schema};
 use soma_runtime::{
     Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Loader, Network, Progress,
@@ -62,8 +63,8 @@ impl Run {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let input = answer::input(&self.input)?;
         let package = project::open(&self.file, screen).await?.package;
-        check_input(find_tool(&package, &self.tool)?, &input)?;
-        show_log(&self.log)?;
+        let input = check_input(find_tool(&package, &self.tool)?, input)?;
+        show_log(&self.log, screen)?;
 
         let limits = self.limits(&package);
         let capsule = load(&package, &limits).await?;
@@ -85,9 +86,7 @@ impl Run {
         screen.show(&json!({"output": output, "usage": usage}), |out| {
             answer::show(&output, out)
         })?;
-        if !screen.json {
-            answer::show_usage(&usage, screen);
-        }
+        answer::show_usage(&usage, screen);
         Ok(())
     }
 
@@ -123,22 +122,18 @@ fn find_tool<'a>(package: &'a Package, name: &str) -> Result<&'a Tool, Failure> 
 }
 
 /// As a host does, before the guest runs.
-fn check_input(tool: &Tool, input: &str) -> Result<(), Failure> {
+fn check_input(tool: &Tool, input: String) -> Result<String, Failure> {
     let schema = Schema::compile(&tool.input_schema).map_err(Failure::failed)?;
-    let value: Value = serde_json::from_str(input).map_err(Failure::usage)?;
-    let errors: Vec<String> = schema
-        .validator()
-        .iter_errors(&value)
-        .take(16)
-        .map(|error| at_pointer(error.instance_path().as_str(), &error.to_string()))
-        .collect();
-    if errors.is_empty() {
-        return Ok(());
-    }
-    let message = format!("the input does not fit the input schema of `{}`", tool.name);
-    Err(Failure::new(Exit::InvalidInput, message)
-        .details(errors)
-        .hint("`soma inspect FILE` shows the schema"))
+    soma_host::check_input(input.into_bytes(), &schema).map_err(|invalid| match invalid {
+        InvalidInput::Json(_) | InvalidInput::TooMany => Failure::new(Exit::InvalidInput, invalid),
+        InvalidInput::Schema { errors, .. } => {
+            let name = &tool.name;
+            let message = format_args!("the input does not fit the input schema of `{name}`");
+            Failure::new(Exit::InvalidInput, message)
+                .details(errors.iter().map(|e| at_pointer(&e.pointer, &e.detail)))
+                .hint("`soma inspect FILE` shows the schema")
+        }
+    })
 }
 
 async fn load(package: &Package, limits: &Limits) -> Result<Arc<Capsule>, Failure> {
@@ -159,17 +154,22 @@ async fn load(package: &Package, limits: &Limits) -> Result<Arc<Capsule>, Failur
         .map_err(Failure::failed)
 }
 
-/// The capsule's log lines go to standard error as they come.
-fn show_log(filter: &str) -> Result<(), Failure> {
+/// The capsule's log lines go to standard error as they come; with `--json` each is an object on
+/// a line of its own.
+fn show_log(filter: &str, screen: Screen) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter)
         .map_err(|e| Failure::usage(format_args!("--log {filter:?} is not a filter: {e}")))?;
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(false)
-        .without_time()
-        .try_init()
-        .map_err(Failure::failed)
+        .without_time();
+    if screen.json {
+        lines.json().try_init()
+    } else {
+        lines.try_init()
+    }
+    .map_err(Failure::failed)
 }
 
 async fn show_progress(mut reports: mpsc::Receiver<Progress>, screen: Screen) {

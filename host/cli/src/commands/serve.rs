@@ -1,5 +1,7 @@
 //! `soma serve`: the host, in the foreground.
 
+use std::io;
+
 use crate::commands::compile_component;
 use crate::failure::Failure;
 
@@ -23,7 +25,18 @@ impl Serve {
             compiler,
             ..self.config
         };
-        soma_host::serve(config).await?;
-        Ok(())
+        soma_host::serve(config).await.map_err(|error| {
+            let taken = error
+                .root_cause()
+                .downcast_ref::<io::Error>()
+                .is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse);
+            let failure = Failure::from(error);
+            if taken {
+                return failure.hint(
+                    "another host may run already: `soma list` asks it; --listen 127.0.0.1:0 takes a free port",
+                );
+            }
+            failure
+        })
     }
 }
