@@ -8,9 +8,8 @@
     unreachable_pub,
     unsafe_code,
     clippy::all,
-    clippy::allow_attributes_without_reason,
-    clippy::semicolon_if_nothing_returned,
-    clippy::uninlined_format_args,
+    clippy::pedantic,
+    clippy::restriction,
     reason = "generated code"
 )]
 

@@ -66,11 +66,18 @@ fn the_sdks_examples_are_capsules() {
         Said::of(soma.output().unwrap()).exits(0).json()
     };
     assert_eq!(build("hello")["tools"], serde_json::json!(["hello"]));
-    let hello = ["run", "hello.wasm", "hello", "{\"name\": \"Ada\"}"];
-    assert_eq!(
-        soma(folder.path(), &hello).exits(0).out,
-        "\"Hello, Ada!\"\n"
-    );
+    let hello = [
+        "run",
+        "hello.wasm",
+        "hello",
+        "{\"name\": \"Ada\"}",
+        "--json",
+    ];
+    let answer = soma(folder.path(), &hello).exits(0).json();
+    assert_eq!(answer["output"]["structured"], "Hello, Ada!");
+    // A stack and a heap of 1 MiB each, there from the start.
+    let memory = answer["usage"]["memory_bytes"].as_u64().unwrap();
+    assert!(memory > 2 << 20, "{memory}");
 
     let tools = serde_json::json!(["find_place", "weather_now"]);
     assert_eq!(build("weather")["tools"], tools);
