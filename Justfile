@@ -25,6 +25,7 @@ fmt:
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    @scripts/lint-wasm.sh
 
 # Everything native, `soma` among it
 build:

@@ -134,6 +134,18 @@ compile_std() {
     rm -f "$library"/libmkstd-*
 }
 
+# Clippy of the same compiler, the first time it is asked for.
+add_clippy() {
+    [ ! -x "$root/tc/bin/cargo-clippy" ] || return 0
+    local work=$root/clippy
+    say "adding clippy to '$toolchain'"
+    private_apt "$work/apt"
+    mkdir -p "$work/x"
+    (cd "$work" && apt-get "${apt_options[@]}" update && apt-get "${apt_options[@]}" download rust-web-clippy &&
+        dpkg -x rust-web-clippy_*.deb x && mv x/usr/bin/* "$root/tc/bin/") || say "there is no clippy for it"
+    rm -rf "$work"
+}
+
 # The suite in use may have a wasi-libc too old to link with this std: a newer suite's is taken, one
 # package without dependencies, from the mirror this machine already uses.
 add_libc() {
@@ -175,8 +187,10 @@ debian) debian_is_ready || make_debian; plus=+$toolchain ;;
 *) die "SOMA_WASM_TOOLCHAIN is '$SOMA_WASM_TOOLCHAIN'; it can be auto, rustup or debian" ;;
 esac
 
+[ "${1-}" != clippy ] || [ -z "$plus" ] || add_clippy
+
 if [ $# -eq 0 ]; then
     echo "cargo${plus:+ $plus}"
 else
-    exec cargo ${plus:+"$plus"} "$@" --target $target
+    exec cargo ${plus:+"$plus"} "$1" --target $target "${@:2}"
 fi
