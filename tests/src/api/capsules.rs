@@ -190,9 +190,13 @@ fn installations_beyond_the_bound_are_turned_away() {
                     std::io::Result<Vec<u8>>,
                 >()))
         };
-        let open: Vec<_> = (0..8).map(|_| tokio::spawn(request().send())).collect();
-        // Those eight are on their way; whoever comes once they are there is the ninth.
+        let mut open: Vec<_> = (0..8).map(|_| tokio::spawn(request().send())).collect();
+        // Those eight are on their way; whoever comes once they are there is the ninth. One of them
+        // that came while this one was inside was turned away itself, and comes again.
         let answer = loop {
+            for turned_away in open.iter_mut().filter(|request| request.is_finished()) {
+                *turned_away = tokio::spawn(request().send());
+            }
             let answer = host.admin.install(&file).await;
             if answer.status == 503 {
                 break answer;
