@@ -298,7 +298,7 @@ impl Catalog {
         }
         let load = async {
             let file = self.blobs.read(digest).await;
-            let file = file.map_err(|error| missing(digest, error))?;
+            let file = file.map_err(|error| missing(digest, &error))?;
             let (_, about) = self.read(file).await?;
             if about.digest == *digest {
                 return Ok(Arc::new(about));
@@ -334,7 +334,7 @@ impl Catalog {
 }
 
 /// What to say of an installed capsule's file that cannot be read.
-fn missing(digest: &Digest, error: io::Error) -> Error {
+fn missing(digest: &Digest, error: &io::Error) -> Error {
     let kind = error.kind();
     let words = if kind == io::ErrorKind::NotFound {
         "it is installed, but its file is not in this host's data folder; files are not shared, so \

@@ -167,7 +167,9 @@ impl Metrics {
 /// The labels of every series that is about this capsule.
 fn series_of(metrics: &impl Collector, capsule: &str) -> Vec<HashMap<String, String>> {
     let families = metrics.collect();
-    let series = families.iter().flat_map(|family| family.get_metric());
+    let series = families
+        .iter()
+        .flat_map(prometheus::proto::MetricFamily::get_metric);
     let labels = series.map(|metric| {
         let pairs = metric.get_label().iter();
         pairs

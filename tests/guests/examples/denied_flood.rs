@@ -22,7 +22,7 @@ fn run(input: String) -> Result<Output, ToolError> {
         });
         match answer {
             Err(Error::Denied(why) | Error::InvalidRequest(why)) => {
-                longest = longest.max(why.len())
+                longest = longest.max(why.len());
             }
             other => return Err(ToolError::Failed(format!("{other:?}"))),
         }

@@ -22,17 +22,19 @@ async fn call_with_trace(host: &crate::harness::TestHost) -> crate::harness::Ans
     send(request.header("traceparent", parent).json(&json!({}))).await
 }
 
+async fn id_of_a_call(host: &crate::harness::TestHost) -> String {
+    let answer = call_with_trace(host).await;
+    let id = answer.expect(200)["invocation"].as_str().map(str::to_owned);
+    id.unwrap()
+}
+
 #[test]
 fn json_logs_name_the_invocation_and_the_trace() {
     Setup::default()
         .flag("--log-format", "json")
         .run(async |host| {
             host.install_guests(&["imports"]).await;
-            let answer = call_with_trace(&host).await;
-            let id = answer.expect(200)["invocation"]
-                .as_str()
-                .unwrap()
-                .to_owned();
+            let id = id_of_a_call(&host).await;
             let line = host.logged("a line from the guest").await;
             let line: Value = serde_json::from_str(&line).unwrap();
             assert_eq!(line["level"], "WARN");
@@ -50,11 +52,7 @@ fn json_logs_name_the_invocation_and_the_trace() {
 fn a_line_names_its_invocation_whatever_the_filter() {
     Setup::default().flag("--log", "warn").run(async |host| {
         host.install_guests(&["imports"]).await;
-        let answer = call_with_trace(&host).await;
-        let id = answer.expect(200)["invocation"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let id = id_of_a_call(&host).await;
         let line = host.logged("a line from the guest").await;
         assert!(line.contains(&id), "{line}");
     });
