@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use http::header::CONNECTION;
-use http::{HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 use http_body::Body as _;
 use uuid::Uuid;
 
@@ -18,6 +18,7 @@ use crate::app::AppState;
 use crate::error::Error;
 use crate::names;
 use crate::problem::Kind;
+use crate::unread::{self, Unread};
 
 /// Names one request, in the answer, the log and the traces.
 #[derive(Clone, Copy)]
@@ -49,6 +50,8 @@ pub(crate) async fn edge(
     let id = Uuid::now_v7();
     let has_body = request.version() < Version::HTTP_2 && !request.body().is_end_stream();
     request.extensions_mut().insert(InvocationId(id));
+    let (request, unread) = lent(request);
+    let asked = (request.method().clone(), request.uri().clone());
     let named = if ANY_NAME.contains(&request.uri().path()) {
         Ok(())
     } else {
@@ -61,9 +64,12 @@ pub(crate) async fn edge(
             .await
             .unwrap_or_else(|panic| Error::Panicked(words(&*panic)).into_response()),
     };
-    let mut response = written(response, id);
+    let mut response = written(response, id, &asked);
     app.metrics.response(response.status());
     if has_body && BODY_UNREAD.contains(&response.status()) {
+        if let Some(unread) = unread {
+            unread.drain().await;
+        }
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
@@ -74,15 +80,26 @@ pub(crate) async fn edge(
     response
 }
 
-/// Puts the problem into an answer that is one, and logs the host's own failures: here and only
-/// here.
-fn written(mut response: Response, id: Uuid) -> Response {
+fn lent(request: Request) -> (Request, Option<Unread>) {
+    let (parts, body) = request.into_parts();
+    let (body, unread) = unread::lend(body);
+    (Request::from_parts(parts, body), unread)
+}
+
+/// Puts the problem into an answer that is one, and logs it: here and only here.
+fn written(mut response: Response, id: Uuid, (method, uri): &(Method, Uri)) -> Response {
     let Some(error) = response.extensions_mut().remove::<Arc<Error>>() else {
         return response;
     };
     let problem = error.problem();
-    if problem.kind == Kind::Internal {
-        tracing::error!(invocation = %id, %error, "the host failed");
+    let (path, code) = (uri.path(), problem.kind.code());
+    match &*error {
+        _ if matches!(problem.kind, Kind::Internal | Kind::NotReady) => {
+            tracing::error!(invocation = %id, %method, path, code, %error, "the host failed");
+        }
+        // It ran, and has its line.
+        Error::Call { .. } => {}
+        _ => tracing::info!(invocation = %id, %method, path, code, "refused"),
     }
     let mut answer = problem.render(id);
     // Such as `Allow`, which the router adds.

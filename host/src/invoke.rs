@@ -68,9 +68,7 @@ pub(crate) async fn invoke(
         Ok((code, input, limits, network, slot))
     };
     let (code, input, limits, network, slot) = prepare.await.inspect_err(|error: &Error| {
-        let outcome = error.kind().code();
-        ready.metrics().refused(outcome);
-        info!(invocation = %id, tenant = caller.tenant(), %capsule, tool, outcome, "not called");
+        ready.metrics().refused(error.kind().code());
     })?;
 
     let trace = parent.as_ref().map(|parent| display(parent.trace_id()));

@@ -35,6 +35,7 @@ mod settings;
 mod telemetry;
 mod tls;
 mod trace;
+mod unread;
 
 pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};
 pub use input::{InvalidInput, check as check_input};

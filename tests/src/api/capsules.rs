@@ -1,5 +1,6 @@
 //! Installing, listing and uninstalling capsules; `GET /v1/tools`.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::{Setup, component, pack, pack_guest, pack_with, send};
@@ -82,13 +83,30 @@ fn installing_again_replaces() {
     });
 }
 
+/// A client that is still sending when it is answered finds a broken connection, and no answer.
+#[test]
+fn a_refusal_reaches_a_client_with_much_to_say() {
+    Setup::default().run(async |host| {
+        let much = vec![0; 20 << 20];
+        for _ in 0..5 {
+            host.invoke.install(&much).await.problem(403, "forbidden");
+            let call = host
+                .invoke
+                .request(Method::POST, "/v1/capsules/no/such/tools/run")
+                .header("content-type", "application/json")
+                .body(much.clone());
+            send(call).await.problem(413, "too-large");
+        }
+    });
+}
+
 #[test]
 fn an_install_needs_its_media_type_and_scope() {
     Setup::default().run(async |host| {
         let file = pack_guest("echo").into_bytes();
         let request = host
             .admin
-            .request(reqwest::Method::POST, "/v1/capsules")
+            .request(Method::POST, "/v1/capsules")
             .body(file.clone());
         send(request).await.problem(415, "unsupported-media-type");
         host.invoke.install(&file).await.problem(403, "forbidden");

@@ -59,6 +59,19 @@ fn a_line_names_its_invocation_whatever_the_filter() {
 }
 
 #[test]
+fn a_refusal_is_in_the_log_under_its_id() {
+    Setup::default().run(async |host| {
+        let answer = host.invoke.call("no/such", "run", &json!({})).await;
+        answer.problem(404, "unknown-capsule");
+        let line = host.logged(answer.header("soma-invocation")).await;
+        assert!(
+            line.contains("refused") && line.contains("unknown-capsule"),
+            "{line}"
+        );
+    });
+}
+
+#[test]
 fn spans_go_to_the_collector_under_the_clients_trace() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let received = Arc::new(watch::Sender::new(Vec::<u8>::new()));
