@@ -4,6 +4,8 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use arc_swap::{ArcSwap, Guard};
@@ -130,12 +132,15 @@ fn claim(data: &Path) -> anyhow::Result<File> {
             .truncate(false)
             .write(true)
             .open(data.join("host.lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("another host is running on it"),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+        // A client that looks whether a host is running holds it for a moment.
+        for wait in [10, 50, 200, 0] {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(wait)),
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
         }
-        Ok(lock)
+        bail!("another host is running on it")
     };
     make().with_context(|| format!("the data folder {}", data.display()))
 }

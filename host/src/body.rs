@@ -77,6 +77,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Document<T> {
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Error> {
         let body = read(request, JSON, DOCUMENT_BYTES).await?;
+        // serde would take a list of the members too.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Error::BadRequest("the body is a JSON object".to_owned()));
+        }
         match serde_json::from_slice(&body) {
             Ok(document) => Ok(Self(document)),
             Err(error) if error.is_data() => Err(Error::BadRequest(error.to_string())),

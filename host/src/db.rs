@@ -15,7 +15,7 @@ pub(crate) async fn open(url: &str) -> anyhow::Result<AnyPool> {
     sqlx::any::install_default_drivers();
     let pool = AnyPoolOptions::new()
         .max_connections(16)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(Duration::from_secs(5))
         .after_connect(|connection, _| Box::pin(prepare(connection)))
         .connect(url)
         .await?;

@@ -149,6 +149,7 @@ impl Error {
             Self::NotReady(_) => Kind::NotReady,
             Self::Call { failure, .. } => Kind::of(failure),
             Self::Shared(error) => error.kind(),
+            Self::Database(error) if is_away(error) => Kind::NotReady,
             Self::Database(_)
             | Self::Storage(_)
             | Self::Load(_)
@@ -191,12 +192,26 @@ impl Error {
                 ..Details::default()
             },
             Self::Shared(error) => error.details(),
+            // Not in the database's words, which may say where it is.
+            Self::Database(_) => Details {
+                detail: Some("its database does not answer".into()),
+                retry_after_ms: Some(1000),
+                ..Details::default()
+            },
             _ => Details {
                 detail,
                 ..Details::default()
             },
         }
     }
+}
+
+/// Whether the database does not answer, rather than answer with an error.
+fn is_away(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)
+    )
 }
 
 fn details_of_failure(failure: &Failure) -> Details {
@@ -229,5 +244,20 @@ impl IntoResponse for Error {
         *response.status_mut() = self.status();
         response.extensions_mut().insert(Arc::new(self));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_does_not_answer_is_waited_for() {
+        let problem = Error::from(sqlx::Error::PoolTimedOut).problem();
+        assert_eq!(problem.kind, Kind::NotReady);
+        assert_eq!(problem.details.retry_after_ms, Some(1000));
+        let broken = Error::from(sqlx::Error::RowNotFound).problem();
+        assert_eq!(broken.kind, Kind::Internal);
+        assert!(broken.details.detail.is_none());
     }
 }

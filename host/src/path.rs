@@ -48,7 +48,13 @@ impl FromRequestParts<AppState> for NamePath {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Error> {
-        Ok(Self(segments(parts, app).await?))
+        let name: String = segments(parts, app).await?;
+        if name.len() > 200 || name.chars().any(char::is_control) {
+            return Err(Error::BadRequest(
+                "a name in a path has at most 200 bytes, and no control characters".to_owned(),
+            ));
+        }
+        Ok(Self(name))
     }
 }
 

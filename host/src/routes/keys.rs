@@ -7,15 +7,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::Caller;
 use crate::body::Document;
 use crate::db;
 use crate::db::keys::{self, Key};
-use crate::db::tenants;
+use crate::db::tenants::{self, Tenant};
 use crate::error::Error;
 use crate::key::{ApiKey, Scope, Scopes, ToolPattern};
 use crate::path::NamePath;
+use crate::routes::tenants::is_tenant_name;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,8 +77,7 @@ pub(crate) async fn list(
     caller.require(Scope::Admin)?;
     let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
     if let Some(tenant) = &which.tenant {
-        let known = tenants::by_name(&app.pool, tenant).await?;
-        known.ok_or_else(|| Error::UnknownTenant(tenant.clone()))?;
+        find_tenant(&app, tenant).await?;
     }
     let keys = keys::list(&app.pool, which.tenant.as_deref()).await?;
     Ok(Json(json!({ "keys": keys })))
@@ -90,9 +90,7 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<ShownKey>), Error> {
     caller.require(Scope::Admin)?;
     new.check()?;
-    let Some(tenant) = tenants::by_name(&app.pool, &new.tenant).await? else {
-        return Err(Error::UnknownTenant(new.tenant));
-    };
+    let tenant = find_tenant(&app, &new.tenant).await?;
     let secret = ApiKey::generate(None)?;
     let key = Key {
         id: secret.id().to_owned(),
@@ -110,6 +108,14 @@ pub(crate) async fn create(
     tracing::info!(tenant = key.tenant, key = key.id, "key created");
     let secret = secret.expose().to_owned();
     Ok((StatusCode::CREATED, Json(ShownKey { key, secret })))
+}
+
+async fn find_tenant(app: &App, name: &str) -> Result<Tenant, Error> {
+    let found = match is_tenant_name(name) {
+        true => tenants::by_name(&app.pool, name).await?,
+        false => None,
+    };
+    found.ok_or_else(|| Error::UnknownTenant(name.chars().take(200).collect()))
 }
 
 /// A new secret for the same key. The old one opens nothing from then on.

@@ -119,7 +119,8 @@ fn not_own(caller: &Caller, name: &str) -> Result<(), Error> {
     )))
 }
 
-fn is_tenant_name(name: &str) -> bool {
+/// Whether a tenant can be called so; the database is not asked for others.
+pub(super) fn is_tenant_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name

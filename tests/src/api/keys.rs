@@ -176,6 +176,26 @@ fn keys_that_cannot_be_made() {
     });
 }
 
+/// Postgres refuses a NUL in a text, which is no failure of the host's.
+#[test]
+fn names_that_cannot_be_are_not_looked_up() {
+    Setup::default().run(async |host| {
+        let admin = &host.admin;
+        for path in ["keys/%00", "tenants/a%00", "tenants/%1b"] {
+            let answer = admin.delete(&format!("/v1/admin/{path}")).await;
+            answer.problem(400, "bad-request");
+        }
+        let list = admin.get("/v1/admin/keys?tenant=%00").await;
+        list.problem(404, "unknown-tenant");
+        let wanted = json!({"tenant": "a\u{0}", "scopes": ["invoke"]});
+        let made = admin.post("/v1/admin/keys", &wanted).await;
+        made.problem(404, "unknown-tenant");
+        let list = json!(["default", "", ["invoke"], null, null]);
+        let made = admin.post("/v1/admin/keys", &list).await;
+        made.problem(400, "bad-request");
+    });
+}
+
 #[test]
 fn the_local_keys_are_their_owners_alone() {
     Setup::default().run(async |host| {
