@@ -1,8 +1,8 @@
 //! Talking to a host: where it is, which key to show it, and what its refusals mean.
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::PathBuf;
 use std::time::Duration;
-use std::{env, fs, io};
 
 use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -11,6 +11,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
+use crate::data_folder::DataFolder;
+pub(crate) use crate::data_folder::LocalKey;
 use crate::failure::{Exit, Failure};
 use crate::problem;
 
@@ -32,13 +34,6 @@ pub(crate) struct HostArgs {
     plain_http: bool,
 }
 
-/// Which of the data folder's keys a command uses. Calling never needs more than the lesser one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum LocalKey {
-    Invoke,
-    Admin,
-}
-
 /// The body of a request.
 pub(crate) enum Body {
     None,
@@ -46,11 +41,19 @@ pub(crate) enum Body {
     Wasm(Vec<u8>),
 }
 
+/// The longest that a host may be silent: an installation compiles, which it bounds at six minutes,
+/// and a call may take what the operator allows.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
+/// The same for what is only looked up.
+const LOOK_UP: Duration = Duration::from_secs(30);
+
 /// A host and a key for it.
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     authorization: HeaderValue,
+    /// Where this is the folder's own host.
+    folder: Option<DataFolder>,
 }
 
 impl Client {
@@ -74,14 +77,15 @@ impl Client {
             Some(folder) => folder,
             None => soma_host::default_data_folder()?,
         };
-        let served = served_at(&folder)?;
+        let folder = DataFolder::new(folder);
+        let served = folder.host()?;
         let base = match (&host, &served) {
             (Some(host), _) => host.clone(),
             (None, Some(served)) => served.clone(),
             (None, None) => {
                 return Err(Failure::new(
                     Exit::Unreachable,
-                    format_args!("no host is running on {}", folder.display()),
+                    format_args!("no host is running on {folder}"),
                 )
                 .hint("start one with `soma serve`, or name one with --host URL"));
             }
@@ -91,7 +95,7 @@ impl Client {
             Some(key) => key,
             // The folder's keys are shown to the folder's own host and to nobody else.
             None if served.as_ref().is_some_and(|s| s.origin() == base.origin()) => {
-                local_key(&folder, local)?
+                folder.key(local)?
             }
             None => {
                 return Err(
@@ -100,11 +104,21 @@ impl Client {
                 );
             }
         };
+        let own = served.is_some_and(|served| served.origin() == base.origin());
         Ok(Self {
             http: http_client(&base)?,
             authorization: bearer(&key)?,
             base,
+            folder: own.then_some(folder),
         })
+    }
+
+    /// Keeps a new secret where the data folder has the key of this id.
+    pub(crate) fn keep(&self, id: &str, secret: &str) -> Result<(), Failure> {
+        match &self.folder {
+            Some(folder) => folder.keep(id, secret),
+            None => Ok(()),
+        }
     }
 
     /// Asks for `/v1/…?…`.
@@ -141,9 +155,15 @@ impl Client {
     }
 
     async fn exchange(&self, method: Method, url: Url, body: Body) -> Result<Value, Failure> {
+        let patience = if method == Method::GET {
+            LOOK_UP
+        } else {
+            SILENCE
+        };
         let request = self
             .http
             .request(method, url)
+            .timeout(patience)
             .header(AUTHORIZATION, self.authorization.clone());
         let request = match body {
             Body::None => request,
@@ -185,11 +205,19 @@ impl Client {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        let failure = Failure::new(
-            Exit::Unreachable,
-            format_args!("no host answers at {}: {cause}", self.base),
-        );
-        if is_loopback(&self.base) {
+        let base = &self.base;
+        if error.is_timeout() {
+            let words = format_args!("the host at {base} takes too long to answer");
+            return Failure::new(Exit::Unreachable, words);
+        }
+        if !error.is_connect() {
+            let words = format_args!("the connection to {base} broke: {cause}");
+            return Failure::new(Exit::Unreachable, words)
+                .hint("the host may have refused what was sent: its log says why");
+        }
+        let words = format_args!("no host answers at {base}: {cause}");
+        let failure = Failure::new(Exit::Unreachable, words);
+        if is_loopback(base) {
             return failure.hint("start it with `soma serve`");
         }
         failure
@@ -198,35 +226,6 @@ impl Client {
 
 fn host_url(text: &str) -> anyhow::Result<Url> {
     Url::parse(text).context("a host is named like http://127.0.0.1:7711")
-}
-
-/// Where the folder's host listens; none where none has been started on it.
-fn served_at(folder: &Path) -> Result<Option<Url>, Failure> {
-    let path = folder.join("host.url");
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        text => {
-            text.map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?
-        }
-    };
-    let url = Url::parse(text.trim())
-        .map_err(|e| Failure::usage(format_args!("{} is damaged: {e}", path.display())))?;
-    Ok(Some(url))
-}
-
-fn local_key(folder: &Path, local: LocalKey) -> Result<SecretString, Failure> {
-    let path = folder.join("keys").join(match local {
-        LocalKey::Invoke => "invoke.key",
-        LocalKey::Admin => "admin.key",
-    });
-    let text = fs::read_to_string(&path).map_err(|error| {
-        Failure::new(
-            Exit::NotAllowed,
-            format_args!("cannot read the key in {}: {error}", path.display()),
-        )
-        .hint("set SOMA_KEY to a key, or run as the user whom the data folder belongs to")
-    })?;
-    Ok(text.trim().into())
 }
 
 fn bearer(key: &SecretString) -> Result<HeaderValue, Failure> {
@@ -280,6 +279,9 @@ fn http_client(base: &Url) -> Result<reqwest::Client, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
+
     use super::*;
 
     fn arguments(host: Option<&str>, folder: &Path) -> HostArgs {
@@ -303,6 +305,9 @@ mod tests {
         );
 
         fs::write(folder.path().join("host.url"), "http://127.0.0.1:7711\n").unwrap();
+        assert!(try_host(None).is_err(), "the host that wrote it is gone");
+        let lock = File::create(folder.path().join("host.lock")).unwrap();
+        lock.lock().unwrap();
         assert_eq!(try_host(None).unwrap().authorization, "Bearer soma_a_b");
         assert!(try_host(Some("http://127.0.0.1:7711/")).is_ok());
         for other in [

@@ -5,6 +5,7 @@ mod answer;
 mod carried;
 mod client;
 mod commands;
+mod data_folder;
 mod failure;
 mod problem;
 mod project;

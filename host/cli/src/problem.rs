@@ -36,6 +36,10 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
     let mut failure = Failure::new(exit, message).details(details);
     if let Some(millis) = problem["retry_after_ms"].as_u64() {
         failure = failure.hint(format_args!("try again in {} s", millis.div_ceil(1000)));
+    } else if code == "internal"
+        && let Some(id) = text("invocation")
+    {
+        failure = failure.hint(format_args!("the host's log says why, under {id}"));
     } else if let Some(hint) = hint_for(code) {
         failure = failure.hint(hint);
     }
@@ -58,7 +62,10 @@ fn hint_for(code: &str) -> Option<&'static str> {
         "unknown-tool" => Some("`soma list --tools` shows the tools"),
         "unknown-tenant" => Some("`soma tenant list` shows them"),
         "unknown-key" => Some("`soma key list` shows them"),
-        "unauthorized" => Some("set SOMA_KEY to a key of this host; `soma key create` makes one"),
+        "unauthorized" => Some(
+            "set SOMA_KEY to a key of this host; where the data folder's own key does not fit any \
+             more, the next start of `soma serve` makes a new one",
+        ),
         _ => None,
     }
 }

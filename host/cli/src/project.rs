@@ -242,7 +242,11 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(cannot)?;
     let new = path.with_extension("wasm.new");
     fs::write(&new, bytes).map_err(cannot)?;
-    fs::rename(&new, path).map_err(cannot)
+    fs::rename(&new, path).map_err(|error| {
+        // Nothing to add where even that fails: it is half of what could not be written.
+        let _ = fs::remove_file(&new);
+        cannot(error)
+    })
 }
 
 /// The capsule in `path`: a capsule file, or a project folder, which is built first.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::{Said, soma};
@@ -137,6 +138,34 @@ fn no_host_is_said_plainly() {
     let folder = tempfile::tempdir().unwrap();
     let said = soma(folder.path(), &["list"]).exits(3);
     assert!(said.err.contains("soma serve"), "{}", said.err);
+}
+
+/// Whoever listens where a killed host did must not be shown its keys.
+#[test]
+fn a_killed_hosts_address_is_not_believed() {
+    Setup::default().run(async |mut host| {
+        host.signal(Signal::KILL);
+        host.ended().await;
+        assert!(host.data().join("host.url").exists());
+        let said = at(&host, &["list"]).await.exits(3);
+        assert!(said.err.contains("no host is running"), "{}", said.err);
+    });
+}
+
+#[test]
+fn rotating_the_data_folders_own_key_keeps_it_there() {
+    Setup::default().run(async |host| {
+        let keys = at(&host, &["key", "list", "--json"]).await.exits(0).json();
+        for key in keys["keys"].as_array().unwrap() {
+            let id = key["id"].as_str().unwrap();
+            let said = at(&host, &["key", "rotate", id]).await.exits(0);
+            let files = ["admin.key", "invoke.key"].map(|file| host.data().join("keys").join(file));
+            let kept = files.map(|file| fs::read_to_string(file).unwrap());
+            assert!(kept.contains(&said.out), "{kept:?}");
+        }
+        at(&host, &["key", "list"]).await.exits(0);
+        at(&host, &["list"]).await.exits(0);
+    });
 }
 
 #[test]
