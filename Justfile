@@ -15,7 +15,7 @@ demo *flags: build capsules
 
 # Prove the project: quick, or everything with SOMA_TEST=full
 test:
-    @scripts/stages.sh lint build guests capsules unit integration
+    @scripts/stages.sh lint ${SOMA_TEST:+deny} build guests capsules unit integration
 
 # Format every file
 fmt:
