@@ -59,7 +59,12 @@ pub(crate) struct Client {
 impl Client {
     /// Finds the host and the key. Sends nothing yet.
     pub(crate) fn new(args: HostArgs, local: LocalKey) -> Result<Self, Failure> {
-        let key = env::var("SOMA_KEY").ok().filter(|key| !key.is_empty());
+        let key = env::var("SOMA_KEY").ok();
+        // Not as good as none: a script whose variable is missing would use the admin key.
+        if key.as_ref().is_some_and(|key| key.trim().is_empty()) {
+            return Err(Failure::usage("SOMA_KEY is empty")
+                .hint("set it to a key, or unset it to use the data folder's own"));
+        }
         Self::with_key(args, key.map(SecretString::from), local)
     }
 

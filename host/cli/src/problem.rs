@@ -29,6 +29,8 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
     let message = match text("detail") {
         // These name what they are about, and the title would only say it twice.
         Some(detail) if code == "conflict" || code.starts_with("unknown-") => detail.to_owned(),
+        // Where there is no more to say than what happened.
+        Some(detail) if detail.eq_ignore_ascii_case(&title) => title,
         // With places told one by one, the detail only counts them.
         Some(detail) if details.is_empty() => format!("{title}: {detail}"),
         _ => title,
@@ -62,6 +64,9 @@ fn hint_for(code: &str) -> Option<&'static str> {
         "unknown-tool" => Some("`soma list --tools` shows the tools"),
         "unknown-tenant" => Some("`soma tenant list` shows them"),
         "unknown-key" => Some("`soma key list` shows them"),
+        "out-of-fuel" | "out-of-time" | "out-of-memory" => Some(
+            "a capsule asks for more under [limits] in its capsule.toml; the host's maximum-limits hold",
+        ),
         "unauthorized" => Some(
             "set SOMA_KEY to a key of this host; where the data folder's own key does not fit any \
              more, the next start of `soma serve` makes a new one",

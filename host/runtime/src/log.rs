@@ -39,13 +39,13 @@ impl GuestLog {
         if !self.takes(source.len() + line.len()) {
             return;
         }
-        // Debug formatting escapes line breaks and control characters.
+        // As values, never as the message: every format escapes their line breaks and control characters.
         match level {
-            Level::ERROR => tracing::error!(target: "guest", source = ?source, line = ?line),
-            Level::WARN => tracing::warn!(target: "guest", source = ?source, line = ?line),
-            Level::INFO => tracing::info!(target: "guest", source = ?source, line = ?line),
-            Level::DEBUG => tracing::debug!(target: "guest", source = ?source, line = ?line),
-            Level::TRACE => tracing::trace!(target: "guest", source = ?source, line = ?line),
+            Level::ERROR => tracing::error!(target: "guest", source, line),
+            Level::WARN => tracing::warn!(target: "guest", source, line),
+            Level::INFO => tracing::info!(target: "guest", source, line),
+            Level::DEBUG => tracing::debug!(target: "guest", source, line),
+            Level::TRACE => tracing::trace!(target: "guest", source, line),
         }
     }
 

@@ -20,7 +20,7 @@ pub struct Origin {
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
     /// Not a URL at all.
-    #[error("not a URL: {0}")]
+    #[error("not a URL ({0}): an origin is written like https://api.github.com")]
     Url(#[from] url::ParseError),
     /// Neither `http` nor `https`, or without a host.
     #[error("an origin is `http://HOST[:PORT]` or `https://HOST[:PORT]`")]

@@ -31,7 +31,7 @@ impl Install {
             let text = |member: &str| visible(installed[member].as_str().unwrap_or_default());
             let done = match installed["change"].as_str() {
                 Some("unchanged") => "was installed already:",
-                Some("replaced") => "installed in the place of another version:",
+                Some("replaced") => "installed in the place of another file:",
                 _ => "installed:",
             };
             writeln!(out, "{done} {} {}", text("name"), text("version"))?;
