@@ -75,8 +75,8 @@ async fn create(
     Ok(secret)
 }
 
-/// Owner-only from its first byte on, and there as a whole or not at all.
-fn write(path: &Path, key: &ApiKey) -> io::Result<()> {
+/// Puts a key into its file: owner-only from its first byte on, and there as a whole or not at all.
+pub fn write(path: &Path, key: &ApiKey) -> io::Result<()> {
     let new = path.with_extension("new");
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new()

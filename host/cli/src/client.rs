@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use soma_host::ApiKey;
 use url::Url;
 
 use crate::data_folder::DataFolder;
@@ -96,12 +97,11 @@ impl Client {
             }
         };
         check_base(&base, plain_http)?;
+        let own = served.is_some_and(|served| served.origin() == base.origin());
         let key = match key {
             Some(key) => key,
             // The folder's keys are shown to the folder's own host and to nobody else.
-            None if served.as_ref().is_some_and(|s| s.origin() == base.origin()) => {
-                folder.key(local)?
-            }
+            None if own => folder.key(local)?,
             None => {
                 return Err(
                     Failure::new(Exit::NotAllowed, format_args!("no key for {base}"))
@@ -109,7 +109,6 @@ impl Client {
                 );
             }
         };
-        let own = served.is_some_and(|served| served.origin() == base.origin());
         Ok(Self {
             http: http_client(&base)?,
             authorization: bearer(&key)?,
@@ -118,10 +117,10 @@ impl Client {
         })
     }
 
-    /// Keeps a new secret where the data folder has the key of this id.
-    pub(crate) fn keep(&self, id: &str, secret: &str) -> Result<(), Failure> {
+    /// Keeps a key's new secret where the data folder has that key.
+    pub(crate) fn keep(&self, key: &ApiKey) -> Result<(), Failure> {
         match &self.folder {
-            Some(folder) => folder.keep(id, secret),
+            Some(folder) => folder.keep(key),
             None => Ok(()),
         }
     }

@@ -3,12 +3,11 @@
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use soma_host::ApiKey;
-use tempfile::NamedTempFile;
 use url::Url;
 
 use crate::failure::{Exit, Failure};
@@ -67,14 +66,14 @@ impl DataFolder {
         Ok(text.trim().into())
     }
 
-    /// Puts a new secret in the place of the old, where the folder has the key of this id.
-    pub(crate) fn keep(&self, id: &str, secret: &str) -> Result<(), Failure> {
+    /// Puts a key with its new secret in the place of the old, where the folder has it.
+    pub(crate) fn keep(&self, key: &ApiKey) -> Result<(), Failure> {
         for which in [LocalKey::Invoke, LocalKey::Admin] {
             let path = self.key_file(which);
             let old = fs::read_to_string(&path).ok();
             let old = old.and_then(|text| text.trim().parse::<ApiKey>().ok());
-            if old.is_some_and(|old| old.id() == id) {
-                replace(&path, secret).map_err(|error| {
+            if old.is_some_and(|old| old.id() == key.id()) {
+                soma_host::write_local_key(&path, key).map_err(|error| {
                     Failure::failed(format_args!("cannot write {}: {error}", path.display()))
                         .hint("the key has a new secret all the same: the next start of `soma serve` makes another")
                 })?;
@@ -95,14 +94,6 @@ impl fmt::Display for DataFolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.display().fmt(f)
     }
-}
-
-/// Whole or not at all, and its owner's alone from the first byte on.
-fn replace(path: &Path, secret: &str) -> io::Result<()> {
-    let mut file = NamedTempFile::new_in(path.parent().unwrap_or(path))?;
-    writeln!(file, "{secret}")?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn unreadable(path: &dyn fmt::Display, error: &io::Error) -> Failure {

@@ -5,8 +5,9 @@ use std::net::TcpStream;
 
 use rustix::process::Signal;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
-use crate::harness::{Setup, Upstream};
+use crate::harness::{Answer, Setup, TestHost, Upstream};
 
 #[test]
 fn calls_in_flight_finish() {
@@ -30,6 +31,21 @@ fn calls_in_flight_finish() {
     });
 }
 
+/// A call under way whose upstream never answers.
+async fn endless_call(host: &TestHost, upstream: &Upstream) -> JoinHandle<reqwest::Result<Answer>> {
+    host.install_guests(&["http"]).await;
+    let before = upstream.requests();
+    let client = host.invoke.clone();
+    let input = json!({"url": upstream.url("/never")});
+    let call = tokio::spawn(async move {
+        client
+            .try_post("/v1/capsules/tests/http/tools/run", &input)
+            .await
+    });
+    upstream.arrived(before + 1).await;
+    call
+}
+
 #[test]
 fn the_grace_has_an_end() {
     let upstream = Upstream::start();
@@ -37,16 +53,7 @@ fn the_grace_has_an_end() {
         .allow(&upstream)
         .flag("--shutdown-grace", "1");
     setup.run(async |mut host| {
-        host.install_guests(&["http"]).await;
-        let before = upstream.requests();
-        let client = host.invoke.clone();
-        let input = json!({"url": upstream.url("/never")});
-        let call = tokio::spawn(async move {
-            client
-                .try_post("/v1/capsules/tests/http/tools/run", &input)
-                .await
-        });
-        upstream.arrived(before + 1).await;
+        let call = endless_call(&host, &upstream).await;
         host.signal(Signal::TERM);
         assert!(!host.ended().await.success(), "{}", host.log());
         // Cut off: an error from the connection, never an answer.
@@ -70,16 +77,7 @@ fn a_second_signal_stops_it_at_once() {
         .allow(&upstream)
         .flag("--shutdown-grace", u64::MAX.to_string());
     setup.run(async |mut host| {
-        host.install_guests(&["http"]).await;
-        let before = upstream.requests();
-        let client = host.invoke.clone();
-        let input = json!({"url": upstream.url("/never")});
-        let call = tokio::spawn(async move {
-            client
-                .try_post("/v1/capsules/tests/http/tools/run", &input)
-                .await
-        });
-        upstream.arrived(before + 1).await;
+        let call = endless_call(&host, &upstream).await;
         host.signal(Signal::TERM);
         host.logged("stopping").await;
         host.signal(Signal::TERM);

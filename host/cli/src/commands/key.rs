@@ -98,7 +98,8 @@ impl KeyCommand {
                 let client = Client::new(host, LocalKey::Admin)?;
                 let path = ["admin", "keys", &id, "rotate"];
                 let key = client.send(Method::POST, &path, Body::None).await?;
-                client.keep(&id, key["secret"].as_str().unwrap_or_default())?;
+                let secret = key["secret"].as_str().unwrap_or_default();
+                client.keep(&secret.parse().map_err(Failure::failed)?)?;
                 show_secret(&key, screen)
             }
             Self::Revoke(Identified { id, host }) => {
