@@ -1,18 +1,40 @@
-//! What a capsule file is: a WebAssembly component whose custom section `soma:capsule` holds its
-//! [`Manifest`] and its tools. A [`Package`] is one such file, read and checked.
+//! What a package is and how it is trusted: the capsule file (a component whose custom section
+//! `soma:capsule` holds its [`Manifest`] and its tools, read and checked as a [`Package`]), what
+//! its author signs about it ([`Statement`]), the [`Change`]s that a transparency [`log`] records,
+//! and the [`Index`] that follows from them.
 
+mod canonical;
+mod change;
+mod index;
+mod key;
+pub mod log;
 mod manifest;
 mod package;
 mod scan;
 mod schema;
+mod statement;
 mod text;
 mod tools;
 
+pub use canonical::CanonicalError;
+pub use change::{
+    CHANGE_TYPE, Change, ChangeError, ChangeRequest, MAX_CHANGE_BYTES, Owner, OwnerKey,
+    SignedChange,
+};
+pub use dsse::Envelope;
+pub use index::{
+    Applied, Index, IndexError, KeyStanding, Namespace, Position, RECOVERY_WAIT, Recovery, Refusal,
+    Release, Revocation, Standing,
+};
+pub use key::{KeyError, PublicKey, SecretKey};
 pub use manifest::{Location, Manifest, ManifestError};
 pub use package::{
     MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION, check_component,
 };
 pub use scan::ScanError;
 pub use schema::{MAX_COST, MAX_PATTERNS, Schema, SchemaError};
+pub use statement::{
+    MAX_STATEMENT_BYTES, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, StatementError,
+};
 pub use text::{CharacterKind, TextError};
 pub use tools::{MAX_TOOLS, SchemaKind, ToolsError};

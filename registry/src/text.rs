@@ -2,7 +2,7 @@
 //! differently from how they are stored.
 
 /// Why a text may not be shown.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// More characters than the bound.
     #[error("has {characters} characters; at most {bound} are allowed")]

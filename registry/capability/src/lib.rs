@@ -10,6 +10,6 @@ mod tool;
 
 pub use digest::{Digest, DigestError};
 pub use limits::{Limits, LimitsAsked};
-pub use name::{CapsuleName, NameError};
+pub use name::{CapsuleName, Name, NameError};
 pub use origin::{Origin, OriginError};
 pub use tool::{Annotations, Tool};

@@ -1,9 +1,16 @@
-//! The name of a capsule: `namespace/name`.
+//! What things are called: a namespace or an account ([`Name`]), and a capsule
+//! (`namespace/name`, [`CapsuleName`]).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+/// The name of a namespace or an account: 1–64 characters of `a-z`, `0-9` and `-`, beginning with
+/// a letter, with no `-` at its end or twice in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Name(String);
 
 /// `namespace/name`. Each part is 1–64 characters of `a-z`, `0-9` and `-`, begins with a letter,
 /// and has no `-` at its end or twice in a row: one canonical form, nothing that looks like it.
@@ -27,6 +34,42 @@ pub enum NameError {
     Part(String),
 }
 
+impl Name {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        check(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
 impl CapsuleName {
     /// Joins the two parts, where both are well formed.
     pub fn new(namespace: &str, name: &str) -> Result<Self, NameError> {
@@ -41,6 +84,11 @@ impl CapsuleName {
     /// The part before the slash: who publishes it.
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// The part before the slash, as a name of its own.
+    pub fn publisher(&self) -> Name {
+        Name(self.namespace.clone())
     }
 
     /// The part after the slash.

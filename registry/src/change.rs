@@ -1,0 +1,390 @@
+//! What can change in a marketplace: who may publish, what is there, what is current. Each
+//! [`Change`] is signed for one log and becomes one leaf of it.
+
+use std::collections::BTreeSet;
+
+use dsse::{Ed25519Signer, Ed25519Verifier, Envelope};
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use soma_capability::{CapsuleName, Digest, Name};
+use uuid::Uuid;
+
+use crate::canonical::{self, CanonicalError};
+use crate::key::{PublicKey, SecretKey};
+
+/// DSSE's payload type of a signed change.
+pub const CHANGE_TYPE: &str = "application/vnd.soma.change.v1+json";
+/// The most bytes of a change's payload. A leaf of a C2SP log holds at most 65,535.
+pub const MAX_CHANGE_BYTES: usize = 16 << 10;
+/// The most signatures a change needs: one by an owner, one by who gains by it.
+const MAX_SIGNATURES: usize = 4;
+
+/// One change. What each needs is in [`Namespace::apply`](crate::Namespace::apply).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    /// A namespace begins, with its first owner. Signed by that owner's key.
+    Create {
+        /// The namespace.
+        namespace: Name,
+        /// Its first owner.
+        owner: Owner,
+    },
+    /// A version of a capsule is there, for ever.
+    Publish {
+        /// Its name.
+        capsule: CapsuleName,
+        /// Its version.
+        version: Version,
+        /// The sha256 of the capsule file.
+        digest: Digest,
+        /// The sha256 of the payload of the [`Statement`](crate::Statement) signed about it.
+        statement: Digest,
+    },
+    /// A version should not be chosen any more; who has it keeps it.
+    Yank {
+        /// The capsule.
+        capsule: CapsuleName,
+        /// The version.
+        version: Version,
+    },
+    /// A yanked version may be chosen again.
+    Unyank {
+        /// The capsule.
+        capsule: CapsuleName,
+        /// The version.
+        version: Version,
+    },
+    /// A version must not run any more, anywhere. There is no way back.
+    Revoke {
+        /// The capsule.
+        capsule: CapsuleName,
+        /// The version.
+        version: Version,
+        /// Why, for those who had it installed: 1–512 characters.
+        reason: String,
+    },
+    /// Somebody joins. Signed by an owner and by the new owner's key.
+    AddOwner {
+        /// The namespace.
+        namespace: Name,
+        /// Who joins.
+        owner: Owner,
+    },
+    /// Somebody leaves or is removed.
+    RemoveOwner {
+        /// The namespace.
+        namespace: Name,
+        /// Who leaves.
+        account: Name,
+    },
+    /// An owner has one more key. Signed by an owner and by that key.
+    AddKey {
+        /// The namespace.
+        namespace: Name,
+        /// The owner and the new key.
+        owner: Owner,
+    },
+    /// A key holds no more. With `successor`, which must sign too, the key is replaced.
+    RevokeKey {
+        /// The namespace.
+        namespace: Name,
+        /// Whose key it is.
+        account: Name,
+        /// The key.
+        key: PublicKey,
+        /// What takes its place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        successor: Option<OwnerKey>,
+    },
+    /// An owner is said to have lost all keys; seven days of waiting begin. Made by the
+    /// marketplace.
+    Recover {
+        /// The namespace, the owner, and the key that is to be the owner's.
+        namespace: Name,
+        /// Who lost the keys, and the new key.
+        owner: Owner,
+    },
+    /// An owner objects, and the recovery is off.
+    Object {
+        /// The namespace.
+        namespace: Name,
+        /// Whose recovery.
+        account: Name,
+    },
+    /// The wait is over: the new key takes the place of the lost ones. Made by the marketplace.
+    Recovered {
+        /// The namespace.
+        namespace: Name,
+        /// Who has a key again.
+        account: Name,
+    },
+}
+
+/// An account, with a key of its.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    /// The account's name.
+    pub account: Name,
+    /// A key of the account.
+    pub key: OwnerKey,
+}
+
+/// A key, and how long it may sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerKey {
+    /// The key.
+    pub public: PublicKey,
+    /// Unix seconds from which on it signs nothing; none is never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
+}
+
+/// What is signed: a change, for one log, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRequest {
+    /// The origin of the log it is meant for, so that it is worth nothing in another.
+    pub log: String,
+    /// Its own id, so that it is worth nothing a second time.
+    pub id: Uuid,
+    /// The change.
+    pub change: Change,
+}
+
+/// A change whose signatures fit it, and who signed.
+#[derive(Clone, Debug)]
+pub struct SignedChange {
+    /// What was signed.
+    pub request: ChangeRequest,
+    /// The keys that signed; what they may do is not judged yet.
+    pub signers: BTreeSet<PublicKey>,
+}
+
+/// Why an envelope holds no signed change.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// The payload has another type.
+    #[error("the envelope's payload type is `{0}`; a change has `{CHANGE_TYPE}`")]
+    Type(String),
+    /// Not 1 to 4 signatures.
+    #[error("the envelope has {0} signatures; a change has 1 to {MAX_SIGNATURES}")]
+    Signatures(usize),
+    /// A signature names no key.
+    #[error("signature {0} names no public key in `keyid`")]
+    KeyId(usize),
+    /// A signature does not fit, or the envelope is malformed.
+    #[error("the signature does not fit: {0}")]
+    Signature(#[from] dsse::Error),
+    /// Larger than [`MAX_CHANGE_BYTES`].
+    #[error("the change has {0} bytes; at most {MAX_CHANGE_BYTES} are allowed")]
+    TooLarge(usize),
+    /// The payload is no change.
+    #[error("the signed change {0}")]
+    Payload(#[from] CanonicalError),
+    /// Signed for another log.
+    #[error("signed for the log `{signed}`; this is `{this}`")]
+    Log {
+        /// The log in the payload.
+        signed: String,
+        /// The log at hand.
+        this: String,
+    },
+}
+
+impl Change {
+    /// The namespace that it concerns.
+    pub fn namespace(&self) -> Name {
+        match self {
+            Self::Publish { capsule, .. }
+            | Self::Yank { capsule, .. }
+            | Self::Unyank { capsule, .. }
+            | Self::Revoke { capsule, .. } => capsule.publisher(),
+            Self::Create { namespace, .. }
+            | Self::AddOwner { namespace, .. }
+            | Self::RemoveOwner { namespace, .. }
+            | Self::AddKey { namespace, .. }
+            | Self::RevokeKey { namespace, .. }
+            | Self::Recover { namespace, .. }
+            | Self::Object { namespace, .. }
+            | Self::Recovered { namespace, .. } => namespace.clone(),
+        }
+    }
+
+    /// The version that it concerns, where it concerns one.
+    pub fn release(&self) -> Option<(&CapsuleName, &Version)> {
+        match self {
+            Self::Publish {
+                capsule, version, ..
+            }
+            | Self::Yank { capsule, version }
+            | Self::Unyank { capsule, version }
+            | Self::Revoke {
+                capsule, version, ..
+            } => Some((capsule, version)),
+            _ => None,
+        }
+    }
+}
+
+impl ChangeRequest {
+    /// A request for this change in the log of this origin.
+    pub fn new(log: impl Into<String>, change: Change) -> Self {
+        Self {
+            log: log.into(),
+            id: Uuid::now_v7(),
+            change,
+        }
+    }
+
+    /// Signs it with every one of these keys.
+    pub fn sign(&self, keys: &[&SecretKey]) -> Result<Envelope, ChangeError> {
+        let payload = canonical::write(self).map_err(CanonicalError::from)?;
+        Ok(sign(CHANGE_TYPE, &payload, keys)?)
+    }
+}
+
+impl SignedChange {
+    /// Checks every signature under the key that its `keyid` names: what was signed, and by whom.
+    pub fn open(envelope: &Envelope, log: &str) -> Result<Self, ChangeError> {
+        if envelope.payload_type != CHANGE_TYPE {
+            let shown = envelope.payload_type.escape_debug().take(80).collect();
+            return Err(ChangeError::Type(shown));
+        }
+        if !(1..=MAX_SIGNATURES).contains(&envelope.signatures.len()) {
+            return Err(ChangeError::Signatures(envelope.signatures.len()));
+        }
+        // Base64 has four characters for three bytes.
+        if envelope.payload.len() > MAX_CHANGE_BYTES * 4 / 3 + 4 {
+            return Err(ChangeError::TooLarge(envelope.payload.len() / 4 * 3));
+        }
+        let (payload, signers) = verify(envelope)?;
+        let request: ChangeRequest = canonical::read(&payload)?;
+        if request.log != log {
+            return Err(ChangeError::Log {
+                signed: request.log.escape_debug().take(256).collect(),
+                this: log.to_owned(),
+            });
+        }
+        Ok(Self { request, signers })
+    }
+}
+
+/// Puts a payload into an envelope signed by each key, with the keys' texts as `keyid`.
+pub(crate) fn sign(
+    payload_type: &str,
+    payload: &[u8],
+    keys: &[&SecretKey],
+) -> Result<Envelope, dsse::Error> {
+    let signers: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            let signer = Ed25519Signer::from_bytes(key.seed())?;
+            Ok(signer.with_key_id(key.public().to_string()))
+        })
+        .collect::<Result<_, dsse::Error>>()?;
+    let signers: Vec<&dyn dsse::Signer> = signers.iter().map(|s| s as _).collect();
+    dsse::sign_with(payload_type, payload, &signers)
+}
+
+/// The payload and the keys that signed it. Every signature must be good: here `keyid` says whose
+/// an entry is, and one that is not would be noise that is logged for ever.
+fn verify(envelope: &Envelope) -> Result<(Vec<u8>, BTreeSet<PublicKey>), ChangeError> {
+    let mut signers = BTreeSet::new();
+    let mut payload = Vec::new();
+    for (index, signature) in envelope.signatures.iter().enumerate() {
+        let key: PublicKey = signature
+            .keyid
+            .as_deref()
+            .and_then(|id| id.parse().ok())
+            .ok_or(ChangeError::KeyId(index + 1))?;
+        let alone = Envelope {
+            signatures: vec![signature.clone()],
+            ..envelope.clone()
+        };
+        let verifier = Ed25519Verifier::from_bytes(key.as_bytes())?;
+        payload = dsse::verify(&alone, &[&verifier], 1)?.payload;
+        signers.insert(key);
+    }
+    Ok((payload, signers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> ChangeRequest {
+        let change = Change::Yank {
+            capsule: "soma/jq".parse().unwrap(),
+            version: Version::new(1, 0, 0),
+        };
+        ChangeRequest::new("log.test", change)
+    }
+
+    fn refusal(envelope: &Envelope) -> String {
+        SignedChange::open(envelope, "log.test")
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn what_is_signed_is_what_is_opened() {
+        let (a, b) = (
+            SecretKey::generate().unwrap(),
+            SecretKey::generate().unwrap(),
+        );
+        let envelope = request().sign(&[&a, &b]).unwrap();
+        let opened = SignedChange::open(&envelope, "log.test").unwrap();
+        assert_eq!(opened.request.change, request().change);
+        assert_eq!(opened.signers, BTreeSet::from([a.public(), b.public()]));
+    }
+
+    #[test]
+    fn refuses_what_was_not_signed() {
+        let (a, b) = (
+            SecretKey::generate().unwrap(),
+            SecretKey::generate().unwrap(),
+        );
+        let good = request().sign(&[&a]).unwrap();
+        assert!(
+            SignedChange::open(&good, "other.test")
+                .unwrap_err()
+                .to_string()
+                .contains("signed for the log `log.test`")
+        );
+
+        let mut other_key = good.clone();
+        other_key.signatures[0].keyid = Some(b.public().to_string());
+        let mut no_key = good.clone();
+        no_key.signatures[0].keyid = None;
+        let mut none = good.clone();
+        none.signatures.clear();
+        let mut many = good.clone();
+        many.signatures = vec![good.signatures[0].clone(); 5];
+        let mut moved = good.clone();
+        moved.payload = request().sign(&[&a]).unwrap().payload;
+        let mut retyped = good.clone();
+        retyped.payload_type = "application/vnd.in-toto+json".into();
+        let mut half = good.clone();
+        half.signatures.push(moved.signatures[0].clone());
+        half.signatures[1].sig = request().sign(&[&a]).unwrap().signatures[0].sig.clone();
+        let spaced = sign(CHANGE_TYPE, b" {}", &[&a]).unwrap();
+        let large = sign(CHANGE_TYPE, &vec![b' '; 2 * MAX_CHANGE_BYTES], &[&a]).unwrap();
+        for (envelope, part) in [
+            (other_key, "does not fit"),
+            (no_key, "names no public key"),
+            (none, "has 0 signatures"),
+            (many, "has 5 signatures"),
+            (moved, "does not fit"),
+            (retyped, "payload type is"),
+            (half, "does not fit"),
+            (spaced, "cannot be read"),
+            (large, "at most 16384"),
+        ] {
+            let message = refusal(&envelope);
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What follows from a log: who owns which namespace, which versions there are, which are
+//! revoked. The same rules admit a change at the marketplace, follow it at a host, and audit it.
+
+mod namespace;
+mod recovery;
+mod release;
+mod rules;
+
+use std::collections::BTreeMap;
+
+use semver::Version;
+use soma_capability::{CapsuleName, Name};
+
+pub use namespace::{KeyStanding, Namespace};
+pub use recovery::{RECOVERY_WAIT, Recovery};
+pub use release::{Release, Revocation, Standing};
+pub use rules::{Applied, Refusal};
+
+use crate::log::{Leaf, LeafError};
+
+/// Everything that follows from a log's first leaves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    /// By name.
+    pub namespaces: BTreeMap<Name, Namespace>,
+    /// By name and version.
+    pub releases: BTreeMap<CapsuleName, BTreeMap<Version, Release>>,
+    time: u64,
+    size: u64,
+}
+
+/// A leaf that does not follow from those before it.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// Not a leaf, or its signatures do not fit.
+    #[error("leaf {index}: {error}")]
+    Leaf {
+        /// Which.
+        index: u64,
+        /// What is wrong.
+        error: LeafError,
+    },
+    /// A change that its signers may not make.
+    #[error("leaf {index}: {refusal}")]
+    Refused {
+        /// Which.
+        index: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Earlier than the leaf before it.
+    #[error("leaf {index} is dated before the leaf before it")]
+    Time {
+        /// Which.
+        index: u64,
+    },
+}
+
+/// A leaf's place: what a change is judged by besides itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Its index in the log.
+    pub index: u64,
+    /// Its time, in Unix seconds.
+    pub time: u64,
+    /// Whether it is the marketplace's own act.
+    pub marketplace: bool,
+}
+
+impl Index {
+    /// How many leaves it follows from.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Takes the next leaf in.
+    pub fn push(&mut self, bytes: &[u8], log: &str) -> Result<(), IndexError> {
+        let index = self.size;
+        let refuse = |error| IndexError::Leaf { index, error };
+        let leaf = Leaf::from_bytes(bytes).map_err(refuse)?;
+        let signed = leaf.open(log).map_err(refuse)?;
+        if leaf.time < self.time {
+            return Err(IndexError::Time { index });
+        }
+        let position = Position {
+            index,
+            time: leaf.time,
+            marketplace: leaf.is_marketplace(),
+        };
+        let change = &signed.request.change;
+        let namespace = self.namespaces.get(&change.namespace());
+        let release = change.release();
+        let release = release.and_then(|(name, version)| self.release(name, version));
+        let applied = Namespace::apply(namespace, release, &signed, position)
+            .map_err(|refusal| IndexError::Refused { index, refusal })?;
+        self.namespaces
+            .insert(change.namespace(), applied.namespace);
+        if let Some(release) = applied.release {
+            let versions = self.releases.entry(release.capsule.clone()).or_default();
+            versions.insert(release.version.clone(), release);
+        }
+        self.time = leaf.time;
+        self.size += 1;
+        Ok(())
+    }
+
+    /// A version, where it was published.
+    pub fn release(&self, capsule: &CapsuleName, version: &Version) -> Option<&Release> {
+        self.releases.get(capsule)?.get(version)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! One version of a capsule, as the log has it.
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use soma_capability::{CapsuleName, Digest, Name};
+
+use crate::key::PublicKey;
+
+/// A published version. Digest, statement and key never change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// The capsule.
+    pub capsule: CapsuleName,
+    /// The version.
+    pub version: Version,
+    /// The sha256 of its file.
+    pub digest: Digest,
+    /// The sha256 of what its author signed about it.
+    pub statement: Digest,
+    /// The owner who published it.
+    pub account: Name,
+    /// The key that signed.
+    pub key: PublicKey,
+    /// The leaf that says so.
+    pub leaf: u64,
+    /// Unix seconds of that leaf.
+    pub published: u64,
+    /// Whether it may be chosen, and run.
+    pub standing: Standing,
+}
+
+/// Whether a version may be chosen, and run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It may.
+    Current,
+    /// It may run and not be chosen anew.
+    Yanked,
+    /// It must do neither.
+    Revoked(Revocation),
+}
+
+/// Why and when a version was revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// In the words of who did it.
+    pub reason: String,
+    /// Unix seconds.
+    pub time: u64,
+    /// Whether the marketplace did it, and not an owner.
+    pub marketplace: bool,
+}
+
+impl Standing {
+    /// Whether a version of this standing may be chosen.
+    pub fn is_current(&self) -> bool {
+        *self == Self::Current
+    }
+
+    /// The revocation, where it is one.
+    pub fn revocation(&self) -> Option<&Revocation> {
+        match self {
+            Self::Revoked(revocation) => Some(revocation),
+            Self::Current | Self::Yanked => None,
+        }
+    }
+}

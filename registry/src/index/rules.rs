@@ -1,0 +1,410 @@
+//! Which change is admitted: the one place that says who may do what.
+
+use std::collections::BTreeSet;
+
+use semver::Version;
+use soma_capability::{CapsuleName, Name};
+
+use super::Position;
+use super::namespace::Namespace;
+use super::recovery::Recovery;
+use super::release::{Release, Revocation, Standing};
+use crate::change::{Change, Owner, OwnerKey, SignedChange};
+use crate::key::PublicKey;
+use crate::text::{self, TextError};
+
+/// The most owners of a namespace, and keys of an owner, those that hold no more among them.
+const MAX_OWNERS: usize = 32;
+const MAX_REASON: usize = 512;
+
+/// What a change left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The namespace as it is now.
+    pub namespace: Namespace,
+    /// The version as it is now, where the change concerned one.
+    pub release: Option<Release>,
+}
+
+/// Why a change is not admitted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nobody created it.
+    #[error("there is no namespace `{0}`")]
+    NoNamespace(Name),
+    /// Somebody did already.
+    #[error("the namespace `{0}` has owners already")]
+    NamespaceTaken(Name),
+    /// No signer is an owner.
+    #[error("none of the keys that signed is one of an owner of `{0}`")]
+    NotOwner(Name),
+    /// The signer's key was revoked.
+    #[error("the key {key} was revoked by leaf {leaf}")]
+    KeyRevoked {
+        /// The key.
+        key: PublicKey,
+        /// The leaf.
+        leaf: u64,
+    },
+    /// The signer's key expired.
+    #[error("the key {0} has expired")]
+    KeyExpired(PublicKey),
+    /// The one who gains by the change did not sign.
+    #[error("the new key {0} must sign too")]
+    NotSignedByNew(PublicKey),
+    /// A key that an owner has or had already.
+    #[error("the key {0} belongs, or belonged, to an owner already")]
+    KeyKnown(PublicKey),
+    /// No owner of that name.
+    #[error("`{0}` is not an owner")]
+    UnknownOwner(Name),
+    /// No such key of that owner that holds.
+    #[error("`{account}` has no key {key} that holds")]
+    UnknownKey {
+        /// The owner.
+        account: Name,
+        /// The key.
+        key: PublicKey,
+    },
+    /// An owner of that name is there.
+    #[error("`{0}` is an owner already")]
+    OwnerKnown(Name),
+    /// Nobody could ever change anything again.
+    #[error("this is the last key that holds: add another one first")]
+    LastKey,
+    /// Too many owners, or keys.
+    #[error("at most {MAX_OWNERS} owners, and {MAX_OWNERS} keys an owner, old ones included")]
+    TooMany,
+    /// The version is there.
+    #[error("{0} {1} is published already, and a version never changes")]
+    VersionTaken(CapsuleName, Version),
+    /// The version is not there.
+    #[error("there is no {0} {1}")]
+    UnknownVersion(CapsuleName, Version),
+    /// It is so already, or can never be again.
+    #[error("{0} {1} is {2} already")]
+    Standing(CapsuleName, Version, &'static str),
+    /// A text that may not be shown.
+    #[error("the reason {0}")]
+    Reason(TextError),
+    /// No reason.
+    #[error("a revocation needs a reason")]
+    NoReason,
+    /// The same change again.
+    #[error("this very change was made already")]
+    Replayed,
+    /// A recovery that is not under way.
+    #[error("no recovery of `{0}` is under way")]
+    NoRecovery(Name),
+    /// A recovery before its time.
+    #[error("the recovery of `{account}` can end at Unix second {until}, not before")]
+    TooSoon {
+        /// The owner.
+        account: Name,
+        /// When.
+        until: u64,
+    },
+    /// A change that needs signatures, on the marketplace's word; or the other way round.
+    #[error("this change needs {0}")]
+    WrongWord(&'static str),
+}
+
+impl Namespace {
+    /// What a change makes of a namespace and a version, or why it is refused. `namespace` and
+    /// `release` are those that the change concerns, as they are before it.
+    pub fn apply(
+        namespace: Option<&Self>,
+        release: Option<&Release>,
+        signed: &SignedChange,
+        position: Position,
+    ) -> Result<Applied, Refusal> {
+        let change = &signed.request.change;
+        if let Change::Create {
+            namespace: name,
+            owner,
+        } = change
+        {
+            return create(namespace, name, owner, signed, position);
+        }
+        let name = change.namespace();
+        let mut namespace = namespace
+            .cloned()
+            .ok_or(Refusal::NoNamespace(name.clone()))?;
+        let by = if position.marketplace {
+            if !change.is_for_marketplace() {
+                return Err(Refusal::WrongWord("an owner's signature"));
+            }
+            None
+        } else {
+            Some(namespace.signer(&name, &signed.signers, position.time)?)
+        };
+        let is_publish = matches!(change, Change::Publish { .. });
+        if !is_publish && !namespace.seen.insert(signed.request.id) {
+            return Err(Refusal::Replayed);
+        }
+        let before = namespace.owners.clone();
+        let release = match change.release() {
+            Some(_) => Some(release_after(release, change, by, position)?),
+            None => {
+                namespace.change_owners(change, &signed.signers, position)?;
+                None
+            }
+        };
+        if namespace.owners != before {
+            namespace.owners_since = position.index;
+        }
+        Ok(Applied { namespace, release })
+    }
+
+    /// The owner who signed. Where several did, any whose key holds.
+    fn signer(
+        &self,
+        name: &Name,
+        signers: &BTreeSet<PublicKey>,
+        time: u64,
+    ) -> Result<(Name, PublicKey), Refusal> {
+        let mut refusal = Refusal::NotOwner(name.clone());
+        for key in signers {
+            let Some((account, standing)) = self.key(key) else {
+                continue;
+            };
+            if let Some(leaf) = standing.revoked {
+                refusal = Refusal::KeyRevoked { key: *key, leaf };
+            } else if !standing.holds(time) {
+                refusal = Refusal::KeyExpired(*key);
+            } else {
+                return Ok((account.clone(), *key));
+            }
+        }
+        Err(refusal)
+    }
+
+    fn change_owners(
+        &mut self,
+        change: &Change,
+        signers: &BTreeSet<PublicKey>,
+        position: Position,
+    ) -> Result<(), Refusal> {
+        match change {
+            Change::AddOwner { owner, .. } => {
+                if self.owners.contains_key(&owner.account) {
+                    return Err(Refusal::OwnerKnown(owner.account.clone()));
+                }
+                self.admit_key(owner.key, signers)?;
+                self.insert(&owner.account, owner.key);
+            }
+            Change::AddKey { owner, .. } => {
+                self.require_owner(&owner.account)?;
+                self.admit_key(owner.key, signers)?;
+                self.insert(&owner.account, owner.key);
+            }
+            Change::RemoveOwner { account, .. } => {
+                self.require_owner(account)?;
+                // Kept, so that what these keys signed stays theirs.
+                self.revoke_all(account, position.index);
+                self.recoveries.remove(account);
+                self.require_some_key(position.time)?;
+            }
+            Change::RevokeKey {
+                account,
+                key,
+                successor,
+                ..
+            } => {
+                if let Some(successor) = successor {
+                    self.admit_key(*successor, signers)?;
+                    self.insert(account, *successor);
+                }
+                self.revoke(account, key, position)?;
+                self.require_some_key(position.time)?;
+            }
+            Change::Recover { owner, .. } => self.recover(owner, position)?,
+            Change::Object { account, .. } => {
+                let under_way = self.recoveries.remove(account);
+                under_way.ok_or(Refusal::NoRecovery(account.clone()))?;
+            }
+            Change::Recovered { account, .. } => self.recovered(account, position)?,
+            Change::Create { .. }
+            | Change::Publish { .. }
+            | Change::Yank { .. }
+            | Change::Unyank { .. }
+            | Change::Revoke { .. } => {}
+        }
+        let too_many = |n: usize| n > MAX_OWNERS;
+        if too_many(self.owners.len()) || self.owners.values().any(|keys| too_many(keys.len())) {
+            return Err(Refusal::TooMany);
+        }
+        Ok(())
+    }
+
+    /// A key that is nobody's yet, and whose holder agrees.
+    fn admit_key(&self, key: OwnerKey, signers: &BTreeSet<PublicKey>) -> Result<(), Refusal> {
+        if self.key(&key.public).is_some() {
+            return Err(Refusal::KeyKnown(key.public));
+        }
+        if !signers.contains(&key.public) {
+            return Err(Refusal::NotSignedByNew(key.public));
+        }
+        Ok(())
+    }
+
+    fn require_owner(&self, account: &Name) -> Result<(), Refusal> {
+        let is_owner = self
+            .owners
+            .get(account)
+            .is_some_and(|keys| keys.values().any(|standing| standing.revoked.is_none()));
+        is_owner
+            .then_some(())
+            .ok_or(Refusal::UnknownOwner(account.clone()))
+    }
+
+    /// An expired key does not count: nobody could sign with it.
+    fn require_some_key(&self, time: u64) -> Result<(), Refusal> {
+        let mut standings = self.owners.values().flat_map(|keys| keys.values());
+        standings
+            .any(|standing| standing.holds(time))
+            .then_some(())
+            .ok_or(Refusal::LastKey)
+    }
+
+    fn revoke(&mut self, account: &Name, key: &PublicKey, at: Position) -> Result<(), Refusal> {
+        let standing = self
+            .owners
+            .get_mut(account)
+            .and_then(|keys| keys.get_mut(key))
+            .filter(|standing| standing.revoked.is_none());
+        let standing = standing.ok_or(Refusal::UnknownKey {
+            account: account.clone(),
+            key: *key,
+        })?;
+        standing.revoked = Some(at.index);
+        Ok(())
+    }
+
+    fn revoke_all(&mut self, account: &Name, leaf: u64) {
+        let keys = self.owners.get_mut(account).into_iter();
+        for standing in keys.flat_map(|keys| keys.values_mut()) {
+            standing.revoked.get_or_insert(leaf);
+        }
+    }
+
+    fn recover(&mut self, owner: &Owner, position: Position) -> Result<(), Refusal> {
+        if !position.marketplace {
+            return Err(Refusal::WrongWord("the marketplace's word"));
+        }
+        self.require_owner(&owner.account)?;
+        if self.key(&owner.key.public).is_some() {
+            return Err(Refusal::KeyKnown(owner.key.public));
+        }
+        let recovery = Recovery {
+            key: owner.key,
+            since: position.time,
+        };
+        self.recoveries.insert(owner.account.clone(), recovery);
+        Ok(())
+    }
+
+    fn recovered(&mut self, account: &Name, position: Position) -> Result<(), Refusal> {
+        if !position.marketplace {
+            return Err(Refusal::WrongWord("the marketplace's word"));
+        }
+        let under_way = self.recoveries.remove(account);
+        let recovery = under_way.ok_or(Refusal::NoRecovery(account.clone()))?;
+        let until = recovery.until();
+        if position.time < until {
+            let account = account.clone();
+            return Err(Refusal::TooSoon { account, until });
+        }
+        self.revoke_all(account, position.index);
+        self.insert(account, recovery.key);
+        Ok(())
+    }
+}
+
+fn create(
+    namespace: Option<&Namespace>,
+    name: &Name,
+    owner: &Owner,
+    signed: &SignedChange,
+    position: Position,
+) -> Result<Applied, Refusal> {
+    if namespace.is_some() {
+        return Err(Refusal::NamespaceTaken(name.clone()));
+    }
+    if position.marketplace {
+        return Err(Refusal::WrongWord("the first owner's signature"));
+    }
+    let mut namespace = Namespace {
+        owners_since: position.index,
+        ..Namespace::default()
+    };
+    namespace.admit_key(owner.key, &signed.signers)?;
+    namespace.insert(&owner.account, owner.key);
+    namespace.require_some_key(position.time)?;
+    Ok(Applied {
+        namespace,
+        release: None,
+    })
+}
+
+fn release_after(
+    release: Option<&Release>,
+    change: &Change,
+    by: Option<(Name, PublicKey)>,
+    position: Position,
+) -> Result<Release, Refusal> {
+    let Some((capsule, version)) = change.release() else {
+        return Err(Refusal::WrongWord("a version"));
+    };
+    let named = || (capsule.clone(), version.clone());
+    if let Change::Publish {
+        digest, statement, ..
+    } = change
+    {
+        let (capsule, version) = named();
+        let (account, key) = by.ok_or(Refusal::WrongWord("an owner's signature"))?;
+        if release.is_some() {
+            return Err(Refusal::VersionTaken(capsule, version));
+        }
+        return Ok(Release {
+            capsule,
+            version,
+            digest: *digest,
+            statement: *statement,
+            account,
+            key,
+            leaf: position.index,
+            published: position.time,
+            standing: Standing::Current,
+        });
+    }
+    let mut release = release.cloned().ok_or_else(|| {
+        let (capsule, version) = named();
+        Refusal::UnknownVersion(capsule, version)
+    })?;
+    let already = |word| {
+        let (capsule, version) = named();
+        Err(Refusal::Standing(capsule, version, word))
+    };
+    release.standing = match (change, &release.standing) {
+        (_, Standing::Revoked(_)) => return already("revoked"),
+        (Change::Yank { .. }, Standing::Yanked) => return already("yanked"),
+        (Change::Unyank { .. }, Standing::Current) => return already("current"),
+        (Change::Yank { .. }, _) => Standing::Yanked,
+        (Change::Revoke { reason, .. }, _) => Standing::Revoked(revocation(reason, position)?),
+        _ => Standing::Current,
+    };
+    Ok(release)
+}
+
+fn revocation(reason: &str, position: Position) -> Result<Revocation, Refusal> {
+    text::line(reason, MAX_REASON).map_err(Refusal::Reason)?;
+    if reason.trim().is_empty() {
+        return Err(Refusal::NoReason);
+    }
+    Ok(Revocation {
+        reason: reason.to_owned(),
+        time: position.time,
+        marketplace: position.marketplace,
+    })
+}
