@@ -75,7 +75,16 @@ impl Index {
 
     /// Takes the next leaf in.
     pub fn push(&mut self, bytes: &[u8], log: &str) -> Result<(), IndexError> {
-        let index = self.size;
+        self.push_at(self.size, bytes, log)
+    }
+
+    /// Takes in a leaf that is the next one about its namespace, whatever lies between.
+    pub(crate) fn push_at(
+        &mut self,
+        index: u64,
+        bytes: &[u8],
+        log: &str,
+    ) -> Result<(), IndexError> {
         let refuse = |error| IndexError::Leaf { index, error };
         let leaf = Leaf::from_bytes(bytes).map_err(refuse)?;
         let signed = leaf.open(log).map_err(refuse)?;
@@ -100,7 +109,7 @@ impl Index {
             versions.insert(release.version.clone(), release);
         }
         self.time = leaf.time;
-        self.size += 1;
+        self.size = index + 1;
         Ok(())
     }
 

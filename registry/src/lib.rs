@@ -3,8 +3,11 @@
 //! its author signs about it ([`Statement`]), the [`Change`]s that a transparency [`log`] records,
 //! and the [`Index`] that follows from them.
 
+pub mod api;
+mod bundle;
 mod canonical;
 mod change;
+mod follower;
 mod index;
 mod key;
 pub mod log;
@@ -16,12 +19,16 @@ mod statement;
 mod text;
 mod tools;
 
+pub use bundle::{
+    BUNDLE_TYPE, Bundle, BundleError, Check, Logged, MAX_BUNDLE_BYTES, Proven, ProvenLeaf,
+};
 pub use canonical::CanonicalError;
 pub use change::{
     CHANGE_TYPE, Change, ChangeError, ChangeRequest, MAX_CHANGE_BYTES, Owner, OwnerKey,
     SignedChange,
 };
 pub use dsse::Envelope;
+pub use follower::{FollowError, Follower};
 pub use index::{
     Applied, Index, IndexError, KeyStanding, Namespace, Position, RECOVERY_WAIT, Recovery, Refusal,
     Release, Revocation, Standing,

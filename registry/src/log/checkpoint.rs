@@ -9,7 +9,7 @@ use super::hash::TreeHash;
 use super::note_key::{LogKey, NoteKeyError, NoteSecret};
 
 /// The largest checkpoint that is read: the text and a hundred signatures.
-pub const MAX_CHECKPOINT_BYTES: usize = 64 << 10;
+const MAX_CHECKPOINT_BYTES: usize = 64 << 10;
 
 /// The largest log: far from where sizes overflow in a proof's arithmetic.
 const MAX_SIZE: u64 = 1 << 48;
