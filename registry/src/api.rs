@@ -1,18 +1,22 @@
 //! What a marketplace and its clients say to each other, in JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dsse::Envelope;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Name, Tool};
 
+use crate::change::{ChangeError, meant_for};
 use crate::index::{Namespace, Release};
-use crate::key::PublicKey;
+use crate::key::{PublicKey, SecretKey};
 use crate::manifest::Manifest;
+use crate::signed;
 
 /// DSSE's payload type of a [`Login`].
 pub const LOGIN_TYPE: &str = "application/vnd.soma.login.v1+json";
+
+const MAX_LOGIN_BYTES: usize = 4 << 10;
 
 /// `GET /v1`: who this is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +44,23 @@ pub struct Login {
     pub account: Name,
     /// The text that the marketplace gave.
     pub challenge: String,
+}
+
+impl Login {
+    /// Signs it with the account's key; with a second one, which takes its place.
+    pub fn sign(&self, keys: &[&SecretKey]) -> Result<Envelope, ChangeError> {
+        Ok(signed::sign(LOGIN_TYPE, self, keys)?)
+    }
+
+    /// What was signed, and by whom.
+    pub fn open(
+        envelope: &Envelope,
+        log: &str,
+    ) -> Result<(Self, BTreeSet<PublicKey>), ChangeError> {
+        let (login, signers): (Self, _) = signed::open(envelope, LOGIN_TYPE, MAX_LOGIN_BYTES)?;
+        meant_for(&login.log, log)?;
+        Ok((login, signers))
+    }
 }
 
 /// A token was made: for this once, its text.

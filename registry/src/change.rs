@@ -3,21 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use dsse::{Ed25519Signer, Ed25519Verifier, Envelope};
+use dsse::Envelope;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Digest, Name};
 use uuid::Uuid;
 
-use crate::canonical::{self, CanonicalError};
 use crate::key::{PublicKey, SecretKey};
+use crate::signed::{self, EnvelopeError};
 
 /// DSSE's payload type of a signed change.
 pub const CHANGE_TYPE: &str = "application/vnd.soma.change.v1+json";
 /// The most bytes of a change's payload. A leaf of a C2SP log holds at most 65,535.
 pub const MAX_CHANGE_BYTES: usize = 16 << 10;
-/// The most signatures a change needs: one by an owner, one by who gains by it.
-const MAX_SIGNATURES: usize = 4;
 
 /// One change. What each needs is in [`Namespace::apply`](crate::Namespace::apply).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,27 +161,12 @@ pub struct SignedChange {
     pub signers: BTreeSet<PublicKey>,
 }
 
-/// Why an envelope holds no signed change.
+/// Why an envelope holds no change for this log.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// The payload has another type.
-    #[error("the envelope's payload type is `{0}`; a change has `{CHANGE_TYPE}`")]
-    Type(String),
-    /// Not 1 to 4 signatures.
-    #[error("the envelope has {0} signatures; a change has 1 to {MAX_SIGNATURES}")]
-    Signatures(usize),
-    /// A signature names no key.
-    #[error("signature {0} names no public key in `keyid`")]
-    KeyId(usize),
-    /// A signature does not fit, or the envelope is malformed.
-    #[error("the signature does not fit: {0}")]
-    Signature(#[from] dsse::Error),
-    /// Larger than [`MAX_CHANGE_BYTES`].
-    #[error("the change has {0} bytes; at most {MAX_CHANGE_BYTES} are allowed")]
-    TooLarge(usize),
-    /// The payload is no change.
-    #[error("the signed change {0}")]
-    Payload(#[from] CanonicalError),
+    /// Nothing that was signed.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
     /// Signed for another log.
     #[error("signed for the log `{signed}`; this is `{this}`")]
     Log {
@@ -241,74 +224,43 @@ impl ChangeRequest {
 
     /// Signs it with every one of these keys.
     pub fn sign(&self, keys: &[&SecretKey]) -> Result<Envelope, ChangeError> {
-        let payload = canonical::write(self).map_err(CanonicalError::from)?;
-        Ok(sign(CHANGE_TYPE, &payload, keys)?)
+        Ok(signed::sign(CHANGE_TYPE, self, keys)?)
     }
 }
 
 impl SignedChange {
     /// Checks every signature under the key that its `keyid` names: what was signed, and by whom.
     pub fn open(envelope: &Envelope, log: &str) -> Result<Self, ChangeError> {
-        if envelope.payload_type != CHANGE_TYPE {
-            let shown = envelope.payload_type.escape_debug().take(80).collect();
-            return Err(ChangeError::Type(shown));
-        }
-        if !(1..=MAX_SIGNATURES).contains(&envelope.signatures.len()) {
-            return Err(ChangeError::Signatures(envelope.signatures.len()));
-        }
-        // Base64 has four characters for three bytes.
-        if envelope.payload.len() > MAX_CHANGE_BYTES * 4 / 3 + 4 {
-            return Err(ChangeError::TooLarge(envelope.payload.len() / 4 * 3));
-        }
-        let (payload, signers) = verify(envelope)?;
-        let request: ChangeRequest = canonical::read(&payload)?;
-        if request.log != log {
-            return Err(ChangeError::Log {
-                signed: request.log.escape_debug().take(256).collect(),
-                this: log.to_owned(),
-            });
-        }
+        let (request, signers): (ChangeRequest, _) =
+            signed::open(envelope, CHANGE_TYPE, MAX_CHANGE_BYTES)?;
+        meant_for(&request.log, log)?;
         Ok(Self { request, signers })
     }
-}
 
-/// Puts a payload into an envelope signed by each key, with the keys' texts as `keyid`.
-pub(crate) fn sign(
-    payload_type: &str,
-    payload: &[u8],
-    keys: &[&SecretKey],
-) -> Result<Envelope, dsse::Error> {
-    let signers: Vec<_> = keys
-        .iter()
-        .map(|key| {
-            let signer = Ed25519Signer::from_bytes(key.seed())?;
-            Ok(signer.with_key_id(key.public().to_string()))
-        })
-        .collect::<Result<_, dsse::Error>>()?;
-    let signers: Vec<&dyn dsse::Signer> = signers.iter().map(|s| s as _).collect();
-    dsse::sign_with(payload_type, payload, &signers)
-}
-
-/// The payload and the keys that signed it. Every signature must be good: here `keyid` says whose
-/// an entry is, and one that is not would be noise that is logged for ever.
-fn verify(envelope: &Envelope) -> Result<(Vec<u8>, BTreeSet<PublicKey>), ChangeError> {
-    let mut signers = BTreeSet::new();
-    let mut payload = Vec::new();
-    for (index, signature) in envelope.signatures.iter().enumerate() {
-        let key: PublicKey = signature
-            .keyid
-            .as_deref()
-            .and_then(|id| id.parse().ok())
-            .ok_or(ChangeError::KeyId(index + 1))?;
-        let alone = Envelope {
-            signatures: vec![signature.clone()],
-            ..envelope.clone()
-        };
-        let verifier = Ed25519Verifier::from_bytes(key.as_bytes())?;
-        payload = dsse::verify(&alone, &[&verifier], 1)?.payload;
-        signers.insert(key);
+    /// Adds one more signature to what others signed: how an invitation is accepted.
+    pub fn countersign(
+        envelope: &Envelope,
+        log: &str,
+        key: &SecretKey,
+    ) -> Result<Envelope, ChangeError> {
+        let Self { request, signers } = Self::open(envelope, log)?;
+        let mut more = envelope.clone();
+        if !signers.contains(&key.public()) {
+            more.signatures.extend(request.sign(&[key])?.signatures);
+        }
+        Ok(more)
     }
-    Ok((payload, signers))
+}
+
+/// Refuses what was signed for another log.
+pub(crate) fn meant_for(signed: &str, this: &str) -> Result<(), ChangeError> {
+    if signed == this {
+        return Ok(());
+    }
+    Err(ChangeError::Log {
+        signed: signed.escape_debug().take(256).collect(),
+        this: this.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -370,8 +322,9 @@ mod tests {
         let mut half = good.clone();
         half.signatures.push(moved.signatures[0].clone());
         half.signatures[1].sig = request().sign(&[&a]).unwrap().signatures[0].sig.clone();
-        let spaced = sign(CHANGE_TYPE, b" {}", &[&a]).unwrap();
-        let large = sign(CHANGE_TYPE, &vec![b' '; 2 * MAX_CHANGE_BYTES], &[&a]).unwrap();
+        let other = signed::sign(CHANGE_TYPE, &1, &[&a]).unwrap();
+        let large = " ".repeat(2 * MAX_CHANGE_BYTES);
+        let large = signed::sign(CHANGE_TYPE, &large, &[&a]).unwrap();
         for (envelope, part) in [
             (other_key, "does not fit"),
             (no_key, "names no public key"),
@@ -380,8 +333,8 @@ mod tests {
             (moved, "does not fit"),
             (retyped, "payload type is"),
             (half, "does not fit"),
-            (spaced, "cannot be read"),
-            (large, "at most 16384"),
+            (other, "cannot be read"),
+            (large, "over 16384"),
         ] {
             let message = refusal(&envelope);
             assert!(message.contains(part), "{message}");

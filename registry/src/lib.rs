@@ -15,6 +15,7 @@ mod manifest;
 mod package;
 mod scan;
 mod schema;
+mod signed;
 mod statement;
 mod text;
 mod tools;
@@ -40,6 +41,7 @@ pub use package::{
 };
 pub use scan::ScanError;
 pub use schema::{MAX_COST, MAX_PATTERNS, Schema, SchemaError};
+pub use signed::EnvelopeError;
 pub use statement::{
     MAX_STATEMENT_BYTES, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, StatementError,
 };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use soma_capability::{Digest, Tool};
 use wasm_encoder::{ComponentSection as _, CustomSection};
 
+use crate::canonical;
 use crate::manifest::Manifest;
 use crate::scan::{self, ScanError};
 use crate::schema::Schema;
@@ -77,7 +78,7 @@ impl Package {
         tools: Vec<Tool>,
     ) -> Result<Self, PackageError> {
         check_component(component)?;
-        let json = canonical(&Section { manifest, tools })?;
+        let json = canonical::write(&Section { manifest, tools })?;
         let mut bytes = component.to_vec();
         CustomSection {
             name: SECTION.into(),
@@ -100,7 +101,7 @@ impl Package {
             return Err(PackageError::SectionTooLarge(text.len()));
         }
         let section: Section = serde_json::from_slice(text)?;
-        if canonical(&section)? != text {
+        if canonical::write(&section)? != text {
             return Err(PackageError::NotCanonical);
         }
         let schemas = tools::check(&section.tools)?;
@@ -127,6 +128,15 @@ impl Package {
     /// Its tools, as they described themselves when it was built.
     pub fn tools(&self) -> &[Tool] {
         &self.section.tools
+    }
+
+    /// Whether these tools, as `describe` answered them, are the ones in the file.
+    pub fn describes(&self, tools: &[Tool]) -> bool {
+        // In RFC 8785's form: the file has 1 where the component says 1.0.
+        match (canonical::write(&self.tools()), canonical::write(&tools)) {
+            (Ok(file), Ok(answer)) => file == answer,
+            _ => false,
+        }
     }
 
     /// The tools' input schemas, compiled, in the order of [`Package::tools`].
@@ -157,10 +167,6 @@ pub fn check_component(component: &[u8]) -> Result<(), PackageError> {
         Some(_) => Err(PackageError::Packed),
         None => Ok(()),
     }
-}
-
-fn canonical(section: &Section) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json_canonicalizer::to_vec(section)
 }
 
 #[cfg(test)]
@@ -264,7 +270,7 @@ mod tests {
 
     #[test]
     fn refuses_sections_twice_or_inside() {
-        let text = canonical(&Section {
+        let text = canonical::write(&Section {
             manifest: manifest(),
             tools: tools(),
         })
@@ -287,7 +293,7 @@ mod tests {
 
     #[test]
     fn refuses_every_other_form_of_the_section() {
-        let text = canonical(&Section {
+        let text = canonical::write(&Section {
             manifest: manifest(),
             tools: tools(),
         })

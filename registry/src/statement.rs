@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Digest, Name, Tool};
 
 use crate::canonical::{self, CanonicalError};
-use crate::change;
 use crate::key::{PublicKey, SecretKey};
 use crate::package::Package;
+use crate::signed::{self, EnvelopeError};
 
 /// DSSE's payload type of an in-toto statement.
 pub const STATEMENT_TYPE: &str = "application/vnd.in-toto+json";
@@ -74,7 +74,7 @@ pub enum StatementError {
     },
     /// It could not be signed.
     #[error("the statement cannot be signed: {0}")]
-    Sign(dsse::Error),
+    Sign(EnvelopeError),
     /// The payload is no statement of ours.
     #[error("the statement {0}")]
     Payload(#[from] CanonicalError),
@@ -105,8 +105,7 @@ impl Statement {
 
     /// Signs it.
     pub fn sign(&self, key: &SecretKey) -> Result<Envelope, StatementError> {
-        let payload = canonical::write(self).map_err(CanonicalError::from)?;
-        change::sign(STATEMENT_TYPE, &payload, &[key]).map_err(StatementError::Sign)
+        signed::sign(STATEMENT_TYPE, self, &[key]).map_err(StatementError::Sign)
     }
 
     /// The sha256 of what is signed, by which a [`Change::Publish`](crate::Change) names it.

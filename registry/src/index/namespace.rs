@@ -42,6 +42,12 @@ impl Namespace {
         owners.find_map(|(account, keys)| Some((account, *keys.get(key)?)))
     }
 
+    /// Whether the account is an owner, which it is as long as a key of its is not revoked.
+    pub fn is_owner(&self, account: &Name) -> bool {
+        let keys = self.owners.get(account);
+        keys.is_some_and(|keys| keys.values().any(|standing| standing.revoked.is_none()))
+    }
+
     /// All the keys that an owner ever had here: what a host pins.
     pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
         self.owners.values().flat_map(BTreeMap::keys)

@@ -249,11 +249,7 @@ impl Namespace {
     }
 
     fn require_owner(&self, account: &Name) -> Result<(), Refusal> {
-        let is_owner = self
-            .owners
-            .get(account)
-            .is_some_and(|keys| keys.values().any(|standing| standing.revoked.is_none()));
-        is_owner
+        self.is_owner(account)
             .then_some(())
             .ok_or(Refusal::UnknownOwner(account.clone()))
     }

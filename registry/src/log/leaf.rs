@@ -6,7 +6,7 @@ use dsse::Envelope;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::{self, CanonicalError};
-use crate::change::{Change, ChangeError, ChangeRequest, SignedChange};
+use crate::change::{Change, ChangeError, ChangeRequest, SignedChange, meant_for};
 
 /// The most bytes of a leaf: its length has 16 bits in an entry bundle.
 pub(crate) const MAX_LEAF_BYTES: usize = u16::MAX as usize;
@@ -67,15 +67,13 @@ impl Leaf {
     pub fn open(&self, log: &str) -> Result<SignedChange, LeafError> {
         match &self.act {
             Act::Signed(envelope) => Ok(SignedChange::open(envelope, log)?),
-            Act::Marketplace(request) if request.log == log => Ok(SignedChange {
-                request: request.clone(),
-                signers: BTreeSet::new(),
-            }),
-            Act::Marketplace(request) => Err(ChangeError::Log {
-                signed: request.log.escape_debug().take(256).collect(),
-                this: log.to_owned(),
+            Act::Marketplace(request) => {
+                meant_for(&request.log, log)?;
+                Ok(SignedChange {
+                    request: request.clone(),
+                    signers: BTreeSet::new(),
+                })
             }
-            .into()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use signed_note::{Signer as _, StandardSigner, StandardVerifier, is_key_name_valid, key_id};
+use signed_note::{StandardSigner, StandardVerifier, is_key_name_valid, key_id};
 
 use crate::key::{KeyError, PublicKey, SecretKey};
 
@@ -15,6 +15,7 @@ pub(super) const ED25519: u8 = 0x01;
 /// The byte that says: a timestamped Ed25519 cosignature. <https://c2sp.org/tlog-cosignature>
 pub(super) const COSIGNATURE: u8 = 0x04;
 const MAX_NAME: usize = 255;
+const SECRET_PREFIX: &str = "PRIVATE+KEY+";
 
 /// A log's public key as it is pinned: `origin+hash+key`, a C2SP vkey. The name in it is the
 /// log's origin.
@@ -97,17 +98,20 @@ impl NoteSecret {
         }
     }
 
-    pub(super) fn signer(&self) -> Result<StandardSigner, NoteKeyError> {
+    /// The whole secret as one text, in the form of Go's note package. Whoever has it is the log.
+    pub fn expose(&self) -> String {
         let public = key_bytes(ED25519, self.key.public().as_bytes());
         let secret = key_bytes(ED25519, self.key.seed());
-        let text = format!(
-            "PRIVATE+KEY+{}+{:08x}+{}",
+        format!(
+            "{SECRET_PREFIX}{}+{:08x}+{}",
             self.name,
             key_id(&self.name, &public),
             STANDARD.encode(secret)
-        );
-        let signer = StandardSigner::new(&text).map_err(|_| NoteKeyError::Form)?;
-        debug_assert_eq!(signer.name(), self.name);
+        )
+    }
+
+    pub(super) fn signer(&self) -> Result<StandardSigner, NoteKeyError> {
+        let signer = StandardSigner::new(&self.expose()).map_err(|_| NoteKeyError::Form)?;
         Ok(signer)
     }
 }
@@ -160,6 +164,29 @@ pub(super) fn read(text: &str, wanted: u8) -> Result<(String, PublicKey), NoteKe
         return Err(NoteKeyError::Hash);
     }
     Ok((name, key))
+}
+
+impl FromStr for NoteSecret {
+    type Err = NoteKeyError;
+
+    fn from_str(text: &str) -> Result<Self, NoteKeyError> {
+        let text = text.strip_prefix(SECRET_PREFIX).ok_or(NoteKeyError::Form)?;
+        let mut parts = text.splitn(3, '+');
+        let (Some(name), Some(hash), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(NoteKeyError::Form);
+        };
+        let bytes = STANDARD.decode(key).map_err(|_| NoteKeyError::Form)?;
+        let Some((&ED25519, seed)) = bytes.split_first() else {
+            return Err(NoteKeyError::Form);
+        };
+        let seed = seed.try_into().map_err(|_| NoteKeyError::Form)?;
+        let secret = Self::new(name, SecretKey::from_seed(seed))?;
+        let public = secret.key.public();
+        if hash != format!("{:08x}", id(name, ED25519, &public)) {
+            return Err(NoteKeyError::Hash);
+        }
+        Ok(secret)
+    }
 }
 
 impl FromStr for LogKey {

@@ -1,7 +1,10 @@
 //! Proof that a leaf is in the log. <https://c2sp.org/tlog-proof>
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use tlog_tiles::{HashReader, check_record, prove_record, record_hash};
+use tlog_tiles::{Error, Hash, HashReader, check_record, prove_record, record_hash};
 
 use super::checkpoint::Checkpoint;
 use super::hash::TreeHash;
@@ -38,9 +41,23 @@ pub enum ProofError {
 }
 
 impl Inclusion {
-    /// Proves the leaf `index` in the tree of `size` leaves that `hashes` holds.
-    pub fn prove(index: u64, size: u64, hashes: &impl HashReader) -> Result<Self, ProofError> {
-        let path = prove_record(size, index, hashes)
+    /// The stored indexes of the hashes that a proof of the leaf `index` is made from, in a log
+    /// of `size` leaves.
+    pub fn wanted(index: u64, size: u64) -> Result<Vec<u64>, ProofError> {
+        let wanted = Wanted::default();
+        match prove_record(size, index, &wanted) {
+            Err(_) if index >= size => Err(ProofError::Unavailable { index, size }),
+            _ => Ok(wanted.0.into_inner()),
+        }
+    }
+
+    /// Proves the leaf `index` from those hashes, by their stored indexes.
+    pub fn from_hashes(
+        index: u64,
+        size: u64,
+        hashes: &BTreeMap<u64, TreeHash>,
+    ) -> Result<Self, ProofError> {
+        let path = prove_record(size, index, &Found(hashes))
             .map_err(|_| ProofError::Unavailable { index, size })?;
         let path = path.into_iter().map(TreeHash::from).collect();
         Ok(Self { index, path })
@@ -68,5 +85,63 @@ impl Inclusion {
             "c2sp.org/tlog-proof@v1\nindex {}\n{path}\n{note}",
             self.index
         )
+    }
+}
+
+/// Notes what is asked for, and has nothing.
+#[derive(Default)]
+struct Wanted(RefCell<Vec<u64>>);
+
+impl HashReader for Wanted {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
+        self.0.borrow_mut().extend(indexes);
+        Err(Error::IndexesNotInTree)
+    }
+}
+
+/// What was asked for, fetched.
+pub(super) struct Found<'a>(pub(super) &'a BTreeMap<u64, TreeHash>);
+
+impl HashReader for Found<'_> {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
+        let find = |index| self.0.get(index).map(|hash| (*hash).into());
+        let found: Option<Vec<Hash>> = indexes.iter().map(find).collect();
+        found.ok_or(Error::IndexesNotInTree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SecretKey;
+    use crate::log::{Frontier, NoteSecret};
+
+    #[test]
+    fn proves_each_leaf_and_nothing_else() {
+        let secret = NoteSecret::new("log.test", SecretKey::generate().unwrap()).unwrap();
+        let mut frontier = Frontier::default();
+        let mut hashes = BTreeMap::new();
+        let leaves: Vec<Vec<u8>> = (0_u8..23).map(|n| vec![n]).collect();
+        for leaf in &leaves {
+            hashes.extend(frontier.push(leaf));
+        }
+        let checkpoint = Checkpoint::sign(&secret, &frontier).unwrap();
+        for (index, leaf) in (0..).zip(&leaves) {
+            let wanted = Inclusion::wanted(index, 23).unwrap();
+            let only: BTreeMap<_, _> = wanted.iter().map(|at| (*at, hashes[at])).collect();
+            let proof = Inclusion::from_hashes(index, 23, &only).unwrap();
+            proof.check(leaf, &checkpoint).unwrap();
+            assert!(proof.check(b"x", &checkpoint).is_err());
+            let mut longer = proof.clone();
+            longer.path.push(proof.path[0]);
+            assert!(longer.check(leaf, &checkpoint).is_err());
+            let mut moved = proof.clone();
+            moved.index = (index + 1) % 23;
+            assert!(moved.check(leaf, &checkpoint).is_err());
+            let text = proof.to_text(&checkpoint);
+            assert!(text.starts_with(&format!("c2sp.org/tlog-proof@v1\nindex {index}\n")));
+        }
+        assert!(Inclusion::wanted(23, 23).is_err());
+        assert!(Inclusion::from_hashes(0, 23, &BTreeMap::new()).is_err());
     }
 }

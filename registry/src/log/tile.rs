@@ -61,6 +61,17 @@ impl Resource {
         self.index.saturating_mul(TILE_WIDTH)
     }
 
+    /// The stored indexes of the hashes in it, as `tlog_tiles` numbers them; none for entries.
+    pub fn hashes(&self) -> Vec<u64> {
+        let Some(level) = self.level else {
+            return Vec::new();
+        };
+        let hashes = self.first()..self.first() + u64::from(self.width);
+        hashes
+            .map(|at| tlog_tiles::stored_hash_index(8 * level, at))
+            .collect()
+    }
+
     /// Whether a log of `size` entries has it.
     pub fn is_within(&self, size: u64) -> bool {
         let level = u32::from(self.level.unwrap_or(0));

@@ -1,0 +1,137 @@
+//! The marketplace's parts, and how they come into being.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use soma_registry::SecretKey;
+use soma_registry::log::NoteSecret;
+use soma_runtime::Compiler;
+use sqlx::AnyPool;
+use tokio::sync::{RwLock, Semaphore};
+
+use crate::blobs::Blobs;
+use crate::config::Config;
+use crate::db;
+use crate::metrics::Metrics;
+use crate::sequencer::Sequencer;
+
+/// What every handler is given.
+pub(crate) type AppState = Arc<App>;
+
+/// The command of the `soma` binary that compiles a component in a process of its own.
+const COMPILE_COMMAND: &str = "compile-component";
+
+/// One marketplace: its configuration and its parts.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) pool: AnyPool,
+    pub(crate) blobs: Blobs,
+    pub(crate) log: Sequencer,
+    pub(crate) compiler: Compiler,
+    pub(crate) metrics: Metrics,
+    /// Publications under way: each may hold a whole file and run a compiler.
+    pub(crate) publications: Semaphore,
+    /// Held for reading from the moment a file is stored until its row is, and for writing while
+    /// files without a row are swept.
+    pub(crate) settling: RwLock<()>,
+}
+
+impl App {
+    /// Makes every part; nothing listens yet.
+    pub(crate) async fn new(config: Config) -> anyhow::Result<Self> {
+        let loopback = config.listen.ip().is_loopback();
+        if !loopback && !config.behind_proxy {
+            bail!(
+                "refusing to listen on {} without TLS: others could read the tokens on the wire. \
+                 Give --behind-proxy where a proxy ends TLS, or listen on 127.0.0.1",
+                config.listen
+            );
+        }
+        let data = std::path::absolute(&config.data).context("the data folder")?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&data)
+            .with_context(|| format!("the data folder {}", data.display()))?;
+        let origin = config.origin.clone();
+        let secret = log_key(&data.join("log.key"), origin, &config.listen.to_string())?;
+        let database = match &config.database {
+            Some(url) => url.clone(),
+            None => sqlite_url(&data.join("marketplace.db"))?,
+        };
+        let blobs = match &config.blobs {
+            Some(place) => Blobs::open(place)?,
+            None => Blobs::open(utf8(&data.join("blobs"))?)?,
+        };
+        let compiler = match &config.compiler {
+            Some(compiler) => compiler.clone(),
+            None => Compiler::new(
+                std::env::current_exe().context("this program's own path")?,
+                [COMPILE_COMMAND.into()],
+            ),
+        };
+        let pool = db::open(&database).await.context("the database")?;
+        Ok(Self {
+            log: Sequencer::open(secret, pool.clone())
+                .await
+                .context("the log")?,
+            publications: Semaphore::new(config.publications.into()),
+            metrics: Metrics::new()?,
+            settling: RwLock::default(),
+            pool,
+            blobs,
+            compiler,
+            config,
+        })
+    }
+}
+
+/// The log's key: the one in the file, or a new one where there is no file.
+fn log_key(file: &Path, origin: Option<String>, address: &str) -> anyhow::Result<NoteSecret> {
+    let place = || format!("the log's key in {}", file.display());
+    match fs::read_to_string(file) {
+        Ok(text) => {
+            let secret: NoteSecret = text.trim_end().parse().with_context(place)?;
+            if let Some(origin) = origin.filter(|origin| origin != secret.name()) {
+                bail!(
+                    "{} is of `{}`, not of `{origin}`: an origin is decided once",
+                    place(),
+                    secret.name()
+                );
+            }
+            Ok(secret)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let origin = origin.unwrap_or_else(|| format!("{address}/log"));
+            let secret = NoteSecret::new(origin, SecretKey::generate()?)?;
+            let mut options = OpenOptions::new();
+            let mut file = options
+                .create_new(true)
+                .write(true)
+                .mode(0o600)
+                .open(file)
+                .with_context(place)?;
+            writeln!(file, "{}", secret.expose())?;
+            file.sync_all()?;
+            Ok(secret)
+        }
+        Err(error) => Err(error).with_context(place),
+    }
+}
+
+fn utf8(path: &Path) -> anyhow::Result<&str> {
+    path.to_str()
+        .with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+fn sqlite_url(file: &Path) -> anyhow::Result<String> {
+    let path = utf8(file)?;
+    if path.contains(['?', '#', '%']) {
+        bail!("a database's path has no `?`, `#` and `%`: {path}");
+    }
+    Ok(format!("sqlite://{path}?mode=rwc"))
+}

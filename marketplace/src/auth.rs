@@ -1,0 +1,130 @@
+//! Who asks: a login signs a challenge and gets a token; a token has scopes. No token changes
+//! what the log says: that takes a signature too.
+
+use axum::extract::FromRequestParts;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use sha2::{Digest as _, Sha256};
+use soma_capability::Name;
+use soma_registry::api::{NewToken, Token, TokenScope};
+use subtle::ConstantTimeEq as _;
+
+use crate::app::{App, AppState};
+use crate::db::now;
+use crate::db::tokens::{self, StoredToken};
+use crate::error::Error;
+
+const PREFIX: &str = "smt_";
+const SECRET_BYTES: usize = 32;
+/// Hex digits of a token's hash that name it.
+const ID_DIGITS: usize = 16;
+
+/// Who holds the token of a request, and what it opens.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) account: Name,
+    scopes: Vec<TokenScope>,
+    namespaces: Option<Vec<Name>>,
+}
+
+impl Caller {
+    /// Whether the token is good for this.
+    pub(crate) fn require(&self, scope: TokenScope, namespace: &Name) -> Result<(), Error> {
+        self.require_scope(scope)?;
+        match &self.namespaces {
+            Some(some) if !some.contains(namespace) => Err(Error::Forbidden(format!(
+                "this token is not good for the namespace `{namespace}`"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same, where no namespace is concerned.
+    pub(crate) fn require_scope(&self, scope: TokenScope) -> Result<(), Error> {
+        if self.scopes.contains(&scope) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(format!(
+            "this token lacks the scope `{scope}`"
+        )))
+    }
+
+    /// An operator's own login, and not a token made for something else.
+    pub(crate) fn require_operator(&self, app: &App) -> Result<(), Error> {
+        self.require_scope(TokenScope::Tokens)?;
+        if app.config.operators.contains(&self.account) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(format!(
+            "`{}` is not an operator of this marketplace",
+            self.account
+        )))
+    }
+
+    pub(crate) fn is_operator(&self, app: &App) -> bool {
+        app.config.operators.contains(&self.account)
+    }
+}
+
+/// Makes a token and keeps its hash.
+pub(crate) async fn issue(
+    app: &App,
+    account: &Name,
+    name: String,
+    scopes: Vec<TokenScope>,
+    namespaces: Option<Vec<Name>>,
+    lifetime: u64,
+) -> Result<NewToken, Error> {
+    let mut secret = [0; SECRET_BYTES];
+    getrandom::fill(&mut secret)?;
+    let token = format!("{PREFIX}{}", hex::encode(secret));
+    let hash = hash(&token);
+    let about = Token {
+        id: hash[..ID_DIGITS].to_owned(),
+        name,
+        scopes,
+        namespaces,
+        expires: now() + lifetime,
+    };
+    let stored = StoredToken {
+        account: account.clone(),
+        secret_sha256: hash,
+        about: about.clone(),
+    };
+    tokens::insert(&app.pool, &stored).await?;
+    Ok(NewToken { token, about })
+}
+
+/// 256 random bits need no slow hash.
+fn hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token))
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Error> {
+        let header = parts.headers.get(AUTHORIZATION).ok_or(Error::Unauthorized(
+            "send `Authorization: Bearer TOKEN`; `soma login` gets one",
+        ))?;
+        let token = header.to_str().ok().and_then(|text| {
+            let (scheme, token) = text.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let unknown = Error::Unauthorized("the token is unknown, expired or revoked");
+        let Some(token) = token.filter(|token| token.starts_with(PREFIX)) else {
+            return Err(unknown);
+        };
+        let hash = hash(token);
+        let found = tokens::get(&app.pool, &hash[..ID_DIGITS]).await?;
+        let same = |found: &StoredToken| -> bool {
+            found.secret_sha256.as_bytes().ct_eq(hash.as_bytes()).into()
+        };
+        let found = found.filter(same).ok_or(unknown)?;
+        Ok(Self {
+            account: found.account,
+            scopes: found.about.scopes,
+            namespaces: found.about.namespaces,
+        })
+    }
+}

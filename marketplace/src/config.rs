@@ -1,0 +1,77 @@
+//! What `soma marketplace serve` is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use soma_capability::Name;
+use soma_runtime::Compiler;
+
+/// The port that a marketplace listens on where none is given.
+pub const DEFAULT_PORT: u16 = 7712;
+
+/// Everything an operator can say about a marketplace, as flags or in the environment.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Config {
+    /// Folder of the log's key, and of database and files where those are not elsewhere
+    #[arg(long, env = "SOMA_MARKETPLACE_DATA", value_name = "DIR")]
+    pub data: PathBuf,
+
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "SOMA_MARKETPLACE_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7712"
+    )]
+    pub listen: SocketAddr,
+
+    /// The log's origin, such as `capsules.example.com/log`: decided once, since every pinned key
+    /// has it [default: the address listened on]
+    #[arg(long, env = "SOMA_MARKETPLACE_ORIGIN", value_name = "NAME")]
+    pub origin: Option<String>,
+
+    /// Database: `sqlite://PATH` or `postgres://…` [default: marketplace.db in the data folder]
+    #[arg(
+        long,
+        env = "SOMA_MARKETPLACE_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: Option<String>,
+
+    /// Where capsule files are: a folder, or `s3://BUCKET[/PREFIX]` with the usual AWS_ variables
+    /// [default: blobs in the data folder]
+    #[arg(long, env = "SOMA_MARKETPLACE_BLOBS", value_name = "URL")]
+    pub blobs: Option<String>,
+
+    /// A proxy in front ends TLS, so that listening on other than loopback is right
+    #[arg(long, env = "SOMA_MARKETPLACE_BEHIND_PROXY")]
+    pub behind_proxy: bool,
+
+    /// Account whose login may revoke anything, review and start recoveries; may be given more
+    /// than once
+    #[arg(
+        long,
+        env = "SOMA_MARKETPLACE_OPERATORS",
+        value_name = "ACCOUNT",
+        value_delimiter = ','
+    )]
+    pub operators: Vec<Name>,
+
+    /// Namespace that only operators may create; may be given more than once
+    #[arg(
+        long,
+        env = "SOMA_MARKETPLACE_RESERVED",
+        value_name = "NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub reserved: Vec<Name>,
+
+    /// Publications that are looked at, at one time; further ones get a 503
+    #[arg(long, env = "SOMA_MARKETPLACE_PUBLICATIONS", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub publications: u16,
+
+    /// How components are compiled to be asked for their tools [default: this program]
+    #[arg(skip)]
+    pub compiler: Option<Compiler>,
+}

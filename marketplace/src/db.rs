@@ -1,0 +1,80 @@
+//! The database: SQLite by default, Postgres to share. One SQL text for both, a file a table.
+
+pub(crate) mod accounts;
+pub(crate) mod invitations;
+pub(crate) mod log;
+pub(crate) mod namespaces;
+pub(crate) mod packages;
+pub(crate) mod releases;
+pub(crate) mod reviews;
+pub(crate) mod tokens;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, AnyPool};
+
+/// Connects, and brings the tables up to date.
+pub(crate) async fn open(url: &str) -> anyhow::Result<AnyPool> {
+    sqlx::any::install_default_drivers();
+    let pool = AnyPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(Duration::from_secs(5))
+        .after_connect(|connection, _| Box::pin(prepare(connection)))
+        .connect(url)
+        .await?;
+    sqlx::migrate!("./migrations").run(&pool).await?;
+    Ok(pool)
+}
+
+/// Readers do not wait for a writer (WAL), a second writer waits its turn, and what was answered
+/// survives a power cut: a version is for ever.
+async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    if connection.backend_name() != "SQLite" {
+        return Ok(());
+    }
+    for pragma in [
+        "PRAGMA busy_timeout = 10000",
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = ON",
+    ] {
+        sqlx::query(pragma).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
+}
+
+/// A number as the database has it. None of ours comes near the bound.
+pub(crate) fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number from the database.
+pub(crate) fn number(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// A value as the database has it.
+pub(crate) fn json<T: Serialize>(value: &T) -> sqlx::Result<String> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// A value from the database. What is malformed was not written by this program.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> sqlx::Result<T> {
+    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Whether a statement failed because such a row is there already.
+pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}

@@ -1,0 +1,81 @@
+//! The tables `accounts` and `challenges`: who can log in, and what there is to sign.
+
+use soma_capability::Name;
+use soma_registry::PublicKey;
+use sqlx::{AnyConnection, AnyPool};
+
+use super::{now, stored};
+
+/// Makes the account where there is none of that name. Gives the key that it has.
+pub(crate) async fn enter(
+    pool: &AnyPool,
+    account: &Name,
+    key: &PublicKey,
+) -> sqlx::Result<PublicKey> {
+    sqlx::query(
+        "INSERT INTO accounts (name, key, created) VALUES ($1, $2, $3)
+         ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(account.as_str())
+    .bind(key.to_string())
+    .bind(stored(now()))
+    .execute(pool)
+    .await?;
+    let key: String = sqlx::query_scalar("SELECT key FROM accounts WHERE name = $1")
+        .bind(account.as_str())
+        .fetch_one(pool)
+        .await?;
+    key.parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+pub(crate) async fn set_key(
+    connection: &mut AnyConnection,
+    account: &Name,
+    key: &PublicKey,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE accounts SET key = $1 WHERE name = $2")
+        .bind(key.to_string())
+        .bind(account.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn put_challenge(
+    pool: &AnyPool,
+    challenge: &str,
+    lifetime: u64,
+) -> sqlx::Result<()> {
+    let now = now();
+    sqlx::query("DELETE FROM challenges WHERE expires <= $1")
+        .bind(stored(now))
+        .execute(pool)
+        .await?;
+    sqlx::query("INSERT INTO challenges (challenge, expires) VALUES ($1, $2)")
+        .bind(challenge)
+        .bind(stored(now + lifetime))
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Whether the challenge was good; it is not any more.
+pub(crate) async fn take_challenge(pool: &AnyPool, challenge: &str) -> sqlx::Result<bool> {
+    let taken = sqlx::query("DELETE FROM challenges WHERE challenge = $1 AND expires > $2")
+        .bind(challenge)
+        .bind(stored(now()))
+        .execute(pool)
+        .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+pub(crate) async fn key(pool: &AnyPool, account: &Name) -> sqlx::Result<Option<PublicKey>> {
+    let key: Option<String> = sqlx::query_scalar("SELECT key FROM accounts WHERE name = $1")
+        .bind(account.as_str())
+        .fetch_optional(pool)
+        .await?;
+    key.map(|key| key.parse())
+        .transpose()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}

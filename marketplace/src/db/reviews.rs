@@ -1,0 +1,88 @@
+//! The `reviews` table: publications that somebody looks at first.
+
+use soma_capability::{CapsuleName, Digest};
+use soma_registry::Envelope;
+use soma_registry::api::Review;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AnyPool, Row as _};
+
+use super::{from_json, json, number, stored};
+
+/// A publication that is held, whole.
+pub(crate) struct Held {
+    pub(crate) about: Review,
+    pub(crate) digest: Digest,
+    pub(crate) statement: Envelope,
+    pub(crate) change: Envelope,
+}
+
+pub(crate) async fn insert(connection: &mut AnyConnection, held: &Held) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO reviews
+           (id, namespace, name, version, digest, reason, statement, change, since)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(&held.about.id)
+    .bind(held.about.capsule.namespace())
+    .bind(held.about.capsule.name())
+    .bind(held.about.version.to_string())
+    .bind(held.digest.to_string())
+    .bind(&held.about.reason)
+    .bind(json(&held.statement)?)
+    .bind(json(&held.change)?)
+    .bind(stored(held.about.since))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn review(row: &AnyRow) -> sqlx::Result<Review> {
+    let version: &str = row.try_get("version")?;
+    Ok(Review {
+        id: row.try_get("id")?,
+        capsule: CapsuleName::new(row.try_get("namespace")?, row.try_get("name")?)
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        version: version
+            .parse()
+            .map_err(|error: semver::Error| sqlx::Error::Decode(Box::new(error)))?,
+        reason: row.try_get("reason")?,
+        since: number(row.try_get("since")?),
+    })
+}
+
+pub(crate) async fn list(pool: &AnyPool) -> sqlx::Result<Vec<Review>> {
+    let rows = sqlx::query(
+        "SELECT id, namespace, name, version, reason, since FROM reviews ORDER BY since, id",
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(review).collect()
+}
+
+pub(crate) async fn get(pool: &AnyPool, id: &str) -> sqlx::Result<Option<Held>> {
+    let row = sqlx::query("SELECT * FROM reviews WHERE id = $1")
+        .bind(id)
+        .fetch_optional(pool)
+        .await?;
+    let read = |row: AnyRow| {
+        let digest: &str = row.try_get("digest")?;
+        Ok(Held {
+            about: review(&row)?,
+            digest: digest
+                .parse()
+                .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            statement: from_json(row.try_get("statement")?)?,
+            change: from_json(row.try_get("change")?)?,
+        })
+    };
+    row.map(read).transpose()
+}
+
+/// Whether it was there.
+pub(crate) async fn delete(connection: &mut AnyConnection, id: &str) -> sqlx::Result<bool> {
+    let deleted = sqlx::query("DELETE FROM reviews WHERE id = $1")
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(deleted.rows_affected() == 1)
+}

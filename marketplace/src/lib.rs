@@ -1,0 +1,25 @@
+//! The marketplace: authors publish, operators search and fetch, and everybody can check the log.
+//!
+//! [`serve`] runs one from a [`Config`]. Its parts are in `App`; `router` is the whole API on one
+//! screen; `publish` is the story; `sequencer` is the one place that appends to the log.
+
+mod app;
+mod auth;
+mod blobs;
+mod body;
+mod config;
+mod db;
+mod edge;
+mod error;
+mod metrics;
+mod names;
+mod path;
+mod publish;
+mod router;
+mod routes;
+mod sequencer;
+mod serve;
+mod sweep;
+
+pub use config::{Config, DEFAULT_PORT};
+pub use serve::{Running, serve, start};

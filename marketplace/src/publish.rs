@@ -1,0 +1,201 @@
+//! Publishing: the story. Everything that the author says is checked again here before anything
+//! is kept, and the log's transaction is the moment at which the version exists.
+
+use semver::Version;
+use soma_capability::{CapsuleName, Name};
+use soma_registry::api::{Published, Review, TokenScope};
+use soma_registry::log::Act;
+use soma_registry::{
+    Change, Envelope, MAX_FILE_BYTES, Package, PackageError, SignedChange, Statement,
+};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::db::{self, packages, reviews};
+use crate::error::Error;
+use crate::names::{WELL_USED, near};
+use crate::sequencer::Publication;
+
+/// What an author sends in one request.
+pub(crate) struct Offer {
+    pub(crate) statement: Envelope,
+    pub(crate) change: Envelope,
+    pub(crate) file: Vec<u8>,
+}
+
+/// Publishes an offer, or holds it where a name needs a look.
+pub(crate) async fn publish(app: &App, caller: &Caller, offer: Offer) -> Result<Published, Error> {
+    let signed = SignedChange::open(&offer.change, app.log.origin())?;
+    let (capsule, version) = published(&signed.request.change)?;
+    let is_new = authorise(app, caller, capsule).await?;
+    // The cheap refusals come before the expensive checks.
+    let release = app.log.rehearse(&signed).await?;
+    let release = release.ok_or_else(not_a_publication)?;
+    let package = read(offer.file).await?;
+    fits(&package, &signed.request.change)?;
+    let statement = Statement::open(&offer.statement, release.key, &package)?;
+    if statement.digest()? != release.statement {
+        return Err(Error::BadRequest(
+            "the change names another statement than the one sent".to_owned(),
+        ));
+    }
+    let tools = soma_runtime::describe(package.bytes(), &app.compiler).await?;
+    if !package.describes(&tools) {
+        return Err(Error::Lies);
+    }
+
+    let _settling = app.settling.read().await;
+    app.blobs
+        .put(&package.digest(), package.bytes().to_vec().into())
+        .await?;
+    if is_new && let Some(reason) = suspicion(app, capsule).await? {
+        return hold(
+            app,
+            capsule,
+            version,
+            &package,
+            &offer.statement,
+            &offer.change,
+            reason,
+        )
+        .await;
+    }
+    let publication = Publication {
+        package: &package,
+        statement: &offer.statement,
+        review: None,
+    };
+    let appended = app
+        .log
+        .append(Act::Signed(offer.change), Some(&publication))
+        .await?;
+    app.metrics.published.inc();
+    Ok(Published::Published {
+        leaf: appended.leaf,
+    })
+}
+
+/// Publishes what was held. The signatures are judged again: keys may have changed since.
+pub(crate) async fn approve(app: &App, id: &str) -> Result<Published, Error> {
+    let held = reviews::get(&app.pool, id).await?;
+    let held = held.ok_or_else(|| Error::NotFound(format!("review `{id}`")))?;
+    let _settling = app.settling.read().await;
+    let file = app.blobs.get(&held.digest).await?;
+    let package = read(file.into()).await?;
+    let publication = Publication {
+        package: &package,
+        statement: &held.statement,
+        review: Some(id),
+    };
+    let appended = app
+        .log
+        .append(Act::Signed(held.change), Some(&publication))
+        .await?;
+    app.metrics.published.inc();
+    Ok(Published::Published {
+        leaf: appended.leaf,
+    })
+}
+
+fn published(change: &Change) -> Result<(&CapsuleName, &Version), Error> {
+    match change {
+        Change::Publish {
+            capsule, version, ..
+        } => Ok((capsule, version)),
+        _ => Err(not_a_publication()),
+    }
+}
+
+fn not_a_publication() -> Error {
+    Error::BadRequest("the change is not a publication: send others to /v1/changes".to_owned())
+}
+
+/// Whether the token is good for this capsule, which it says is new or not.
+async fn authorise(app: &App, caller: &Caller, capsule: &CapsuleName) -> Result<bool, Error> {
+    let mut connection = app.pool.acquire().await?;
+    let is_new = packages::downloads(&mut connection, capsule)
+        .await?
+        .is_none();
+    let scope = if is_new {
+        TokenScope::PublishNew
+    } else {
+        TokenScope::PublishUpdate
+    };
+    caller.require(scope, &capsule.publisher())?;
+    Ok(is_new)
+}
+
+/// Reading checks schemas and hashes up to 64 MiB: not for a thread that serves others.
+async fn read(file: Vec<u8>) -> Result<Package, Error> {
+    if file.len() > MAX_FILE_BYTES {
+        return Err(PackageError::TooLarge(file.len()).into());
+    }
+    tokio::task::spawn_blocking(move || Package::read(file))
+        .await
+        .map_err(|error| Error::Log(error.to_string()))?
+        .map_err(Error::from)
+}
+
+/// Whether the change is about this very file.
+fn fits(package: &Package, change: &Change) -> Result<(), Error> {
+    let manifest = package.manifest();
+    let differs = |part| {
+        Err(Error::BadRequest(format!(
+            "the change names another {part} than the file has"
+        )))
+    };
+    match change {
+        Change::Publish { capsule, .. } if *capsule != manifest.name => differs("capsule"),
+        Change::Publish { version, .. } if *version != manifest.version => differs("version"),
+        Change::Publish { digest, .. } if *digest != package.digest() => differs("digest"),
+        _ => Ok(()),
+    }
+}
+
+/// Why somebody should look first.
+async fn suspicion(app: &App, capsule: &CapsuleName) -> Result<Option<String>, Error> {
+    let mut connection = app.pool.acquire().await?;
+    let well_used = packages::well_used(&mut connection, WELL_USED).await?;
+    Ok(near(capsule, &well_used).map(|other| {
+        format!("`{capsule}` could be taken for the well-used `{other}` of another publisher")
+    }))
+}
+
+async fn hold(
+    app: &App,
+    capsule: &CapsuleName,
+    version: &Version,
+    package: &Package,
+    statement: &Envelope,
+    change: &Envelope,
+    reason: String,
+) -> Result<Published, Error> {
+    let review = Uuid::now_v7().to_string();
+    let held = reviews::Held {
+        about: Review {
+            id: review.clone(),
+            capsule: capsule.clone(),
+            version: version.clone(),
+            reason: reason.clone(),
+            since: db::now(),
+        },
+        digest: package.digest(),
+        statement: statement.clone(),
+        change: change.clone(),
+    };
+    let mut connection = app.pool.acquire().await?;
+    reviews::insert(&mut connection, &held).await?;
+    tracing::warn!(capsule = %capsule, reason, "held for review");
+    Ok(Published::Held { review, reason })
+}
+
+/// Whether anybody but an operator may create this namespace.
+pub(crate) fn is_reserved(app: &App, namespace: &Name) -> bool {
+    RESERVED.contains(&namespace.as_str()) || app.config.reserved.contains(namespace)
+}
+
+/// Names that would be taken for the system's own: `local` is what unpublished capsules use.
+const RESERVED: &[&str] = &[
+    "local", "admin", "official", "registry", "system", "test", "tests",
+];

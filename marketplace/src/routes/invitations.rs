@@ -1,0 +1,83 @@
+//! Offers to become an owner. The offer is the change itself, signed by an owner; who accepts
+//! signs it too.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use soma_registry::api::{Invitation, TokenScope};
+use soma_registry::{Change, Envelope, Refusal, SignedChange};
+use uuid::Uuid;
+
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::body::Document;
+use crate::db::invitations;
+use crate::error::Error;
+use crate::path::IdPath;
+
+const MOST: usize = 100;
+
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Vec<Invitation>>, Error> {
+    caller.require_scope(TokenScope::Owners)?;
+    Ok(Json(invitations::of(&app.pool, &caller.account).await?))
+}
+
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    Document(change): Document<Envelope>,
+) -> Result<(StatusCode, Json<Invitation>), Error> {
+    let signed = SignedChange::open(&change, app.log.origin())?;
+    let Change::AddOwner { namespace, owner } = &signed.request.change else {
+        return Err(Error::BadRequest(
+            "an invitation is an `add-owner`".to_owned(),
+        ));
+    };
+    caller.require(TokenScope::Owners, namespace)?;
+    // All that is missing is the other's signature, or it is no offer.
+    match app.log.rehearse(&signed).await {
+        Err(Error::Refused(Refusal::NotSignedByNew(_))) => {}
+        Err(error) => return Err(error),
+        Ok(_) => {
+            return Err(Error::BadRequest(
+                "both have signed already: send it to /v1/changes".to_owned(),
+            ));
+        }
+    }
+    if invitations::of(&app.pool, &owner.account).await?.len() >= MOST {
+        return Err(Error::Forbidden(format!(
+            "`{}` has {MOST} open invitations already",
+            owner.account
+        )));
+    }
+    let id = Uuid::now_v7().to_string();
+    invitations::insert(&app.pool, &id, namespace, &owner.account, &change).await?;
+    Ok((StatusCode::CREATED, Json(Invitation { id, change })))
+}
+
+/// By the one who is invited, or by an owner.
+pub(crate) async fn withdraw(
+    State(app): State<AppState>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<StatusCode, Error> {
+    let unknown = || Error::NotFound(format!("invitation `{id}`"));
+    let (namespace, account) = invitations::get(&app.pool, &id)
+        .await?
+        .ok_or_else(unknown)?;
+    caller.require_scope(TokenScope::Owners)?;
+    if caller.account != account {
+        let mut connection = app.pool.acquire().await?;
+        let owners = crate::db::namespaces::get(&mut connection, &namespace).await?;
+        let is_owner = owners.is_some_and(|state| state.is_owner(&caller.account));
+        if !is_owner {
+            return Err(unknown());
+        }
+        caller.require(TokenScope::Owners, &namespace)?;
+    }
+    invitations::delete(&app.pool, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,73 @@
+//! Logging in: a challenge, signed with the account's key.
+
+use axum::Json;
+use axum::extract::State;
+use soma_registry::Envelope;
+use soma_registry::api::{Challenge, Login, NewToken, TokenScope};
+
+use crate::app::AppState;
+use crate::auth::issue;
+use crate::body::Document;
+use crate::db::{accounts, tokens};
+use crate::error::Error;
+
+const CHALLENGE_BYTES: usize = 32;
+/// Seconds in which a challenge must be signed.
+const CHALLENGE_LIFETIME: u64 = 5 * 60;
+/// Seconds that a login lasts.
+const LOGIN_LIFETIME: u64 = 60 * 60;
+
+pub(crate) async fn challenge(State(app): State<AppState>) -> Result<Json<Challenge>, Error> {
+    let mut random = [0; CHALLENGE_BYTES];
+    getrandom::fill(&mut random)?;
+    let challenge = hex::encode(random);
+    accounts::put_challenge(&app.pool, &challenge, CHALLENGE_LIFETIME).await?;
+    Ok(Json(Challenge { challenge }))
+}
+
+/// Signed by the account's key. Signed by a second one too, that one takes its place.
+pub(crate) async fn login(
+    State(app): State<AppState>,
+    Document(envelope): Document<Envelope>,
+) -> Result<Json<NewToken>, Error> {
+    let (login, signers) = Login::open(&envelope, app.log.origin())?;
+    if !accounts::take_challenge(&app.pool, &login.challenge).await? {
+        return Err(Error::Unauthorized(
+            "the challenge is unknown, used or too old: ask for another",
+        ));
+    }
+    let Some(first) = signers.first() else {
+        return Err(Error::Unauthorized("nobody signed"));
+    };
+    if signers.len() > 2 {
+        return Err(Error::BadRequest(
+            "a login has at most two signatures".to_owned(),
+        ));
+    }
+    // A new account has one key; whoever signs with two is there already.
+    let key = match signers.len() {
+        1 => accounts::enter(&app.pool, &login.account, first).await?,
+        _ => accounts::key(&app.pool, &login.account)
+            .await?
+            .ok_or_else(|| Error::NotFound(format!("account `{}`", login.account)))?,
+    };
+    if !signers.contains(&key) {
+        return Err(Error::Unauthorized(
+            "the account is there, and this is not its key",
+        ));
+    }
+    if let Some(successor) = signers.iter().find(|signer| **signer != key) {
+        accounts::set_key(&mut *app.pool.acquire().await?, &login.account, successor).await?;
+        tokens::delete_all(&app.pool, &login.account).await?;
+    }
+    let scopes = vec![
+        TokenScope::PublishNew,
+        TokenScope::PublishUpdate,
+        TokenScope::Yank,
+        TokenScope::Owners,
+        TokenScope::Tokens,
+    ];
+    let name = "login".to_owned();
+    let token = issue(&app, &login.account, name, scopes, None, LOGIN_LIFETIME).await?;
+    Ok(Json(token))
+}

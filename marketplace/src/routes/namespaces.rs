@@ -1,0 +1,20 @@
+//! Namespaces: who owns them.
+
+use axum::Json;
+use axum::extract::State;
+use soma_registry::api::NamespaceInfo;
+
+use crate::app::AppState;
+use crate::db::namespaces;
+use crate::error::Error;
+use crate::path::NamespacePath;
+
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    NamespacePath(name): NamespacePath,
+) -> Result<Json<NamespaceInfo>, Error> {
+    let mut connection = app.pool.acquire().await?;
+    let state = namespaces::get(&mut connection, &name).await?;
+    let state = state.ok_or_else(|| Error::NotFound(format!("namespace `{name}`")))?;
+    Ok(Json(NamespaceInfo { name, state }))
+}

@@ -1,0 +1,89 @@
+//! What an operator of the marketplace does: look at what is held, and act on its own word.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use soma_registry::api::{Logged, OperatorChange, Published, Review};
+use soma_registry::log::Act;
+use soma_registry::{Change, ChangeRequest, Owner, OwnerKey};
+
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::body::Document;
+use crate::db::reviews;
+use crate::error::Error;
+use crate::path::IdPath;
+use crate::publish;
+
+pub(crate) async fn reviews(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Vec<Review>>, Error> {
+    caller.require_operator(&app)?;
+    Ok(Json(reviews::list(&app.pool).await?))
+}
+
+pub(crate) async fn approve(
+    State(app): State<AppState>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<(StatusCode, Json<Published>), Error> {
+    caller.require_operator(&app)?;
+    Ok((
+        StatusCode::CREATED,
+        Json(publish::approve(&app, &id).await?),
+    ))
+}
+
+pub(crate) async fn refuse(
+    State(app): State<AppState>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<StatusCode, Error> {
+    caller.require_operator(&app)?;
+    let mut connection = app.pool.acquire().await?;
+    if !reviews::delete(&mut connection, &id).await? {
+        return Err(Error::NotFound(format!("review `{id}`")));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn change(
+    State(app): State<AppState>,
+    caller: Caller,
+    Document(change): Document<OperatorChange>,
+) -> Result<(StatusCode, Json<Logged>), Error> {
+    caller.require_operator(&app)?;
+    let change = match change {
+        OperatorChange::Revoke {
+            capsule,
+            version,
+            reason,
+        } => Change::Revoke {
+            capsule,
+            version,
+            reason,
+        },
+        OperatorChange::Recover {
+            namespace,
+            account,
+            key,
+        } => Change::Recover {
+            namespace,
+            owner: Owner {
+                account,
+                key: OwnerKey {
+                    public: key,
+                    expires: None,
+                },
+            },
+        },
+        OperatorChange::Recovered { namespace, account } => {
+            Change::Recovered { namespace, account }
+        }
+    };
+    let request = ChangeRequest::new(app.log.origin(), change);
+    let appended = app.log.append(Act::Marketplace(request), None).await?;
+    let leaf = appended.leaf;
+    Ok((StatusCode::CREATED, Json(Logged { leaf })))
+}

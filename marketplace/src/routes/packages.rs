@@ -1,0 +1,81 @@
+//! Capsules and their versions.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use soma_registry::api::{PackageInfo, ReleaseInfo};
+use soma_registry::{BUNDLE_TYPE, Release};
+
+use crate::app::AppState;
+use crate::db::{packages, releases};
+use crate::error::Error;
+use crate::path::{PackagePath, ReleasePath};
+
+/// What a version's digest names never changes.
+pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    PackagePath(capsule): PackagePath,
+) -> Result<Json<PackageInfo>, Error> {
+    let mut connection = app.pool.acquire().await?;
+    let downloads = packages::downloads(&mut connection, &capsule).await?;
+    let downloads = downloads.ok_or_else(|| Error::NotFound(format!("capsule `{capsule}`")))?;
+    let versions = releases::of(&mut connection, &capsule).await?;
+    Ok(Json(PackageInfo {
+        capsule,
+        downloads,
+        versions,
+    }))
+}
+
+pub(crate) async fn release(
+    State(app): State<AppState>,
+    path: ReleasePath,
+) -> Result<Json<ReleaseInfo>, Error> {
+    let info = releases::info(&app.pool, &path.capsule, &path.version).await?;
+    Ok(Json(info.ok_or_else(|| unknown(&path))?))
+}
+
+pub(crate) async fn capsule(
+    State(app): State<AppState>,
+    path: ReleasePath,
+) -> Result<Response, Error> {
+    let release = find(&app, &path).await?;
+    let file = app.blobs.get(&release.digest).await?;
+    packages::count_download(&app.pool, &path.capsule).await?;
+    app.metrics.downloads.inc();
+    Ok(file_of(file))
+}
+
+fn file_of(file: Bytes) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "application/wasm"),
+        (CACHE_CONTROL, FOR_EVER),
+    ];
+    (headers, file).into_response()
+}
+
+pub(crate) async fn bundle(
+    State(app): State<AppState>,
+    path: ReleasePath,
+) -> Result<Response, Error> {
+    let release = find(&app, &path).await?;
+    let statement = releases::statement(&app.pool, &path.capsule, &path.version).await?;
+    let statement = statement.ok_or_else(|| unknown(&path))?;
+    let bundle = app.log.bundle(&release, statement).await?;
+    let headers = [(CONTENT_TYPE, BUNDLE_TYPE), (CACHE_CONTROL, "no-cache")];
+    Ok((headers, bundle.to_bytes()?).into_response())
+}
+
+async fn find(app: &AppState, path: &ReleasePath) -> Result<Release, Error> {
+    let mut connection = app.pool.acquire().await?;
+    let release = releases::get(&mut connection, &path.capsule, &path.version).await?;
+    release.ok_or_else(|| unknown(path))
+}
+
+fn unknown(path: &ReleasePath) -> Error {
+    Error::NotFound(format!("version {} of `{}`", path.version, path.capsule))
+}

@@ -1,0 +1,104 @@
+//! `POST /v1/publish`: two envelopes and a file.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::multipart::{Field, MultipartRejection};
+use axum::extract::{Multipart, State};
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+use soma_registry::api::Published;
+use soma_registry::{MAX_CHANGE_BYTES, MAX_FILE_BYTES, MAX_STATEMENT_BYTES};
+
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::publish::{self, Offer};
+
+/// 64 MiB at 256 KiB/s, and then some.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+pub(crate) async fn publish(
+    State(app): State<AppState>,
+    caller: Caller,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<(StatusCode, Json<Published>), Error> {
+    let form = form.map_err(|_| Error::UnsupportedMediaType("multipart/form-data"))?;
+    let place = app.publications.try_acquire();
+    let _place = place.map_err(|_| Error::Overloaded("publications"))?;
+    let offer = tokio::time::timeout(PATIENCE, read(form))
+        .await
+        .map_err(|_| Error::BodyTimeout(PATIENCE.as_secs()))??;
+    // Finished once begun, whether or not the author waits for it.
+    let task_app = app.clone();
+    let task = async move { publish::publish(&task_app, &caller, offer).await };
+    let published = tokio::spawn(tracing::Instrument::in_current_span(task))
+        .await
+        .map_err(|error| Error::Log(error.to_string()))??;
+    let status = match published {
+        Published::Published { .. } => StatusCode::CREATED,
+        Published::Held { .. } => StatusCode::ACCEPTED,
+    };
+    Ok((status, Json(published)))
+}
+
+async fn read(mut form: Multipart) -> Result<Offer, Error> {
+    let (mut statement, mut change, mut file) = (None, None, None);
+    while let Some(field) = form.next_field().await.map_err(|e| bad(&e))? {
+        match field.name().unwrap_or_default() {
+            "statement" if statement.is_none() => {
+                // Base64 and the envelope around it.
+                let limit = MAX_STATEMENT_BYTES * 4 / 3 + (4 << 10);
+                statement = Some(json(
+                    "the statement",
+                    bounded("the statement", field, limit).await?,
+                )?);
+            }
+            "change" if change.is_none() => {
+                let limit = MAX_CHANGE_BYTES * 2;
+                change = Some(json(
+                    "the change",
+                    bounded("the change", field, limit).await?,
+                )?);
+            }
+            "capsule" if file.is_none() => {
+                file = Some(bounded("the capsule", field, MAX_FILE_BYTES).await?);
+            }
+            other => {
+                let other: String = other
+                    .chars()
+                    .take(40)
+                    .flat_map(char::escape_debug)
+                    .collect();
+                return Err(Error::BadRequest(format!(
+                    "unexpected or repeated part `{other}`: send `statement`, `change` and `capsule`, once each"
+                )));
+            }
+        }
+    }
+    let missing = |part: &str| Error::BadRequest(format!("the part `{part}` is missing"));
+    Ok(Offer {
+        statement: statement.ok_or_else(|| missing("statement"))?,
+        change: change.ok_or_else(|| missing("change"))?,
+        file: file.ok_or_else(|| missing("capsule"))?,
+    })
+}
+
+async fn bounded(what: &'static str, mut field: Field<'_>, limit: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(|e| bad(&e))? {
+        if bytes.len() + chunk.len() > limit {
+            return Err(Error::TooLarge { what, limit });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn json<T: DeserializeOwned>(what: &str, bytes: Vec<u8>) -> Result<T, Error> {
+    serde_json::from_slice(&bytes).map_err(|error| Error::BadRequest(format!("{what}: {error}")))
+}
+
+fn bad(error: &axum::extract::multipart::MultipartError) -> Error {
+    Error::BadRequest(format!("the form: {}", error.body_text()))
+}

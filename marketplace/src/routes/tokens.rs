@@ -1,0 +1,83 @@
+//! Tokens for programs: narrower than a login, and longer.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use soma_registry::api::{NewToken, Token, TokenRequest, TokenScope};
+
+use crate::app::AppState;
+use crate::auth::{Caller, issue};
+use crate::body::Document;
+use crate::db::tokens;
+use crate::error::Error;
+use crate::path::IdPath;
+
+const LONGEST: u64 = 366 * 24 * 60 * 60;
+const MOST: usize = 100;
+
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Vec<Token>>, Error> {
+    caller.require_scope(TokenScope::Tokens)?;
+    let all = tokens::of(&app.pool, &caller.account).await?;
+    Ok(Json(all.into_iter().map(|token| token.about).collect()))
+}
+
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    Document(request): Document<TokenRequest>,
+) -> Result<(StatusCode, Json<NewToken>), Error> {
+    caller.require_scope(TokenScope::Tokens)?;
+    check(&request).map_err(|problem| Error::BadRequest(problem.to_owned()))?;
+    if tokens::of(&app.pool, &caller.account).await?.len() >= MOST {
+        return Err(Error::Forbidden(format!(
+            "an account has at most {MOST} tokens: revoke one"
+        )));
+    }
+    let TokenRequest {
+        name,
+        scopes,
+        namespaces,
+        lifetime,
+    } = request;
+    let token = issue(&app, &caller.account, name, scopes, namespaces, lifetime).await?;
+    Ok((StatusCode::CREATED, Json(token)))
+}
+
+fn check(request: &TokenRequest) -> Result<(), &'static str> {
+    let name = request.name.chars();
+    if !(1..=64).contains(&name.clone().count()) || name.clone().any(char::is_control) {
+        return Err("a token's name has 1 to 64 characters, and no control characters");
+    }
+    if request.scopes.is_empty() {
+        return Err("a token without scopes opens nothing: name some");
+    }
+    if request.scopes.contains(&TokenScope::Tokens) {
+        return Err("only a login has the scope `tokens`");
+    }
+    if !(1..=LONGEST).contains(&request.lifetime) {
+        return Err("a token lives for 1 second to 366 days");
+    }
+    if request
+        .namespaces
+        .as_ref()
+        .is_some_and(|some| some.is_empty() || some.len() > 100)
+    {
+        return Err("name 1 to 100 namespaces, or leave `namespaces` out");
+    }
+    Ok(())
+}
+
+pub(crate) async fn revoke(
+    State(app): State<AppState>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<StatusCode, Error> {
+    caller.require_scope(TokenScope::Tokens)?;
+    if !tokens::delete(&app.pool, &caller.account, &id).await? {
+        return Err(Error::NotFound(format!("token `{id}`")));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

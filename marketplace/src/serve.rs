@@ -1,0 +1,105 @@
+//! A marketplace that listens: from its [`Config`] to its last answer.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum_server::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::router::router;
+use crate::sweep;
+
+/// A connection on which nothing arrives for this long is closed.
+const IDLE: Duration = Duration::from_secs(60);
+/// Requests in flight get this long to finish.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A marketplace that is up. Dropping it cuts every connection; see [`Running::shutdown`].
+pub struct Running {
+    app: Arc<App>,
+    address: SocketAddr,
+    handle: Handle<SocketAddr>,
+    server: Option<JoinHandle<std::io::Result<()>>>,
+    sweeper: JoinHandle<()>,
+}
+
+/// Runs a marketplace until it is told to stop (SIGTERM, SIGINT).
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let running = start(config).await?;
+    tracing::info!(url = running.url(), log = running.log_key(), "listening");
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    running.shutdown().await
+}
+
+/// Starts a marketplace in this process, and gives it back once it listens.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    // Bound before anything is made, so that a taken port leaves no trace.
+    let listener = TcpListener::bind(config.listen)
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let config = Config {
+        listen: address,
+        ..config
+    };
+    let app = Arc::new(App::new(config).await?);
+    let handle = Handle::new();
+    let mut server = axum_server::from_tcp(listener)?
+        .handle(handle.clone())
+        .first_request_timeout(IDLE);
+    server.http_builder().http1().header_read_timeout(IDLE);
+    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let server = tokio::spawn(server.serve(service));
+    handle.listening().await.context("the server")?;
+    let sweeper = {
+        let app = app.clone();
+        tokio::spawn(async move { sweep::run(&app).await })
+    };
+    Ok(Running {
+        app,
+        address,
+        handle,
+        server: Some(server),
+        sweeper,
+    })
+}
+
+impl Running {
+    /// The base of its API.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The log's key, for others to pin.
+    pub fn log_key(&self) -> String {
+        self.app.log.key().to_string()
+    }
+
+    /// Takes no more requests, lets those in flight finish, and stops.
+    pub async fn shutdown(mut self) -> anyhow::Result<()> {
+        self.handle.graceful_shutdown(Some(GRACE));
+        if let Some(server) = self.server.take() {
+            server.await??;
+        }
+        self.app.pool.close().await;
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+        self.sweeper.abort();
+    }
+}
