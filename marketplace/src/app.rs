@@ -51,7 +51,7 @@ impl App {
                 config.listen
             );
         }
-        let data = std::path::absolute(&config.data).context("the data folder")?;
+        let data = config.data_folder()?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -59,6 +59,7 @@ impl App {
             .with_context(|| format!("the data folder {}", data.display()))?;
         let origin = config.origin.clone();
         let secret = log_key(&data.join("log.key"), origin, &config.listen.to_string())?;
+        publish_key(&data.join("log.vkey"), &secret)?;
         let database = match &config.database {
             Some(url) => url.clone(),
             None => sqlite_url(&data.join("marketplace.db"))?,
@@ -121,6 +122,11 @@ fn log_key(file: &Path, origin: Option<String>, address: &str) -> anyhow::Result
         }
         Err(error) => Err(error).with_context(place),
     }
+}
+
+/// What others pin, where whoever runs this finds it.
+fn publish_key(file: &Path, secret: &NoteSecret) -> anyhow::Result<()> {
+    fs::write(file, format!("{}\n", secret.log_key())).context("log.vkey in the data folder")
 }
 
 fn utf8(path: &Path) -> anyhow::Result<&str> {

@@ -56,7 +56,8 @@ impl Blobs {
         let mut listed = self.store.list(Some(&Path::from(FOLDER)));
         while let Some(object) = listed.try_next().await? {
             let digest = object.location.filename();
-            let digest: Option<Digest> = digest.and_then(|hex| format!("sha256:{hex}").parse().ok());
+            let digest: Option<Digest> =
+                digest.and_then(|hex| format!("sha256:{hex}").parse().ok());
             if object.last_modified.timestamp_millis() < newest {
                 found.extend(digest);
             }

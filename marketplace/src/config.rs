@@ -1,8 +1,10 @@
 //! What `soma marketplace serve` is told.
 
+use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use soma_capability::Name;
 use soma_runtime::Compiler;
 
@@ -13,8 +15,9 @@ pub const DEFAULT_PORT: u16 = 7712;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
     /// Folder of the log's key, and of database and files where those are not elsewhere
+    /// [default: $XDG_DATA_HOME/soma-marketplace or ~/.local/share/soma-marketplace]
     #[arg(long, env = "SOMA_MARKETPLACE_DATA", value_name = "DIR")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
 
     /// Address and port to listen on; port 0 takes a free one
     #[arg(
@@ -74,4 +77,27 @@ pub struct Config {
     /// How components are compiled to be asked for their tools [default: this program]
     #[arg(skip)]
     pub compiler: Option<Compiler>,
+}
+
+impl Config {
+    /// The data folder, absolute.
+    pub(crate) fn data_folder(&self) -> anyhow::Result<PathBuf> {
+        let folder = match &self.data {
+            Some(folder) => folder.clone(),
+            None => data_home()?.join("soma-marketplace"),
+        };
+        std::path::absolute(folder).context("the data folder")
+    }
+}
+
+/// Where the XDG base directory specification has a user's data.
+fn data_home() -> anyhow::Result<PathBuf> {
+    let set = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    set("XDG_DATA_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".local/share")))
+        .context("no data folder: set --data, or HOME")
 }

@@ -1,6 +1,8 @@
 //! A marketplace that listens: from its [`Config`] to its last answer.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use anyhow::Context as _;
 use axum_server::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::config::Config;
@@ -29,7 +32,13 @@ pub struct Running {
 }
 
 /// Runs a marketplace until it is told to stop (SIGTERM, SIGINT).
+/// Sets up the process's logging.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_env("SOMA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let (mut term, mut int) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
@@ -66,6 +75,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         let app = app.clone();
         tokio::spawn(async move { sweep::run(&app).await })
     };
+    fs::write(url_file(&app)?, format!("http://{address}\n"))?;
     Ok(Running {
         app,
         address,
@@ -73,6 +83,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         server: Some(server),
         sweeper,
     })
+}
+
+fn url_file(app: &App) -> anyhow::Result<PathBuf> {
+    Ok(app.config.data_folder()?.join("marketplace.url"))
 }
 
 impl Running {
@@ -93,6 +107,7 @@ impl Running {
             server.await??;
         }
         self.app.pool.close().await;
+        fs::remove_file(url_file(&self.app)?)?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod inspect;
 mod install;
 mod key;
 mod list;
+mod marketplace;
 mod new;
 mod run;
 mod serve;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Run a marketplace
+    #[command(subcommand)]
+    Marketplace(marketplace::MarketplaceCommand),
     Completions(completions::Completions),
     CompileComponent(compile_component::CompileComponent),
 }
@@ -52,6 +56,7 @@ impl Command {
             Self::Call(command) => command.run(screen).await,
             Self::Tenant(command) => command.run(screen).await,
             Self::Key(command) => command.run(screen).await,
+            Self::Marketplace(command) => command.run().await,
             Self::Completions(command) => command.run(),
             // main runs it before anything else.
             Self::CompileComponent(_) => Ok(()),
