@@ -1,7 +1,7 @@
 //! What a package is and how it is trusted: the capsule file (a component whose custom section
 //! `soma:capsule` holds its [`Manifest`] and its tools, read and checked as a [`Package`]), what
 //! its author signs about it ([`Statement`]), the [`Change`]s that a transparency [`log`] records,
-//! and the [`Index`] that follows from them.
+//! and the [`Index`] that follows from them. [`oci`] is how it is all kept in any OCI registry.
 
 pub mod api;
 mod bundle;
@@ -12,6 +12,7 @@ mod index;
 mod key;
 pub mod log;
 mod manifest;
+pub mod oci;
 mod package;
 mod scan;
 mod schema;

@@ -27,6 +27,7 @@ pub struct Package {
     section: Section,
     schemas: Vec<Arc<Schema>>,
     imports: Vec<String>,
+    exports: Vec<String>,
     bytes: Vec<u8>,
 }
 
@@ -105,12 +106,13 @@ impl Package {
             return Err(PackageError::NotCanonical);
         }
         let schemas = tools::check(&section.tools)?;
-        let imports = outline.imports;
+        let (imports, exports) = (outline.imports, outline.exports);
         Ok(Self {
             digest: Digest::of(&bytes),
             section,
             schemas,
             imports,
+            exports,
             bytes,
         })
     }
@@ -148,6 +150,12 @@ impl Package {
     /// spells them: not checked to be fit for a terminal.
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+
+    /// The names of what the component exports, such as `soma:capsule/tools@0.1.0`; no more
+    /// checked than [`Package::imports`].
+    pub fn exports(&self) -> &[String] {
+        &self.exports
     }
 
     /// The file's bytes, which are also a component.

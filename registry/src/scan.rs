@@ -1,5 +1,5 @@
-//! Walks a component's sections without trusting any of them: where its custom sections are, and
-//! what it imports.
+//! Walks a component's sections without trusting any of them: where its custom sections are, what
+//! it imports, and what it exports.
 
 use wasmparser::{Parser, Payload};
 
@@ -12,6 +12,8 @@ pub(crate) struct Outline<'a> {
     pub(crate) section: Option<&'a [u8]>,
     /// Names of the component's own imports, in its order.
     pub(crate) imports: Vec<String>,
+    /// Names of the component's own exports, in its order.
+    pub(crate) exports: Vec<String>,
 }
 
 /// Bytes that are not one whole component with at most one manifest section.
@@ -88,6 +90,12 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, ScanError> {
                 for import in imports {
                     let name = import.map_err(malformed)?.name;
                     outline.imports.push(name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(exports) if depth == 0 => {
+                for export in exports {
+                    let name = export.map_err(malformed)?.name;
+                    outline.exports.push(name.name.to_owned());
                 }
             }
             _ => {}
