@@ -18,8 +18,9 @@ mod scan;
 mod schema;
 mod signed;
 mod statement;
-mod text;
 mod tools;
+
+use soma_capability::text;
 
 pub use bundle::{
     BUNDLE_TYPE, Bundle, BundleError, Check, Logged, MAX_BUNDLE_BYTES, Proven, ProvenLeaf,
@@ -46,5 +47,5 @@ pub use signed::EnvelopeError;
 pub use statement::{
     MAX_STATEMENT_BYTES, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, StatementError,
 };
-pub use text::{CharacterKind, TextError};
+pub use soma_capability::text::{CharacterKind, TextError};
 pub use tools::{MAX_TOOLS, SchemaKind, ToolsError};

@@ -1,13 +1,22 @@
 //! The words that registry, host and runtime share: what a capsule is called ([`CapsuleName`],
-//! [`Digest`]), what it offers ([`Tool`]), what it may ask for and be given ([`Limits`],
-//! [`Origin`]). A leaf crate without I/O.
+//! [`Digest`]), what it offers ([`Tool`]), what it may ask for ([`Capabilities`]) and be given
+//! ([`Limits`], [`Origin`]), and which texts may be shown. A leaf crate without I/O.
 
+mod as_text;
+mod asked;
 mod digest;
 mod limits;
 mod name;
 mod origin;
+pub mod text;
 mod tool;
 
+pub use asked::{
+    AskedNameError, Capabilities, ConfigCapability, ConfigKey, CredentialName, HostError,
+    HostPattern, HttpCapability, KvCapability, MAX_PATH_BYTES, Method, MethodError, OriginPattern,
+    OriginPatternError, PathError, PathTemplate, Sentence, TemplateError, ToolCapability,
+    normalise_path,
+};
 pub use digest::{Digest, DigestError};
 pub use limits::{Limits, LimitsAsked};
 pub use name::{CapsuleName, Name, NameError};

@@ -97,15 +97,19 @@ impl CapsuleName {
     }
 }
 
-fn check(part: &str) -> Result<(), NameError> {
-    let well_formed = part.len() <= 64
-        && part.starts_with(|c: char| c.is_ascii_lowercase())
-        && !part.ends_with('-')
-        && !part.contains("--")
-        && part
+/// Whether a text may be one part of a capsule's name.
+pub(crate) fn is_part(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && !text.contains("--")
+        && text
             .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if well_formed {
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn check(part: &str) -> Result<(), NameError> {
+    if is_part(part) {
         return Ok(());
     }
     // The text comes from outside: shown short, and without characters that could forge a line.

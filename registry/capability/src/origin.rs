@@ -45,6 +45,18 @@ impl Origin {
             port: url.port_or_known_default()?,
         })
     }
+
+    pub(crate) fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 impl FromStr for Origin {

@@ -46,12 +46,12 @@ impl std::fmt::Display for CharacterKind {
 }
 
 /// Checks a text of one line, such as a title.
-pub(crate) fn line(text: &str, bound: usize) -> Result<(), TextError> {
+pub fn line(text: &str, bound: usize) -> Result<(), TextError> {
     check(text, bound, |_| false)
 }
 
 /// Checks a text of several lines, such as a description. Line feeds and tabs are allowed.
-pub(crate) fn prose(text: &str, bound: usize) -> Result<(), TextError> {
+pub fn prose(text: &str, bound: usize) -> Result<(), TextError> {
     check(text, bound, |c| matches!(c, '\n' | '\t'))
 }
 
