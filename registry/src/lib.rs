@@ -37,7 +37,7 @@ pub use index::{
     Release, Revocation, Standing,
 };
 pub use key::{KeyError, PublicKey, SecretKey};
-pub use manifest::{Location, Manifest, ManifestError};
+pub use manifest::{Location, MAX_README_BYTES, Manifest, ManifestError};
 pub use package::{
     MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION, check_component,
 };

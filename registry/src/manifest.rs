@@ -1,25 +1,38 @@
 //! What an author writes in `capsule.toml`.
 
-use std::fmt;
+mod error;
+mod fields;
+mod readme;
+
+use std::io;
 
 use semver::Version;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use soma_capability::{CapsuleName, LimitsAsked};
+use serde::{Deserialize, Serialize};
+use soma_capability::{Capabilities, CapsuleName, LimitsAsked};
 
-use crate::text;
+pub use error::{Location, ManifestError};
+pub use readme::MAX_README_BYTES;
 
-/// A capsule's manifest:
+/// A capsule's manifest; `docs/capsule-toml.md` has every key:
 ///
 /// ```
 /// let manifest = soma_registry::Manifest::from_toml(r#"
 ///     name = "local/hello"
 ///     version = "0.1.0"
 ///     description = "Says hello."
+///     license = "MIT OR Apache-2.0"
+///     keywords = ["greeting"]
 ///
 ///     [limits]          # all optional; what is not asked is the host's default
 ///     fuel = 1_000_000_000
 ///     time-ms = 5_000
 ///     memory-mib = 32
+///
+///     [[capabilities.http]]
+///     origin = "https://api.example.com"
+///     methods = ["GET"]
+///     paths = ["/names/{id}"]
+///     why = "Looks up how people like to be greeted."
 /// "#)?;
 /// assert_eq!(manifest.name.to_string(), "local/hello");
 /// # Ok::<(), soma_registry::ManifestError>(())
@@ -30,141 +43,84 @@ pub struct Manifest {
     /// `namespace/name`.
     pub name: CapsuleName,
     /// Semantic Versioning 2.0.0, at most 64 characters.
-    #[serde(deserialize_with = "version")]
+    #[serde(deserialize_with = "fields::version")]
     pub version: Version,
     /// For people and models: 1–1024 characters, line feeds and tabs allowed.
-    #[serde(deserialize_with = "description")]
+    #[serde(deserialize_with = "fields::description")]
     pub description: String,
+    /// An SPDX licence expression, at most 128 characters.
+    #[serde(
+        default,
+        deserialize_with = "fields::license",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub license: Option<String>,
+    /// Where its source is: an https URL of at most 256 characters.
+    #[serde(
+        default,
+        deserialize_with = "fields::repository",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub repository: Option<String>,
+    /// To be found by: at most 8 words of `a-z`, `0-9` and `-`, 1–32 characters each.
+    #[serde(
+        default,
+        deserialize_with = "fields::keywords",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub keywords: Vec<String>,
+    /// The README's text, at most [`MAX_README_BYTES`]. In `capsule.toml` this key is the path of
+    /// the file.
+    #[serde(
+        default,
+        deserialize_with = "fields::readme",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub readme: Option<String>,
     /// What one call may use, where the author wants other than the host's defaults.
     #[serde(
         default,
-        deserialize_with = "limits",
+        deserialize_with = "fields::limits",
         skip_serializing_if = "asks_nothing"
     )]
     pub limits: LimitsAsked,
-}
-
-/// A `capsule.toml` that cannot be used: where, and why.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub struct ManifestError {
-    /// The place in the file; none where something is missing altogether.
-    pub location: Option<Location>,
-    /// What is wrong there, in words.
-    pub problem: String,
-}
-
-/// A place in a text file.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Location {
-    /// Counted from 1.
-    pub line: usize,
-    /// In characters, counted from 1.
-    pub column: usize,
-    /// The whole line, without its end.
-    pub text: String,
+    /// What it asks for beyond computing.
+    #[serde(default, skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
 }
 
 impl Manifest {
-    /// Reads a `capsule.toml`. Keys that are not known are refused, since a misspelt limit would
-    /// otherwise be no limit.
+    /// Reads a `capsule.toml` that stands alone: one that names a README is refused, as there is
+    /// no folder to read that from.
     pub fn from_toml(toml: &str) -> Result<Self, ManifestError> {
-        toml::from_str(toml).map_err(|error| ManifestError::new(toml, &error))
+        Self::from_project(toml, |_| {
+            Err(io::Error::other("this manifest is read without its folder"))
+        })
     }
-}
 
-fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text::line(&text, 64).map_err(|e| D::Error::custom(format_args!("the version {e}")))?;
-    Version::parse(&text).map_err(|e| {
-        D::Error::custom(format_args!(
-            "`{text}` is not a version: {e}; write it as in \"0.1.0\""
-        ))
-    })
-}
-
-fn description<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text::prose(&text, 1024).map_err(|e| D::Error::custom(format_args!("the description {e}")))?;
-    if text.trim().is_empty() {
-        return Err(D::Error::custom(
-            "the description is empty; say in a sentence what the capsule is for",
-        ));
-    }
-    Ok(text)
-}
-
-/// The largest whole number that RFC 8785's numbers, which are doubles, hold exactly.
-const MAX_EXACT: u64 = (1 << 53) - 1;
-
-fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LimitsAsked, D::Error> {
-    let asked = LimitsAsked::deserialize(deserializer)?;
-    let all = [
-        ("fuel", asked.fuel),
-        ("time-ms", asked.time_ms),
-        ("memory-mib", asked.memory_mib),
-    ];
-    for (key, value) in all {
-        if value.is_some_and(|v| !(1..=MAX_EXACT).contains(&v)) {
-            return Err(D::Error::custom(format_args!(
-                "`{key}` must be between 1 and {MAX_EXACT}"
-            )));
+    /// Reads a `capsule.toml`, and with `read` the file that its `readme` names: a path relative
+    /// to the project's folder. `read` need not give more than one byte above
+    /// [`MAX_README_BYTES`]. Keys that are not known are refused, since a misspelt limit would
+    /// otherwise be no limit.
+    pub fn from_project(
+        toml: &str,
+        read: impl FnOnce(&str) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, ManifestError> {
+        let mut manifest: Self =
+            toml::from_str(toml).map_err(|error| ManifestError::new(toml, &error))?;
+        if let Some(path) = manifest.readme.take() {
+            let text = readme::text(&path, read).map_err(|error| ManifestError {
+                location: readme::location(toml),
+                problem: error.to_string(),
+            })?;
+            manifest.readme = Some(text);
         }
+        Ok(manifest)
     }
-    Ok(asked)
 }
 
 fn asks_nothing(limits: &LimitsAsked) -> bool {
     *limits == LimitsAsked::default()
-}
-
-impl ManifestError {
-    fn new(toml: &str, error: &toml::de::Error) -> Self {
-        let problem = error.message().to_owned();
-        // What is missing has no place: there the span is the whole table's.
-        if problem.starts_with("missing field") {
-            let problem =
-                format!("{problem}; a manifest needs `name`, `version` and `description`");
-            return Self {
-                location: None,
-                problem,
-            };
-        }
-        let location = error.span().map(|span| Location::of(toml, span.start));
-        Self { location, problem }
-    }
-}
-
-impl Location {
-    /// Where the byte at `offset` is; past the end, where the text ends.
-    fn of(text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        Self {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            text: text[line_start..].lines().next().unwrap_or("").to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for ManifestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Location { line, column, text }) = &self.location else {
-            return f.write_str(&self.problem);
-        };
-        let gutter = line.to_string().len();
-        // Tabs stay tabs, so that the caret stands below its character.
-        let indent: String = text
-            .chars()
-            .take(column - 1)
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
-        write!(
-            f,
-            "line {line}, column {column}: {}\n{:gutter$} |\n{line} | {text}\n{:gutter$} | {indent}^",
-            self.problem, "", ""
-        )
-    }
 }
 
 #[cfg(test)]
@@ -214,6 +170,48 @@ mod tests {
         ] {
             let message = error(&toml);
             assert!(message.starts_with(start), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_new_fields_round_trip() {
+        let toml = format!(
+            "{GOOD}license = \"(MIT OR Apache-2.0) AND LicenseRef-art\"
+repository = \"https://git.example/a/b\"
+keywords = [\"greeting\", \"i18n\"]
+readme = \"README.md\"
+[capabilities]
+kv = {{ quota-kib = 64 }}
+[[capabilities.http]]
+origin = \"https://*.example.com\"
+methods = [\"GET\"]
+paths = [\"/**\"]
+why = \"One.\"
+"
+        );
+        let manifest = Manifest::from_project(&toml, |path| {
+            assert_eq!(path, "README.md");
+            Ok(b"# Hello\r\n".to_vec())
+        });
+        let manifest = manifest.unwrap();
+        assert_eq!(manifest.readme.as_deref(), Some("# Hello\n"));
+        assert!(!manifest.capabilities.is_empty());
+        let json = serde_json::to_string(&manifest).unwrap();
+        assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
+
+        // What a capsule holds was never `capsule.toml`: the same rules are applied again.
+        for (from, to) in [
+            ("# Hello", "\u{9b}"),
+            ("git.example", "GIT.example"),
+            ("greeting", "i18n"),
+            ("LicenseRef-art", "all rights"),
+        ] {
+            let changed = json.replace(from, to);
+            assert_ne!(changed, json);
+            assert!(
+                serde_json::from_str::<Manifest>(&changed).is_err(),
+                "{changed}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::list::{self, and, distinct};
 use super::method::Method;
@@ -43,7 +43,13 @@ fn methods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Method>, D:
 }
 
 fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathTemplate>, D::Error> {
-    let paths = list::of(deserializer, "paths", MAX_PATHS)?;
+    let texts: Vec<String> = list::of(deserializer, "paths", MAX_PATHS)?;
+    // An error points at the list, so it must say which of these is meant.
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|e| D::Error::custom(format_args!("the path `{}`: {e}", super::shown(text))))
+    };
+    let paths = texts.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     distinct(&paths, PathTemplate::to_string)?;
     Ok(paths)
 }
