@@ -4,13 +4,13 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
 use soma_capability::Tool;
-use soma_registry::{MAX_FILE_BYTES, Manifest, Package, check_component};
+use soma_registry::{MAX_FILE_BYTES, MAX_README_BYTES, Manifest, Package, check_component};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
@@ -52,9 +52,10 @@ impl Project {
             Failure::usage(format_args!("cannot read {}: {e}", path.display()))
                 .hint("a capsule's project has a capsule.toml; `soma new NAME` makes a project")
         })?;
-        let manifest = Manifest::from_toml(&text).map_err(|e| {
-            Failure::usage(format_args!("{} is not a manifest: {e}", path.display()))
-        })?;
+        let manifest = Manifest::from_project(&text, |readme| read_readme(&folder.join(readme)))
+            .map_err(|e| {
+                Failure::usage(format_args!("{} is not a manifest: {e}", path.display()))
+            })?;
         Ok(Self { folder, manifest })
     }
 
@@ -263,6 +264,19 @@ pub(crate) async fn open(path: &Path, screen: Screen) -> Result<Built, Failure> 
         path: path.to_owned(),
         package,
     })
+}
+
+/// A README's bytes; of a larger one only enough to see that it is too large.
+fn read_readme(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for a writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(MAX_README_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// A capsule's or component's bytes; of a larger file only enough to see that it is too large.

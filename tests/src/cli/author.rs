@@ -138,6 +138,63 @@ fn a_component_of_another_toolchain_is_packed() {
 }
 
 #[test]
+fn what_a_capsule_says_of_itself_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("echo.component.wasm"), component("echo")).unwrap();
+    let manifest = r#"
+        name = "tests/echo"
+        version = "1.0.0"
+        description = "Echoes."
+        license = "MIT OR Apache-2.0"
+        repository = "https://git.example/echo"
+        keywords = ["echo", "test"]
+        readme = "docs/README.md"
+
+        [[capabilities.http]]
+        origin = "https://api.github.com"
+        methods = ["GET", "POST"]
+        paths = ["/repos/{owner}/{repo}/issues/**"]
+        credential = "github"
+        why = "Reads and files issues."
+    "#;
+    fs::write(path("capsule.toml"), manifest).unwrap();
+    let build = "build . --component echo.component.wasm --out echo.wasm";
+    let build = |status: i32| {
+        let arguments: Vec<&str> = build.split(' ').collect();
+        soma(folder.path(), &arguments).exits(status).err
+    };
+
+    let said = build(2);
+    assert!(said.contains("line 8, column 18"), "{said}");
+    assert!(said.contains("cannot read docs/README.md"), "{said}");
+    fs::create_dir(path("docs")).unwrap();
+    fs::write(path("docs/README.md"), "# Echo\n\u{202e}\n").unwrap();
+    let said = build(2);
+    assert!(said.contains("docs/README.md, line 2, column 1"), "{said}");
+    fs::write(path("docs/README.md"), "# Echo\r\n").unwrap();
+    build(0);
+
+    let shown = soma(folder.path(), &["inspect", "echo.wasm"]).exits(0).out;
+    for part in [
+        "MIT OR Apache-2.0",
+        "https://git.example/echo",
+        "echo, test",
+        "may send GET and POST requests to https://api.github.com/repos/{owner}/{repo}/issues/**, with the credential `github`",
+        "its author: \"Reads and files issues.\"",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let readme = ["inspect", "echo.wasm", "--readme"];
+    assert_eq!(soma(folder.path(), &readme).exits(0).out, "# Echo\n");
+    let json = soma(folder.path(), &["inspect", "echo.wasm", "--json"]);
+    let manifest = &json.exits(0).json()["manifest"];
+    assert_eq!(manifest["readme"], "# Echo\n");
+    let asked = &manifest["capabilities"]["http"][0];
+    assert_eq!(asked["origin"], "https://api.github.com");
+}
+
+#[test]
 fn files_and_manifests_that_cannot_be_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

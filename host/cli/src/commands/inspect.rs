@@ -4,19 +4,23 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde_json::json;
-use soma_capability::{Annotations, Tool};
+use soma_capability::{Annotations, Capabilities, LimitsAsked, Sentence, Tool};
 use soma_registry::Package;
 
 use crate::failure::Failure;
 use crate::project;
 use crate::screen::{Screen, faint, json_text, strong, visible};
 
-/// Show what a capsule file holds: manifest, digest, tools, imports
+/// Show what a capsule file holds: manifest, digest, what it asks for, imports, tools
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  soma inspect target/capsule/hello.wasm")]
 pub(crate) struct Inspect {
     /// A capsule file, or a project folder, which is built first
     file: PathBuf,
+
+    /// Show its README instead
+    #[arg(long)]
+    readme: bool,
 }
 
 impl Inspect {
@@ -30,7 +34,16 @@ impl Inspect {
             "imports_wasi": imports_wasi(&package),
             "tools": package.tools(),
         });
-        screen.show(&value, |out| show(&package, out))
+        if !self.readme {
+            return screen.show(&value, |out| show(&package, out));
+        }
+        let readme = package.manifest().readme.as_deref().ok_or_else(|| {
+            Failure::failed("this capsule has no README")
+                .hint("its author names one in capsule.toml: readme = \"README.md\"")
+        })?;
+        screen.show(&json!({ "readme": readme }), |out| {
+            writeln!(out, "{}", visible(readme.trim_end()))
+        })
     }
 }
 
@@ -49,9 +62,55 @@ fn show(package: &Package, out: &mut dyn Write) -> io::Result<()> {
         strong(&format!("{} {}", manifest.name, manifest.version))
     )?;
     writeln!(out, "{}\n", visible(&manifest.description))?;
-    writeln!(out, "  digest  {}", package.digest())?;
-    writeln!(out, "  size    {} bytes", package.bytes().len())?;
-    let asked = &manifest.limits;
+    let rows = [
+        ("digest", Some(package.digest().to_string())),
+        ("size", Some(format!("{} bytes", package.bytes().len()))),
+        ("license", manifest.license.clone()),
+        ("source", manifest.repository.clone()),
+        (
+            "keywords",
+            Some(manifest.keywords.join(", ")).filter(|words| !words.is_empty()),
+        ),
+        (
+            "readme",
+            manifest
+                .readme
+                .as_ref()
+                .map(|text| format!("{} bytes, shown by --readme", text.len())),
+        ),
+        ("limits", Some(limits(manifest.limits))),
+        (
+            "WASI",
+            Some(
+                if imports_wasi(package) {
+                    "imported"
+                } else {
+                    "none"
+                }
+                .to_owned(),
+            ),
+        ),
+    ];
+    for (name, value) in rows {
+        if let Some(value) = value {
+            writeln!(out, "  {name:8}  {}", visible(&value))?;
+        }
+    }
+
+    writeln!(out, "\n{}", strong("Asks for"))?;
+    show_asked(&manifest.capabilities, out)?;
+    writeln!(out, "\n{}", strong("Imports"))?;
+    for name in package.imports() {
+        writeln!(out, "  {}", visible(name))?;
+    }
+    writeln!(out, "\n{}", strong("Tools"))?;
+    for tool in package.tools() {
+        show_tool(tool, out)?;
+    }
+    Ok(())
+}
+
+fn limits(asked: LimitsAsked) -> String {
     let limits: Vec<String> = [
         ("fuel", asked.fuel),
         ("time-ms", asked.time_ms),
@@ -60,29 +119,24 @@ fn show(package: &Package, out: &mut dyn Write) -> io::Result<()> {
     .into_iter()
     .filter_map(|(name, value)| Some(format!("{name} {}", value?)))
     .collect();
-    let limits = if limits.is_empty() {
+    if limits.is_empty() {
         "the host's defaults".to_owned()
     } else {
         limits.join(", ")
-    };
-    writeln!(out, "  limits  {limits}")?;
-    writeln!(
-        out,
-        "  WASI    {}",
-        if imports_wasi(package) {
-            "imported"
-        } else {
-            "none"
-        }
-    )?;
-
-    writeln!(out, "\n{}", strong("Imports"))?;
-    for name in package.imports() {
-        writeln!(out, "  {}", visible(name))?;
     }
-    writeln!(out, "\n{}", strong("Tools"))?;
-    for tool in package.tools() {
-        show_tool(tool, out)?;
+}
+
+/// What is asked, in our words; below it the author's reason, as theirs.
+fn show_asked(capabilities: &Capabilities, out: &mut dyn Write) -> io::Result<()> {
+    let sentences = capabilities.sentences();
+    if sentences.is_empty() {
+        writeln!(out, "  nothing beyond its limits")?;
+    }
+    for Sentence { asks, why } in sentences {
+        writeln!(out, "  {}", visible(&asks))?;
+        if let Some(why) = why {
+            writeln!(out, "    {}", faint(&format!("its author: \"{why}\"")))?;
+        }
     }
     Ok(())
 }
