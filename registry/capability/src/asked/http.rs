@@ -82,7 +82,7 @@ impl HttpCapability {
 }
 
 impl fmt::Display for HttpCapability {
-    /// As in "may send GET and POST requests to https://api.github.com/repos/**, with the
+    /// As in "may send GET and POST requests to `https://api.github.com/repos/**`, with the
     /// credential `github`".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let methods = and(&self.methods);
