@@ -44,8 +44,8 @@ pub use package::{
 pub use scan::ScanError;
 pub use schema::{MAX_COST, MAX_PATTERNS, Schema, SchemaError};
 pub use signed::EnvelopeError;
+pub use soma_capability::text::{CharacterKind, TextError};
 pub use statement::{
     MAX_STATEMENT_BYTES, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, StatementError,
 };
-pub use soma_capability::text::{CharacterKind, TextError};
 pub use tools::{MAX_TOOLS, SchemaKind, ToolsError};

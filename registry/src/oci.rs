@@ -41,8 +41,7 @@ pub const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 pub const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
 /// The media type of the one layer, the capsule file.
 pub const LAYER_TYPE: &str = "application/wasm";
-/// The media type of a bundle, and the type of the artifact that attaches one.
-pub const BUNDLE_TYPE: &str = "application/vnd.soma.bundle.v1+json";
+pub use crate::bundle::BUNDLE_TYPE;
 /// The media type of a config that says nothing: `{}`.
 pub const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 /// The largest manifest, index or bundle: 4 MiB, as registries allow.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dsse::Envelope;
 use semver::Version;
 use serde::{Deserialize, Serialize};
-use soma_capability::{CapsuleName, Digest, Name, Tool};
+use soma_capability::{Capabilities, CapsuleName, Digest, Name, Tool};
 
 use crate::canonical::{self, CanonicalError};
 use crate::key::{PublicKey, SecretKey};
@@ -51,6 +51,9 @@ pub struct Predicate {
     pub capsule: CapsuleName,
     /// The version.
     pub version: Version,
+    /// What it asks for.
+    #[serde(default, skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
     /// The tools as models will see them.
     pub tools: Vec<Tool>,
 }
@@ -98,6 +101,7 @@ impl Statement {
                 publisher: manifest.name.publisher(),
                 capsule: manifest.name.clone(),
                 version: manifest.version.clone(),
+                capabilities: manifest.capabilities.clone(),
                 tools: package.tools().to_vec(),
             },
         }
@@ -152,6 +156,7 @@ impl Statement {
             (a.version == b.version, "version"),
             (self.subject == other.subject, "digest"),
             (a.publisher == b.publisher, "publisher"),
+            (a.capabilities == b.capabilities, "list of capabilities"),
             (a.tools == b.tools, "list of tools"),
             (self == other, "content"),
         ];

@@ -12,17 +12,13 @@ const LICENSES: &str = "org.opencontainers.image.licenses";
 const SOURCE: &str = "org.opencontainers.image.source";
 
 /// Of a capsule, with its licence (an SPDX expression) and its repository (a URL), where it says.
-pub(super) fn of(
-    manifest: &Manifest,
-    license: Option<&str>,
-    repository: Option<&str>,
-) -> BTreeMap<String, String> {
+pub(super) fn of(manifest: &Manifest) -> BTreeMap<String, String> {
     let entries = [
         (TITLE, Some(manifest.name.to_string())),
         (VERSION, Some(manifest.version.to_string())),
         (DESCRIPTION, Some(manifest.description.clone())),
-        (LICENSES, license.map(str::to_owned)),
-        (SOURCE, repository.map(str::to_owned)),
+        (LICENSES, manifest.license.clone()),
+        (SOURCE, manifest.repository.clone()),
     ];
     entries
         .into_iter()
@@ -42,11 +38,11 @@ mod tests {
     #[test]
     fn says_what_is_known() {
         let toml = "name = 'local/hello'\nversion = '1.0.0'\ndescription = 'Says hello.'";
-        let manifest = Manifest::from_toml(toml).unwrap();
-        let little = of(&manifest, None, None);
+        let little = of(&Manifest::from_toml(toml).unwrap());
         assert_eq!(little[TITLE], "local/hello");
         assert_eq!(little.len(), 3);
-        let all = of(&manifest, Some("MIT"), Some("https://example.com/hello"));
+        let more = format!("{toml}\nlicense = 'MIT'\nrepository = 'https://example.com/hello'");
+        let all = of(&Manifest::from_toml(&more).unwrap());
         assert_eq!(all[LICENSES], "MIT");
         assert_eq!(all[SOURCE], "https://example.com/hello");
     }

@@ -26,7 +26,7 @@ impl Artifact {
         let file = format!("{}.wasm", package.manifest().name.name());
         layer.annotations = annotations::file(&file);
         let mut manifest = ImageManifest::new(config.descriptor(), layer.clone());
-        manifest.annotations = annotations::of(package.manifest(), None, None);
+        manifest.annotations = annotations::of(package.manifest());
         Ok(Self {
             manifest: Blob::document(MANIFEST_TYPE, &manifest)?,
             config,
