@@ -1,12 +1,14 @@
 //! What a package is and how it is trusted: the capsule file (a component whose custom section
 //! `soma:capsule` holds its [`Manifest`] and its tools, read and checked as a [`Package`]), what
 //! its author signs about it ([`Statement`]), the [`Change`]s that a transparency [`log`] records,
-//! and the [`Index`] that follows from them. [`oci`] is how it is all kept in any OCI registry.
+//! the [`Index`] that follows from them, and the [`client`] of a marketplace that has them. [`oci`] is how it
+//! is all kept in any OCI registry.
 
 pub mod api;
 mod bundle;
 mod canonical;
 mod change;
+pub mod client;
 mod follower;
 mod index;
 mod key;
