@@ -3,6 +3,7 @@
 //! caller to check against the log.
 
 mod accounts;
+mod audit;
 mod error;
 mod exchange;
 mod log;
@@ -17,6 +18,7 @@ use reqwest::redirect::{Action, Attempt, Policy};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+pub use audit::{Audit, Difference, Walk};
 pub use error::ClientError;
 pub use operator::Decision;
 pub use packages::Query;

@@ -14,11 +14,13 @@ mod index;
 mod key;
 pub mod log;
 mod manifest;
+mod marketplaces;
 pub mod oci;
 mod package;
 mod scan;
 mod schema;
 mod signed;
+mod spec;
 mod statement;
 mod tools;
 
@@ -40,6 +42,7 @@ pub use index::{
 };
 pub use key::{KeyError, PublicKey, SecretKey};
 pub use manifest::{Location, MAX_README_BYTES, Manifest, ManifestError};
+pub use marketplaces::{MARKETPLACES_FILE, Marketplaces, MarketplacesError, PinnedMarketplace};
 pub use package::{
     MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION, check_component,
 };
@@ -47,6 +50,7 @@ pub use scan::ScanError;
 pub use schema::{MAX_COST, MAX_PATTERNS, Schema, SchemaError};
 pub use signed::EnvelopeError;
 pub use soma_capability::text::{CharacterKind, TextError};
+pub use spec::{PackageSpec, SpecError};
 pub use statement::{
     MAX_STATEMENT_BYTES, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, StatementError,
 };

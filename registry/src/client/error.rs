@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use crate::api::Problem;
 use crate::change::ChangeError;
 use crate::follower::FollowError;
+use crate::index::IndexError;
 use crate::log::CheckpointError;
 
 /// Why there is no answer of the kind that was asked for.
@@ -70,6 +71,9 @@ pub enum ClientError {
     /// Its log does not continue what was seen of it.
     #[error("{0}; do not use this marketplace until you know why")]
     Follow(#[from] FollowError),
+    /// A leaf of its log does not follow from those before it.
+    #[error("the log breaks its own rules: {0}; do not use this marketplace until you know why")]
+    Index(#[from] IndexError),
     /// What is to be sent cannot be signed.
     #[error(transparent)]
     Sign(#[from] ChangeError),
@@ -106,7 +110,7 @@ impl ClientError {
 
     /// Whether it proves, or may prove, that the log was tampered with.
     pub fn is_alarm(&self) -> bool {
-        matches!(self, Self::Checkpoint(_) | Self::Follow(_))
+        matches!(self, Self::Checkpoint(_) | Self::Follow(_) | Self::Index(_))
     }
 }
 
