@@ -1,27 +1,12 @@
 //! `soma marketplace`: run one.
 
-use std::io;
+mod serve;
 
-use crate::commands::compile_component;
 use crate::failure::Failure;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum MarketplaceCommand {
-    Serve(Box<Serve>),
-}
-
-/// Serve a marketplace over HTTP until told to stop
-#[derive(clap::Args)]
-#[command(after_help = "Examples:
-  soma marketplace serve
-  soma marketplace serve --origin capsules.example.com/log --listen 0.0.0.0:7712 --behind-proxy
-  soma marketplace serve --database postgres://… --blobs s3://capsules
-
-The log's key is made at the first start; its public half, which others pin, is in log.vkey in the
-data folder. SIGTERM and Ctrl-C finish the requests in flight, then stop.")]
-pub(crate) struct Serve {
-    #[command(flatten)]
-    config: soma_marketplace::Config,
+    Serve(Box<serve::Serve>),
 }
 
 impl MarketplaceCommand {
@@ -29,26 +14,5 @@ impl MarketplaceCommand {
         match self {
             Self::Serve(command) => command.run().await,
         }
-    }
-}
-
-impl Serve {
-    async fn run(self) -> Result<(), Failure> {
-        let compiler = Some(compile_component::compiler()?);
-        let config = soma_marketplace::Config {
-            compiler,
-            ..self.config
-        };
-        soma_marketplace::serve(config).await.map_err(|error| {
-            let taken = error
-                .root_cause()
-                .downcast_ref::<io::Error>()
-                .is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse);
-            let failure = Failure::from(error);
-            if taken {
-                return failure.hint("--listen 127.0.0.1:0 takes a free port");
-            }
-            failure
-        })
     }
 }
