@@ -17,6 +17,7 @@ use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::db;
 use crate::metrics::Metrics;
+use crate::rate::Rate;
 use crate::sequencer::Sequencer;
 
 /// What every handler is given.
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) log: Sequencer,
     pub(crate) compiler: Compiler,
     pub(crate) metrics: Metrics,
+    pub(crate) rate: Rate,
     /// Publications under way: each may hold a whole file and run a compiler.
     pub(crate) publications: Semaphore,
     /// Held for reading from the moment a file is stored until its row is, and for writing while
@@ -82,6 +84,7 @@ impl App {
                 .context("the log")?,
             publications: Semaphore::new(config.publications.into()),
             metrics: Metrics::new()?,
+            rate: Rate::new(config.rate, config.behind_proxy),
             settling: RwLock::default(),
             pool,
             blobs,

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -73,6 +74,16 @@ pub struct Config {
     /// Publications that are looked at, at one time; further ones get a 503
     #[arg(long, env = "SOMA_MARKETPLACE_PUBLICATIONS", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub publications: u16,
+
+    /// Requests a minute that change something, from one address; further ones get a 429. Behind a
+    /// proxy the address is the last one in `X-Forwarded-For`
+    #[arg(
+        long,
+        env = "SOMA_MARKETPLACE_RATE",
+        value_name = "N",
+        default_value = "1200"
+    )]
+    pub rate: NonZeroU32,
 
     /// How components are compiled to be asked for their tools [default: this program]
     #[arg(skip)]

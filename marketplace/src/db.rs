@@ -7,6 +7,8 @@ pub(crate) mod namespaces;
 pub(crate) mod packages;
 pub(crate) mod releases;
 pub(crate) mod reviews;
+pub(crate) mod search;
+mod sql;
 pub(crate) mod tokens;
 
 use std::time::Duration;
@@ -26,8 +28,23 @@ pub(crate) async fn open(url: &str) -> anyhow::Result<AnyPool> {
         .after_connect(|connection, _| Box::pin(prepare(connection)))
         .connect(url)
         .await?;
-    sqlx::migrate!("./migrations").run(&pool).await?;
+    migrate(&pool).await?;
     Ok(pool)
+}
+
+/// What both databases have, then what each has in its own way: the search's words.
+async fn migrate(pool: &AnyPool) -> anyhow::Result<()> {
+    let connection = pool.acquire().await?;
+    let mut own = match connection.backend_name() {
+        "SQLite" => sqlx::migrate!("./migrations/sqlite"),
+        _ => sqlx::migrate!("./migrations/postgres"),
+    };
+    drop(connection);
+    let mut common = sqlx::migrate!("./migrations/common");
+    // Each finds the other's in the table of what was done.
+    common.set_ignore_missing(true).run(pool).await?;
+    own.set_ignore_missing(true).run(pool).await?;
+    Ok(())
 }
 
 /// Readers do not wait for a writer (WAL), a second writer waits its turn, and what was answered

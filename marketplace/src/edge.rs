@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::HeaderValue;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use tracing::Instrument as _;
@@ -14,7 +14,10 @@ use crate::app::AppState;
 pub(crate) async fn edge(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
     let span = tracing::error_span!("request", id, method = %request.method(), path = request.uri().path());
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = match app.rate.count(&request) {
+        Ok(()) => next.run(request).instrument(span).await,
+        Err(error) => span.in_scope(|| error.into_response()),
+    };
     let status = response.status();
     app.metrics
         .responses

@@ -15,6 +15,7 @@ mod metrics;
 mod names;
 mod path;
 mod publish;
+mod rate;
 mod router;
 mod routes;
 mod sequencer;

@@ -27,6 +27,7 @@ pub(crate) fn router(app: AppState) -> Router {
         )
         .route("/v1/invitations/{id}", delete(invitations::withdraw))
         .route("/v1/namespaces/{namespace}", get(namespaces::get))
+        .route("/v1/packages", get(packages::search))
         .route("/v1/packages/{namespace}/{name}", get(packages::get))
         .route(
             "/v1/packages/{namespace}/{name}/{version}",

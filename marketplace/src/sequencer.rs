@@ -125,7 +125,7 @@ impl Sequencer {
         Ok(Appended { leaf })
     }
 
-    /// The newest checkpoint, signed a moment ago, with what witnesses signed of it.
+    /// The newest checkpoint, signed a moment ago.
     pub(crate) async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let mut kept = self.signed.lock().await;
         if let Some((when, checkpoint)) = &*kept
@@ -138,9 +138,6 @@ impl Sequencer {
         drop(connection);
         let mut checkpoint = Checkpoint::sign(&self.secret, &head.frontier)?;
         checkpoint.cosign(&self.secret, db::now())?;
-        for line in log::cosignatures(&self.pool, checkpoint.size()).await? {
-            checkpoint.add_line(&line)?;
-        }
         *kept = Some((Instant::now(), checkpoint.clone()));
         Ok(checkpoint)
     }
@@ -197,9 +194,15 @@ async fn publish(
     let newest = before.iter().filter(|before| before.standing.is_current());
     let newest = newest.map(|before| &before.version).max();
     if newest.is_none_or(|newest| *newest < release.version) {
-        packages::put(tx, release, manifest, &skeleton(capsule.name()))
-            .await
-            .map_err(|error| taken(error, capsule.name()))?;
+        packages::put(
+            tx,
+            release,
+            manifest,
+            publication.package.tools(),
+            &skeleton(capsule.name()),
+        )
+        .await
+        .map_err(|error| taken(error, capsule.name()))?;
     }
     releases::insert(tx, release, publication.package, publication.statement).await?;
     if let Some(review) = publication.review

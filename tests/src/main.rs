@@ -1,6 +1,6 @@
 //! The integration tests. Each starts its own `soma serve` on a free port and talks to it as a
 //! client would; the folders mirror what is tested: the `guests`, the `api`, `serve`, the `cli`,
-//! the `capsules`, the `sdk`, capsules in `oci` registries.
+//! the `capsules`, the `sdk`, the `marketplace`, capsules in `oci` registries.
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test is a panic")]
 
@@ -9,6 +9,7 @@ mod capsules;
 mod cli;
 mod guests;
 mod harness;
+mod marketplace;
 mod oci;
 mod sdk;
 mod serve;

@@ -1,11 +1,12 @@
-//! The tables `log`, `leaves`, `hashes` and `cosignatures`: the log as it is kept.
+//! The tables `log`, `leaves` and `hashes`: the log as it is kept.
 
 use std::collections::BTreeMap;
 
 use soma_capability::Name;
 use soma_registry::log::{Frontier, TreeHash};
-use sqlx::{Any, AnyConnection, AnyPool, QueryBuilder};
+use sqlx::{AnyConnection, AnyPool, Row as _};
 
+use super::sql::Sql;
 use super::{from_json, json, number, stored};
 
 /// Rows in one statement: SQLite and Postgres both take more parameters than this needs.
@@ -71,11 +72,13 @@ pub(crate) async fn append(
         .bind(i64::from(owners))
         .execute(&mut *tx)
         .await?;
-    let mut insert = QueryBuilder::<Any>::new("INSERT INTO hashes (hash_index, hash) ");
-    insert.push_values(new, |mut row, (index, hash)| {
-        row.push_bind(stored(index)).push_bind(hash.to_string());
-    });
-    insert.build().execute(&mut *tx).await?;
+    let mut insert = Sql::new("INSERT INTO hashes (hash_index, hash) VALUES ");
+    for (at, (index, hash)) in new.into_iter().enumerate() {
+        insert.push(if at == 0 { "(" } else { ", (" });
+        insert.number(stored(index)).push(", ");
+        insert.text(hash.to_string()).push(")");
+    }
+    insert.fetch(&mut *tx).await?;
     sqlx::query("UPDATE log SET frontier = $1, time = $2 WHERE id = 1")
         .bind(json(&head.frontier)?)
         .bind(stored(head.time))
@@ -119,46 +122,19 @@ pub(crate) async fn hashes(
     indexes: &[u64],
 ) -> sqlx::Result<BTreeMap<u64, TreeHash>> {
     let mut found = BTreeMap::new();
+    let mut connection = pool.acquire().await?;
     for some in indexes.chunks(ROWS) {
-        let mut select =
-            QueryBuilder::<Any>::new("SELECT hash_index, hash FROM hashes WHERE hash_index IN (");
-        let mut list = select.separated(", ");
-        for index in some {
-            list.push_bind(stored(*index));
+        let mut select = Sql::new("SELECT hash_index, hash FROM hashes WHERE hash_index IN (");
+        for (at, index) in some.iter().enumerate() {
+            select.push(if at == 0 { "" } else { ", " });
+            select.number(stored(*index));
         }
         select.push(")");
-        let rows: Vec<(i64, String)> = select.build_query_as().fetch_all(pool).await?;
-        for (index, hash) in rows {
+        for row in select.fetch(&mut connection).await? {
+            let hash: String = row.try_get("hash")?;
             let hash = TreeHash::try_from(hash).map_err(|e| sqlx::Error::Decode(e.into()))?;
-            found.insert(number(index), hash);
+            found.insert(number(row.try_get("hash_index")?), hash);
         }
     }
     Ok(found)
-}
-
-/// Keeps a witness's signature line over the checkpoint of a size.
-pub(crate) async fn put_cosignature(
-    pool: &AnyPool,
-    witness: &str,
-    size: u64,
-    line: &str,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO cosignatures (witness, size, line) VALUES ($1, $2, $3)
-         ON CONFLICT (witness) DO UPDATE SET size = excluded.size, line = excluded.line",
-    )
-    .bind(witness)
-    .bind(stored(size))
-    .bind(line)
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
-/// The signature lines over the checkpoint of this size.
-pub(crate) async fn cosignatures(pool: &AnyPool, size: u64) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar("SELECT line FROM cosignatures WHERE size = $1 ORDER BY witness")
-        .bind(stored(size))
-        .fetch_all(pool)
-        .await
 }

@@ -1,33 +1,41 @@
 //! The `packages` table: one row a capsule, with what a search shows of its newest version.
 
-use soma_capability::CapsuleName;
+use soma_capability::{CapsuleName, Tool};
 use soma_registry::{Manifest, Release};
 use sqlx::{AnyConnection, AnyPool};
 
-use super::{number, releases, stored};
+use super::{json, number, releases, search, stored};
+use crate::names::skeleton;
 
-/// Notes the newest version that may be chosen, where `manifest` is its manifest.
+/// Shows this version as the newest that may be chosen. The first one of a capsule makes its row.
 pub(crate) async fn put(
     tx: &mut AnyConnection,
     release: &Release,
     manifest: &Manifest,
+    tools: &[Tool],
     skeleton: &str,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO packages (namespace, name, skeleton, latest, description, downloads, updated)
-         VALUES ($1, $2, $3, $4, $5, 0, $6)
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO packages (id, namespace, name, skeleton, latest, description, keywords,
+           current, downloads, updated)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)
          ON CONFLICT (namespace, name) DO UPDATE SET latest = excluded.latest,
-           description = excluded.description, updated = excluded.updated",
+           description = excluded.description, keywords = excluded.keywords,
+           current = excluded.current, updated = excluded.updated
+         RETURNING id",
     )
+    .bind(stored(release.leaf))
     .bind(release.capsule.namespace())
     .bind(release.capsule.name())
     .bind(skeleton)
     .bind(release.version.to_string())
     .bind(&manifest.description)
+    .bind(json(&manifest.keywords)?)
+    .bind(i64::from(release.standing.is_current()))
     .bind(stored(release.published))
-    .execute(tx)
+    .fetch_one(&mut *tx)
     .await?;
-    Ok(())
+    search::index(tx, id, manifest, tools).await
 }
 
 /// How often its versions were fetched; none where there is no such capsule.
@@ -51,19 +59,6 @@ pub(crate) async fn count_download(pool: &AnyPool, capsule: &CapsuleName) -> sql
         .execute(pool)
         .await?;
     Ok(())
-}
-
-/// The capsule of this namespace that has this skeleton.
-pub(crate) async fn by_skeleton(
-    connection: &mut AnyConnection,
-    namespace: &str,
-    skeleton: &str,
-) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar("SELECT name FROM packages WHERE namespace = $1 AND skeleton = $2")
-        .bind(namespace)
-        .bind(skeleton)
-        .fetch_optional(connection)
-        .await
 }
 
 /// The capsules that are fetched often enough to be imitated.
@@ -94,17 +89,6 @@ pub(crate) async fn choose_latest(
     let Some(latest) = current.or(releases.first()) else {
         return Ok(());
     };
-    let manifest = releases::manifest(tx, capsule, &latest.version).await?;
-    sqlx::query(
-        "UPDATE packages SET latest = $1, description = $2, updated = $3
-         WHERE namespace = $4 AND name = $5",
-    )
-    .bind(latest.version.to_string())
-    .bind(&manifest.description)
-    .bind(stored(latest.published))
-    .bind(capsule.namespace())
-    .bind(capsule.name())
-    .execute(tx)
-    .await?;
-    Ok(())
+    let (manifest, tools) = releases::content(tx, capsule, &latest.version).await?;
+    put(tx, latest, &manifest, &tools, &skeleton(capsule.name())).await
 }

@@ -1,7 +1,7 @@
 //! The `releases` table: every version, for ever.
 
 use semver::Version;
-use soma_capability::{CapsuleName, Digest};
+use soma_capability::{CapsuleName, Digest, Tool};
 use soma_registry::api::ReleaseInfo;
 use soma_registry::{Envelope, Manifest, Package, Release};
 use sqlx::any::AnyRow;
@@ -50,20 +50,21 @@ pub(crate) async fn info(
     row.map(read).transpose()
 }
 
-pub(crate) async fn manifest(
+/// What a published version says of itself.
+pub(crate) async fn content(
     connection: &mut AnyConnection,
     capsule: &CapsuleName,
     version: &Version,
-) -> sqlx::Result<Manifest> {
-    let text: String = sqlx::query_scalar(
-        "SELECT manifest FROM releases WHERE namespace = $1 AND name = $2 AND version = $3",
+) -> sqlx::Result<(Manifest, Vec<Tool>)> {
+    let (manifest, tools): (String, String) = sqlx::query_as(
+        "SELECT manifest, tools FROM releases WHERE namespace = $1 AND name = $2 AND version = $3",
     )
     .bind(capsule.namespace())
     .bind(capsule.name())
     .bind(version.to_string())
     .fetch_one(connection)
     .await?;
-    from_json(&text)
+    Ok((from_json(&manifest)?, from_json(&tools)?))
 }
 
 /// What the author signed about a version.

@@ -1,20 +1,29 @@
 //! Capsules and their versions.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use soma_registry::api::{PackageInfo, ReleaseInfo};
+use soma_registry::api::{Hits, PackageInfo, ReleaseInfo};
 use soma_registry::{BUNDLE_TYPE, Release};
 
 use crate::app::AppState;
-use crate::db::{packages, releases};
+use crate::db::{packages, releases, search};
 use crate::error::Error;
 use crate::path::{PackagePath, ReleasePath};
 
 /// What a version's digest names never changes.
 pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+pub(crate) async fn search(
+    State(app): State<AppState>,
+    query: Result<Query<search::Wanted>, QueryRejection>,
+) -> Result<Json<Hits>, Error> {
+    let Query(wanted) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    Ok(Json(search::find(&app.pool, &wanted).await?))
+}
 
 pub(crate) async fn get(
     State(app): State<AppState>,

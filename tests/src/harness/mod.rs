@@ -5,6 +5,7 @@ mod answer;
 mod client;
 mod database;
 mod host;
+mod marketplace;
 mod packages;
 mod paths;
 mod recorder;
@@ -14,6 +15,9 @@ mod upstream;
 pub(crate) use answer::Answer;
 pub(crate) use client::{Client, send};
 pub(crate) use host::{TestHost, command};
+pub(crate) use marketplace::{
+    Author, Offer, TestMarketplace, as_capsule, capsule_name, echo, owner, problem, version,
+};
 pub(crate) use packages::{component, pack, pack_guest, pack_with};
 pub(crate) use paths::{repository, soma, target};
 pub(crate) use recorder::Recorder;

@@ -33,16 +33,40 @@ CREATE TABLE namespaces (
 );
 
 CREATE TABLE packages (
+    -- The leaf that published its first version: what the search's tables know it by.
+    id BIGINT NOT NULL UNIQUE,
     namespace TEXT NOT NULL REFERENCES namespaces (name),
     name TEXT NOT NULL,
     skeleton TEXT NOT NULL,
     latest TEXT NOT NULL,
     description TEXT NOT NULL,
+    keywords TEXT NOT NULL,
+    -- Whether a version of it may be chosen: if not, no search finds it.
+    current BIGINT NOT NULL,
     downloads BIGINT NOT NULL,
     updated BIGINT NOT NULL,
     PRIMARY KEY (namespace, name),
     UNIQUE (namespace, skeleton)
 );
+
+CREATE INDEX packages_by_downloads ON packages (downloads DESC, namespace, name);
+
+CREATE TABLE package_keywords (
+    keyword TEXT NOT NULL,
+    package BIGINT NOT NULL,
+    PRIMARY KEY (keyword, package)
+);
+
+CREATE INDEX package_keywords_by_package ON package_keywords (package);
+
+-- Hosts that it asks to talk to, `*.` patterns as they are.
+CREATE TABLE package_hosts (
+    host TEXT NOT NULL,
+    package BIGINT NOT NULL,
+    PRIMARY KEY (host, package)
+);
+
+CREATE INDEX package_hosts_by_package ON package_hosts (package);
 
 CREATE TABLE releases (
     namespace TEXT NOT NULL,
@@ -107,9 +131,3 @@ CREATE TABLE reviews (
 );
 
 CREATE INDEX reviews_by_digest ON reviews (digest);
-
-CREATE TABLE cosignatures (
-    witness TEXT NOT NULL PRIMARY KEY,
-    size BIGINT NOT NULL,
-    line TEXT NOT NULL
-);

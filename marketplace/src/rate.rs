@@ -1,0 +1,70 @@
+//! How often one address may ask for a change.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+
+use axum::extract::{ConnectInfo, Request};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::error::Error;
+
+/// Addresses are forgotten again when there are this many.
+const REMEMBERED: usize = 10_000;
+
+/// A bound on changes asked for, by address.
+pub(crate) struct Rate {
+    limiter: DefaultKeyedRateLimiter<IpAddr>,
+    per_minute: NonZeroU32,
+    behind_proxy: bool,
+}
+
+impl Rate {
+    pub(crate) fn new(per_minute: NonZeroU32, behind_proxy: bool) -> Self {
+        Self {
+            limiter: RateLimiter::keyed(Quota::per_minute(per_minute)),
+            per_minute,
+            behind_proxy,
+        }
+    }
+
+    /// Counts a request. Looking things up is free: caches and the database bear it.
+    pub(crate) fn count(&self, request: &Request) -> Result<(), Error> {
+        if request.method().is_safe() {
+            return Ok(());
+        }
+        let Some(address) = self.address(request) else {
+            return Ok(());
+        };
+        if self.limiter.len() > REMEMBERED {
+            self.limiter.retain_recent();
+        }
+        self.limiter
+            .check_key(&address)
+            .map_err(|_| Error::RateLimited(self.per_minute.get()))
+    }
+
+    /// Who asks. Of a forwarded chain only the last entry is the proxy's own word.
+    fn address(&self, request: &Request) -> Option<IpAddr> {
+        let forwarded = || {
+            let header = request
+                .headers()
+                .get_all("x-forwarded-for")
+                .iter()
+                .next_back()?;
+            header
+                .to_str()
+                .ok()?
+                .rsplit(',')
+                .next()?
+                .trim()
+                .parse()
+                .ok()
+        };
+        let peer = || {
+            let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+            Some(peer.0.ip())
+        };
+        let forwarded = if self.behind_proxy { forwarded() } else { None };
+        forwarded.or_else(peer)
+    }
+}

@@ -1,0 +1,9 @@
+//! `soma marketplace serve`, through the client and over bare HTTP.
+
+mod bad_input;
+mod crash;
+mod log;
+mod owners;
+mod publish;
+mod search;
+mod tokens;

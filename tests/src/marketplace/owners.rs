@@ -1,0 +1,138 @@
+//! Who may publish: owners, keys, recoveries.
+
+use soma_registry::api::OperatorChange;
+use soma_registry::{Change, OwnerKey, SecretKey, SignedChange};
+
+use crate::harness::{TestMarketplace, echo, owner, problem};
+
+#[test]
+fn an_owner_invites_and_the_invited_accepts() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        let bob = market.author("bob").await;
+        let eve = market.author("eve").await;
+        let join = Change::AddOwner {
+            namespace: "ada".parse().unwrap(),
+            owner: bob.owner(),
+        };
+        // A token alone does nothing, and neither does the invited one's own signature.
+        problem(bob.change(join.clone(), &[&bob.key]).await, "not-allowed");
+        problem(ada.change(join.clone(), &[&ada.key]).await, "not-allowed");
+        let offer = ada.sign(join, &[&ada.key]);
+        let invitation = ada.market.invite(&offer).await.unwrap();
+        assert!(eve.market.invitations().await.unwrap().is_empty());
+        problem(eve.market.decline(&invitation.id).await, "not-found");
+
+        let open = bob.market.invitations().await.unwrap();
+        assert_eq!(open, [invitation]);
+        let accepted = SignedChange::countersign(&open[0].change, bob.market.origin(), &bob.key);
+        bob.market.submit(&accepted.unwrap()).await.unwrap();
+        assert!(bob.market.invitations().await.unwrap().is_empty());
+        bob.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
+
+        let leave = |account: &str| Change::RemoveOwner {
+            namespace: "ada".parse().unwrap(),
+            account: account.parse().unwrap(),
+        };
+        problem(eve.change(leave("ada"), &[&eve.key]).await, "not-allowed");
+        bob.change(leave("ada"), &[&bob.key]).await.unwrap();
+        problem(
+            ada.publish(&echo("ada/echo", "1.1.0").await).await,
+            "not-allowed",
+        );
+        problem(bob.change(leave("bob"), &[&bob.key]).await, "conflict");
+    });
+}
+
+#[test]
+fn a_key_is_rotated_and_the_old_one_opens_nothing() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        ada.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
+        let new = SecretKey::generate().unwrap();
+        let rotate = Change::RevokeKey {
+            namespace: "ada".parse().unwrap(),
+            account: "ada".parse().unwrap(),
+            key: ada.key.public(),
+            successor: Some(owner("ada", &new).key),
+        };
+        ada.change(rotate, &[&ada.key, &new]).await.unwrap();
+        problem(
+            ada.publish(&echo("ada/echo", "1.1.0").await).await,
+            "not-allowed",
+        );
+
+        // The login goes with it, signed by both; tokens of before open nothing.
+        let market_client = market.client();
+        let account = "ada".parse().unwrap();
+        let login = market_client
+            .login_replacing(&account, &ada.key, &new)
+            .await;
+        login.unwrap();
+        problem(ada.market.tokens().await, "unauthorized");
+        problem(
+            market_client.login(&account, &ada.key).await,
+            "unauthorized",
+        );
+        let ada = market.login("ada", new).await;
+        ada.publish(&echo("ada/echo", "1.1.0").await).await.unwrap();
+        // What the old key signed before is proven still.
+        let package = echo("ada/echo", "1.0.0").await;
+        let bundle = market_client.bundle(&package.manifest().name, &package.manifest().version);
+        bundle.await.unwrap().prove(&package, &market.key).unwrap();
+    });
+}
+
+#[test]
+fn an_expired_key_signs_nothing() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        let ci = SecretKey::generate().unwrap();
+        let mut short = owner("ada", &ci);
+        short.key = OwnerKey {
+            expires: Some(1_000_000_000),
+            ..short.key
+        };
+        let add = Change::AddKey {
+            namespace: "ada".parse().unwrap(),
+            owner: short,
+        };
+        ada.change(add, &[&ada.key, &ci]).await.unwrap();
+        let with_ci = crate::harness::Author {
+            account: ada.account.clone(),
+            key: ci,
+            market: ada.market.clone(),
+        };
+        let refused = with_ci.publish(&echo("ada/echo", "1.0.0").await).await;
+        let detail = problem(refused, "not-allowed");
+        assert!(detail.contains("has expired"), "{detail}");
+    });
+}
+
+#[test]
+fn a_recovery_waits_in_public_and_an_owner_can_stop_it() {
+    TestMarketplace::run_with(&["--operators", "root"], async |market| {
+        let ada = market.publisher("ada").await;
+        let root = market.author("root").await;
+        let thief = SecretKey::generate().unwrap();
+        let (namespace, account) = (ada.account.clone(), ada.account.clone());
+        let recover = OperatorChange::Recover {
+            namespace: namespace.clone(),
+            account: account.clone(),
+            key: thief.public(),
+        };
+        let end = OperatorChange::Recovered {
+            namespace: namespace.clone(),
+            account: account.clone(),
+        };
+        problem(ada.market.operate(&recover).await, "forbidden");
+        root.market.operate(&recover).await.unwrap();
+        let detail = problem(root.market.operate(&end).await, "conflict");
+        assert!(detail.contains("not before"), "{detail}");
+        let info = market.client().namespace(&namespace).await.unwrap();
+        assert_eq!(info.state.recoveries.len(), 1);
+        let object = Change::Object { namespace, account };
+        ada.change(object, &[&ada.key]).await.unwrap();
+        problem(root.market.operate(&end).await, "not-found");
+    });
+}
