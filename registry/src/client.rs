@@ -10,6 +10,7 @@ mod log;
 mod operator;
 mod packages;
 mod publish;
+mod verify;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub use audit::{Audit, Difference, Walk};
 pub use error::ClientError;
 pub use operator::Decision;
 pub use packages::Query;
+pub use verify::{Verified, VerifyError};
 
 use crate::log::LogKey;
 

@@ -1,15 +1,21 @@
-//! `soma`: make capsules, run them, serve them, call them. Each command is a file in `commands`;
-//! this one reads the command line and turns the outcome into an exit code.
+//! `soma`: make capsules, run them, publish them, serve them, call them. Each command is a file in
+//! `commands`; this one reads the command line and turns the outcome into an exit code.
 
 mod answer;
 mod carried;
 mod client;
 mod commands;
+mod config_folder;
 mod data_folder;
 mod failure;
+mod keyring;
+mod logins;
+mod marketplace;
+mod passphrase;
 mod problem;
 mod project;
 mod screen;
+mod signer;
 
 use std::process::ExitCode;
 
@@ -36,9 +42,9 @@ Exit codes:
   0  done
   1  the tool failed, or what was asked for could not be done
   2  the command line is wrong, or names a file that cannot be used
-  3  no host answers
-  4  the key does not allow it, or there is none
-  5  the host has no such capsule, tool, tenant or key
+  3  no host or marketplace answers
+  4  the key or token does not allow it, or there is none
+  5  the host or marketplace has no such capsule, tool, tenant or key
   6  the input is not JSON, or does not fit the tool's schema
   7  busy: the same request may succeed later";
 

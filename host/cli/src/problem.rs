@@ -1,6 +1,8 @@
 //! Problems (RFC 9457) from a host, as failures of a command.
 
 use serde_json::Value;
+use soma_registry::MarketplacesError;
+use soma_registry::client::{ClientError, VerifyError};
 
 use crate::failure::{Exit, Failure};
 
@@ -46,6 +48,54 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         failure = failure.hint(hint);
     }
     failure.data(problem)
+}
+
+/// A marketplace that does not do as it was asked.
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Problem(problem) => {
+                let hint = marketplace_hint(problem.code());
+                let value = serde_json::to_value(&problem).unwrap_or_default();
+                let failure = refusal(problem.status, value);
+                match hint {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+            ClientError::Address { .. } | ClientError::Token => Self::usage(error),
+            ClientError::Unreachable { .. } | ClientError::Status { .. } => {
+                Self::new(Exit::Unreachable, error)
+            }
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<VerifyError> for Failure {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Client(error) => error.into(),
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<MarketplacesError> for Failure {
+    fn from(error: MarketplacesError) -> Self {
+        match error {
+            MarketplacesError::Write { .. } | MarketplacesError::Toml(_) => Self::failed(error),
+            error => Self::usage(error),
+        }
+    }
+}
+
+fn marketplace_hint(code: &str) -> Option<&'static str> {
+    match code {
+        "unauthorized" => Some("`soma login` gets a token, or set SOMA_TOKEN to one"),
+        "forbidden" => Some("`soma token create` makes a token with other scopes"),
+        _ => None,
+    }
 }
 
 /// A place in the input, and what is wrong there.

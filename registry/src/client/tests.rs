@@ -1,5 +1,7 @@
 //! The client against a server that answers what it is told to.
 
+mod audit;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

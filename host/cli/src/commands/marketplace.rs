@@ -1,18 +1,136 @@
-//! `soma marketplace`: run one.
+//! `soma marketplace`: which marketplaces this machine knows, each pinned to its log's key.
 
 mod serve;
 
+use serde_json::json;
+use soma_registry::log::LogKey;
+use soma_registry::{Marketplaces, PinnedMarketplace};
+use url::Url;
+
 use crate::failure::Failure;
+use crate::marketplace::DataArgs;
+use crate::screen::{Screen, table};
 
 #[derive(clap::Subcommand)]
-pub(crate) enum MarketplaceCommand {
+pub(crate) enum Marketplace {
     Serve(Box<serve::Serve>),
+    Add(Add),
+    /// List the marketplaces that are known, in the order in which they are asked
+    #[command(after_help = "Example:\n  soma marketplace list")]
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    Remove(Remove),
 }
 
-impl MarketplaceCommand {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
+/// Pin a marketplace to the key of its log
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  soma marketplace add https://market.example --key market.example+1f3a99c0+AYr…
+
+The key is what all trust in the marketplace hangs on: take it from its operator, not from the
+marketplace itself. The marketplace is asked for its newest checkpoint, which that key must sign.")]
+pub(crate) struct Add {
+    /// Where it is
+    url: Url,
+
+    /// The key of its log, as `soma marketplace serve` prints it
+    #[arg(long, value_name = "VKEY")]
+    key: LogKey,
+
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Forget a marketplace; what a host pinned to it stays pinned
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  soma marketplace remove https://market.example")]
+pub(crate) struct Remove {
+    /// Where it is
+    url: Url,
+
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+impl Marketplace {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         match self {
             Self::Serve(command) => command.run().await,
+            Self::Add(command) => command.run(screen).await,
+            Self::List { data } => list(&Marketplaces::read(&data.path()?)?, screen),
+            Self::Remove(command) => command.run(screen),
         }
     }
+}
+
+impl Add {
+    async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let path = self.data.path()?;
+        let mut marketplaces = Marketplaces::read(&path)?;
+        let known = PinnedMarketplace {
+            url: self.url,
+            key: self.key,
+        };
+        marketplaces.add(known.clone())?;
+        let client = known.client()?;
+        let about = client.about().await?;
+        if about.log != known.key.to_string() {
+            return Err(Failure::failed(format_args!(
+                "{} says that its log has the key {}, not {}",
+                known.url, about.log, known.key
+            ))
+            .hint("ask its operator which is right; nothing was added"));
+        }
+        let checkpoint = client.checkpoint().await?;
+        marketplaces.write(&path)?;
+        let value = json!({
+            "url": known.url,
+            "key": known.key.to_string(),
+            "log": known.key.origin(),
+            "leaves": checkpoint.size(),
+        });
+        screen.show(&value, |out| {
+            writeln!(out, "added: {}", known.url)?;
+            writeln!(
+                out,
+                "  log {} with {} leaves",
+                known.key.origin(),
+                checkpoint.size()
+            )
+        })
+    }
+}
+
+impl Remove {
+    fn run(self, screen: Screen) -> Result<(), Failure> {
+        let path = self.data.path()?;
+        let mut marketplaces = Marketplaces::read(&path)?;
+        if !marketplaces.remove(&self.url) {
+            return Err(
+                Failure::usage(format_args!("the marketplace {} is not known", self.url))
+                    .hint("`soma marketplace list` shows which are"),
+            );
+        }
+        marketplaces.write(&path)?;
+        screen.show(&json!({"removed": self.url}), |out| {
+            writeln!(out, "removed: {}", self.url)
+        })
+    }
+}
+
+fn list(marketplaces: &Marketplaces, screen: Screen) -> Result<(), Failure> {
+    let all = marketplaces.iter();
+    let values: Vec<_> = all
+        .map(|known| json!({"url": known.url, "key": known.key.to_string()}))
+        .collect();
+    let all = marketplaces.iter();
+    let rows = all
+        .map(|known| vec![known.url.to_string(), known.key.to_string()])
+        .collect();
+    screen.show(&json!({"marketplaces": values}), |out| {
+        let nothing = "No marketplace is known; `soma marketplace add URL --key VKEY` pins one.";
+        table(out, &["marketplace", "key of its log"], rows, nothing)
+    })
 }

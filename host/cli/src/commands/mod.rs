@@ -4,16 +4,28 @@ mod build;
 mod call;
 pub(crate) mod compile_component;
 mod completions;
+mod info;
 mod inspect;
 mod install;
 mod key;
+mod keys;
 mod list;
+mod log;
+mod login;
+mod logout;
 mod marketplace;
+mod namespace;
 mod new;
+mod owner;
+mod publish;
 mod run;
+mod search;
 mod serve;
 mod tenant;
+mod token;
 mod uninstall;
+mod verify;
+mod yank;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -29,15 +41,43 @@ pub(crate) enum Command {
     List(list::List),
     Uninstall(uninstall::Uninstall),
     Call(call::Call),
+    Search(search::Search),
+    Info(info::Info),
+    Verify(Box<verify::Verify>),
+    Publish(Box<publish::Publish>),
+    /// Take a version out of what is chosen anew; who has it keeps it
+    #[command(after_help = "Example:\n  soma yank acme/weather@1.2.0")]
+    Yank(Box<yank::Target>),
+    /// Let a yanked version be chosen again
+    #[command(after_help = "Example:\n  soma unyank acme/weather@1.2.0")]
+    Unyank(Box<yank::Target>),
+    Revoke(Box<yank::Revoke>),
+    /// Take names to publish under
+    #[command(subcommand)]
+    Namespace(namespace::Namespace),
+    /// Say who may publish under a name: owners, their keys, invitations, recoveries
+    #[command(subcommand)]
+    Owner(Box<owner::Owner>),
+    /// Make, list, print and rotate the keys that you sign with
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    Login(login::Login),
+    Logout(logout::Logout),
+    /// Make, list and revoke tokens for a marketplace
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Run a marketplace, and pin marketplaces to the keys of their logs
+    #[command(subcommand)]
+    Marketplace(marketplace::Marketplace),
+    /// Audit the log of a marketplace
+    #[command(subcommand)]
+    Log(log::Log),
     /// Make, list, suspend and delete tenants
     #[command(subcommand)]
     Tenant(tenant::Tenant),
-    /// Make, list, rotate and revoke API keys
+    /// Make, list, rotate and revoke API keys of a host
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Run a marketplace
-    #[command(subcommand)]
-    Marketplace(marketplace::MarketplaceCommand),
     Completions(completions::Completions),
     CompileComponent(compile_component::CompileComponent),
 }
@@ -54,9 +94,23 @@ impl Command {
             Self::List(command) => command.run(screen).await,
             Self::Uninstall(command) => command.run(screen).await,
             Self::Call(command) => command.run(screen).await,
+            Self::Search(command) => command.run(screen).await,
+            Self::Info(command) => command.run(screen).await,
+            Self::Verify(command) => command.run(screen).await,
+            Self::Publish(command) => command.run(screen).await,
+            Self::Yank(command) => command.yank(screen).await,
+            Self::Unyank(command) => command.unyank(screen).await,
+            Self::Revoke(command) => command.run(screen).await,
+            Self::Namespace(command) => command.run(screen).await,
+            Self::Owner(command) => command.run(screen).await,
+            Self::Keys(command) => command.run(screen).await,
+            Self::Login(command) => command.run(screen).await,
+            Self::Logout(command) => command.run(screen).await,
+            Self::Token(command) => command.run(screen).await,
+            Self::Marketplace(command) => command.run(screen).await,
+            Self::Log(command) => command.run(screen).await,
             Self::Tenant(command) => command.run(screen).await,
             Self::Key(command) => command.run(screen).await,
-            Self::Marketplace(command) => command.run().await,
             Self::Completions(command) => command.run(),
             // main runs it before anything else.
             Self::CompileComponent(_) => Ok(()),

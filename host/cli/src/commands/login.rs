@@ -1,0 +1,56 @@
+//! `soma login`: proves to a marketplace to hold an account's key, and keeps the token it gives.
+
+use serde_json::json;
+use soma_capability::Name;
+
+use crate::failure::Failure;
+use crate::logins;
+use crate::marketplace::{MarketplaceArgs, day_and_time};
+use crate::screen::Screen;
+use crate::signer::SignerArgs;
+
+/// Log in at a marketplace for an hour; an account that nobody has is made
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma login --account ada
+  soma login                      as whom one was the last time")]
+pub(crate) struct Login {
+    /// The account [default: that of the last login]
+    #[arg(long, env = "SOMA_ACCOUNT", value_name = "NAME")]
+    account: Option<Name>,
+
+    #[command(flatten)]
+    signer: SignerArgs,
+
+    #[command(flatten)]
+    marketplace: MarketplaceArgs,
+}
+
+impl Login {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let marketplace = self.marketplace.open()?;
+        let account = match self.account {
+            Some(account) => account,
+            None => {
+                let last = logins::find(marketplace.url())?.map(|login| login.account);
+                last.ok_or_else(|| {
+                    Failure::usage("as whom? This is the first login here")
+                        .hint("`soma login --account NAME`, with a name of your choice")
+                })?
+            }
+        };
+        let key = self.signer.key()?;
+        let got = marketplace.login(&account, &key).await?;
+        let expires = day_and_time(got.about.expires);
+        let login = logins::Login::new(account.clone(), got.token, got.about.id, got.about.expires);
+        logins::keep(marketplace.url(), login)?;
+        let value = json!({
+            "marketplace": marketplace.url(),
+            "account": account,
+            "expires": got.about.expires,
+        });
+        screen.show(&value, |out| {
+            writeln!(out, "logged in as {account} until {expires}")
+        })
+    }
+}

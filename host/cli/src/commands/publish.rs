@@ -1,0 +1,161 @@
+//! `soma publish`: builds a project, signs what came out, and sends it.
+
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use soma_capability::Name;
+use soma_registry::api::Published;
+use soma_registry::{Change, ChangeRequest, Package, SecretKey, Statement};
+
+use super::namespace;
+use crate::failure::Failure;
+use crate::marketplace::{MarketplaceArgs, Session};
+use crate::passphrase;
+use crate::project;
+use crate::screen::{Screen, strong, visible};
+use crate::signer::SignerArgs;
+
+/// Publish a capsule in a marketplace: build it, sign it, send it
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma publish
+  soma publish target/capsule/weather.wasm
+  SOMA_TOKEN=… soma publish --key-file ci.key --yes
+
+A version is for ever: it can be yanked or revoked, and never be replaced.")]
+pub(crate) struct Publish {
+    /// A project's folder, which is built first, or a capsule file
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    /// Take the namespace without asking, where nobody has it
+    #[arg(long, short)]
+    yes: bool,
+
+    #[command(flatten)]
+    signer: SignerArgs,
+
+    #[command(flatten)]
+    marketplace: MarketplaceArgs,
+}
+
+impl Publish {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let session = self.marketplace.sign_in()?;
+        let package = project::open(&self.path, screen).await?.package;
+        let key = self.signer.key()?;
+        let publisher = package.manifest().name.publisher();
+        ensure_namespace(&session, &publisher, &key, self.yes, screen).await?;
+        send(&session, package, &key, screen).await
+    }
+}
+
+/// Takes the namespace where nobody has it, after asking.
+async fn ensure_namespace(
+    session: &Session,
+    name: &Name,
+    key: &SecretKey,
+    yes: bool,
+    screen: Screen,
+) -> Result<(), Failure> {
+    match session.marketplace.namespace(name).await {
+        Ok(info) => {
+            let holder = info.state.key(&key.public());
+            return match holder {
+                Some((_, standing)) if standing.revoked.is_none() => Ok(()),
+                _ => Err(Failure::failed(format_args!(
+                    "the key {} is not one of an owner of {name}",
+                    key.public()
+                ))
+                .hint("choose another with --signing-key, or ask an owner to invite you")),
+            };
+        }
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error.into()),
+    }
+    let account = session.account()?;
+    let question = format!("Nobody has the namespace {name}. Take it, as {account}?");
+    if !yes && !passphrase::confirm(&question, "--yes")? {
+        return Err(Failure::failed("nothing was published"));
+    }
+    let leaf = namespace::create(session, name, key).await?;
+    screen.step("Created", &format!("the namespace {name} (leaf {leaf})"));
+    Ok(())
+}
+
+async fn send(
+    session: &Session,
+    package: Package,
+    key: &SecretKey,
+    screen: Screen,
+) -> Result<(), Failure> {
+    let manifest = package.manifest().clone();
+    let digest = package.digest();
+    let statement = Statement::about(&package);
+    let signed = statement.sign(key).map_err(Failure::failed)?;
+    let change = Change::Publish {
+        capsule: manifest.name.clone(),
+        version: manifest.version.clone(),
+        digest,
+        statement: statement.digest().map_err(Failure::failed)?,
+    };
+    let origin = session.marketplace.origin();
+    let request = ChangeRequest::new(origin, change);
+    let change = request.sign(&[key]).map_err(Failure::failed)?;
+    let address = format!("{}@{}", manifest.name, manifest.version);
+    screen.step("Publishing", &address);
+    let bytes = package.into_bytes();
+    let bar = progress_bar(bytes.len(), screen);
+    let moved = bar.clone();
+    let answer = session
+        .marketplace
+        .publish(&signed, &change, bytes, move |sent| {
+            moved.set_position(sent);
+            if Some(sent) == moved.length() {
+                moved.set_message("the marketplace checks it");
+            }
+        });
+    let answer = answer.await;
+    bar.finish_and_clear();
+    let answer = answer?;
+    let url = session.marketplace.url();
+    let value = json!({
+        "package": address,
+        "digest": digest,
+        "marketplace": url,
+        "log": origin,
+        "outcome": answer,
+    });
+    screen.show(&value, |out| match &answer {
+        Published::Published { leaf } => {
+            writeln!(out, "{}", strong(&address))?;
+            writeln!(out, "  digest       {digest}")?;
+            writeln!(out, "  marketplace  {url}")?;
+            writeln!(out, "  log          {origin}, leaf {leaf}")
+        }
+        Published::Held { review, reason } => {
+            writeln!(out, "{} is held: {}", strong(&address), visible(reason))?;
+            writeln!(
+                out,
+                "  its operator decides about review {}",
+                visible(review)
+            )
+        }
+    })
+}
+
+/// Shown on a terminal only, and not with `--json`.
+fn progress_bar(length: usize, screen: Screen) -> ProgressBar {
+    let target = if screen.json {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
+    let bar = ProgressBar::with_draw_target(Some(length as u64), target);
+    let template = "{wide_bar} {bytes}/{total_bytes} {msg}";
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
