@@ -95,7 +95,7 @@ fn join_postgres(select: &mut Sql, words: &[String]) {
     select.push(")) AS score FROM (SELECT id, words FROM package_words WHERE words @@ to_tsquery('english', ");
     select.text(all);
     select.push(") LIMIT ").number(RANKED);
-    select.push(") some) w ON w.id = p.id");
+    select.push(") found) w ON w.id = p.id");
 }
 
 fn narrow(select: &mut Sql, wanted: &Wanted) {
