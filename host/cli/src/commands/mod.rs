@@ -10,10 +10,13 @@ mod key;
 mod list;
 mod marketplace;
 mod new;
+mod outdated;
+mod pin;
 mod run;
 mod serve;
 mod tenant;
 mod uninstall;
+mod update;
 
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -27,6 +30,8 @@ pub(crate) enum Command {
     Serve(Box<serve::Serve>),
     Install(install::Install),
     List(list::List),
+    Outdated(outdated::Outdated),
+    Update(update::Update),
     Uninstall(uninstall::Uninstall),
     Call(call::Call),
     /// Make, list, suspend and delete tenants
@@ -35,6 +40,9 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Show and remove what ties a namespace to the log it was first installed from
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
     /// Run a marketplace
     #[command(subcommand)]
     Marketplace(marketplace::MarketplaceCommand),
@@ -52,10 +60,13 @@ impl Command {
             Self::Serve(command) => command.run().await,
             Self::Install(command) => command.run(screen).await,
             Self::List(command) => command.run(screen).await,
+            Self::Outdated(command) => command.run(screen).await,
+            Self::Update(command) => command.run(screen).await,
             Self::Uninstall(command) => command.run(screen).await,
             Self::Call(command) => command.run(screen).await,
             Self::Tenant(command) => command.run(screen).await,
             Self::Key(command) => command.run(screen).await,
+            Self::Pin(command) => command.run(screen).await,
             Self::Marketplace(command) => command.run().await,
             Self::Completions(command) => command.run(),
             // main runs it before anything else.
