@@ -15,6 +15,7 @@ use sqlx::AnyPool;
 use crate::admission::Admission;
 use crate::auth::Keyring;
 use crate::catalog::Catalog;
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::settings::{Live, Settings};
 use crate::{db, local_keys, owner_only};
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) pool: AnyPool,
     pub(crate) keyring: Keyring,
     pub(crate) catalog: Catalog,
+    pub(crate) logs: Logs,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) engine: Engine,
@@ -77,10 +79,13 @@ impl App {
             settings.compiler.clone(),
         )?;
         let capsules = settings.data.join("capsules/sha256");
+        let trust = &settings.live.trust;
+        let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
         Ok(Self {
             live: ArcSwap::from_pointee(InForce::new(settings.live.clone())?),
             keyring: Keyring::new(pool.clone()),
             catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
+            logs,
             admission: Admission::new(
                 settings.live.concurrent_calls,
                 settings.live.waiting_calls,

@@ -52,7 +52,7 @@ pub(crate) async fn read(
 
 /// A web page cannot send these types without asking first, which is a defence of its own; so the
 /// header is not optional.
-fn is_of_type(headers: &HeaderMap, expected: &str) -> bool {
+pub(crate) fn is_of_type(headers: &HeaderMap, expected: &str) -> bool {
     let given = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let essence = given.and_then(|text| text.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))

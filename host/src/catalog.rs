@@ -3,13 +3,15 @@
 
 mod blobs;
 mod described;
+mod fresh;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
+use jiff::Timestamp;
 use moka::future::Cache;
-use serde::Serialize;
 use soma_capability::{CapsuleName, Digest};
 use soma_registry::Package;
 use soma_runtime::{Capsule, CompileError, LoadError, Loader};
@@ -18,6 +20,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use self::blobs::Blobs;
 pub(crate) use self::described::{Described, ReadyTool};
+pub(crate) use self::fresh::{Change, Done, Fresh, Proof, elsewhere};
 use crate::admission::cores;
 use crate::believed::Believed;
 use crate::db::capsules::{self, Installation};
@@ -52,18 +55,6 @@ pub(crate) struct Quota {
 pub(crate) struct Installed {
     pub(crate) row: Installation,
     pub(crate) about: Arc<Described>,
-}
-
-/// What an installation did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Change {
-    /// The name was free.
-    Created,
-    /// Another file had the name.
-    Replaced,
-    /// This very file had it.
-    Unchanged,
 }
 
 impl Catalog {
@@ -151,13 +142,15 @@ impl Catalog {
     pub(crate) async fn install(
         &self,
         tenant: &str,
-        file: Vec<u8>,
+        Fresh { package, about }: Fresh,
+        proof: Option<Proof>,
         quota: Quota,
-    ) -> Result<(Arc<Installed>, Change), Error> {
-        let (package, about) = self.read(file).await?;
+    ) -> Result<Done, Error> {
         let digest = about.digest;
         let bytes: Arc<[u8]> = package.into_bytes().into();
+        let begin = Instant::now();
         let code = self.compiled(&digest, bytes.clone()).await?;
+        let compiled = begin.elapsed();
         // Set once, here; nobody else has this description yet.
         let about = Arc::new(Described {
             code: code.into(),
@@ -172,19 +165,23 @@ impl Catalog {
             Some(before) if before.digest == digest => Change::Unchanged,
             Some(_) => Change::Replaced,
         };
-        let before = before.map_or(digest, |before| before.digest);
+        let old = before.as_ref().map_or(digest, |before| before.digest);
         self.blobs.unsettle(&digest).await?;
-        self.blobs.unsettle(&before).await?;
-        let stored = self.store(tenant, &about, bytes, change).await;
+        self.blobs.unsettle(&old).await?;
+        let stored = self.store(tenant, &about, bytes, before, proof).await;
         if stored.is_ok() {
             self.described.insert(digest, about.clone()).await;
             self.installed.forget();
         }
         // Whichever of the two has no row now goes.
-        self.release(&before).await?;
+        self.release(&old).await?;
         self.release(&digest).await?;
         stored?;
-        Ok((self.find(tenant, name).await?, change))
+        Ok(Done {
+            installed: self.find(tenant, name).await?,
+            change,
+            compiled,
+        })
     }
 
     /// What the tenant has under this name. Refuses what would be more than it may have.
@@ -220,18 +217,22 @@ impl Catalog {
         tenant: &str,
         about: &Described,
         bytes: Arc<[u8]>,
-        change: Change,
+        before: Option<Installation>,
+        proof: Option<Proof>,
     ) -> Result<(), Error> {
-        let Described {
-            digest, manifest, ..
-        } = about;
-        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        self.blobs.write(digest, bytes).await?;
-        if change != Change::Unchanged {
-            let (name, version) = (&manifest.name, &manifest.version);
-            capsules::put(&self.pool, tenant, name, version, digest, size).await?;
+        let mut row = Installation {
+            name: about.manifest.name.clone(),
+            digest: about.digest,
+            size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            installed_at: Timestamp::now(),
+            logged: proof.as_ref().map(|proof| proof.logged.clone()),
+        };
+        if let Some(same) = before.filter(|before| before.digest == row.digest) {
+            row.installed_at = same.installed_at;
         }
-        Ok(())
+        self.blobs.write(&about.digest, bytes).await?;
+        let version = &about.manifest.version;
+        fresh::keep(&self.pool, tenant, &row, version, proof.as_ref()).await
     }
 
     async fn compiled(&self, digest: &Digest, bytes: Arc<[u8]>) -> Result<Arc<Capsule>, Error> {
@@ -299,7 +300,7 @@ impl Catalog {
         let load = async {
             let file = self.blobs.read(digest).await;
             let file = file.map_err(|error| missing(digest, &error))?;
-            let (_, about) = self.read(file).await?;
+            let about = self.read(file).await?.about;
             if about.digest == *digest {
                 return Ok(Arc::new(about));
             }
@@ -321,12 +322,12 @@ impl Catalog {
     }
 
     /// Parses, hashes and compiles schemas away from the threads that serve.
-    async fn read(&self, file: Vec<u8>) -> Result<(Package, Described), Error> {
+    pub(crate) async fn read(&self, file: Vec<u8>) -> Result<Fresh, Error> {
         let metrics = self.metrics.clone();
         let read = tokio::task::spawn_blocking(move || {
             let package = Package::read(file)?;
             let about = Described::new(&package, &metrics);
-            Ok((package, about))
+            Ok(Fresh { package, about })
         });
         read.await
             .map_err(|panic| Error::Panicked(panic.to_string()))?

@@ -12,6 +12,7 @@ use soma_runtime::Compiler;
 
 use crate::limits::GivenLimits;
 use crate::settings::Settings;
+use crate::trust::GivenTrust;
 
 /// The port that `soma serve` listens on where none is given.
 pub const DEFAULT_PORT: u16 = 7711;
@@ -141,6 +142,10 @@ pub struct Config {
     #[arg(long, env = "SOMA_PAGE_SCAN", hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub page_scan: Option<bool>,
 
+    /// Whose capsules may be installed, and what their log must show.
+    #[command(flatten)]
+    pub trust: GivenTrust,
+
     /// How components are compiled; none is this very program's `compile-component` command.
     #[arg(skip)]
     #[serde(skip)]
@@ -224,6 +229,7 @@ impl Config {
             page_scan: self.page_scan.or(file.page_scan),
             otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),
             shutdown_grace: self.shutdown_grace.or(file.shutdown_grace),
+            trust: self.trust.over(file.trust),
             compiler: self.compiler,
         }
     }

@@ -2,6 +2,9 @@
 
 pub(crate) mod capsules;
 pub(crate) mod keys;
+pub(crate) mod logs;
+pub(crate) mod pins;
+pub(crate) mod releases;
 pub(crate) mod tenants;
 
 use std::time::Duration;
@@ -52,6 +55,11 @@ pub(crate) fn storable(time: Timestamp) -> Timestamp {
 /// A stored time. What is out of range was not written by this program.
 pub(crate) fn time(millis: i64) -> sqlx::Result<Timestamp> {
     Timestamp::from_millisecond(millis).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// What is stored and was not written by this program.
+pub(crate) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
 }
 
 /// Whether a statement failed because such a row is there already.

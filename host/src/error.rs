@@ -9,6 +9,7 @@ use soma_capability::CapsuleName;
 use soma_registry::PackageError;
 use soma_runtime::{Failure, LoadError, ToolError, Usage};
 
+use crate::distrust::Distrust;
 use crate::input::InvalidInput;
 use crate::problem::{Details, Kind, Problem};
 
@@ -55,6 +56,12 @@ pub(crate) enum Error {
     /// No key of that id, or a revoked one where a live one is needed.
     #[error("there is no key `{0}` that is not revoked")]
     UnknownKey(String),
+    /// No pin of that namespace.
+    #[error("`{0}` is not pinned")]
+    UnknownPin(String),
+    /// The trust policy, or a log that does not show what it must.
+    #[error(transparent)]
+    Distrust(#[from] Box<Distrust>),
     /// A route, but not for this method.
     #[error("the `Allow` header says which methods the path takes")]
     MethodNotAllowed,
@@ -137,6 +144,8 @@ impl Error {
             Self::UnknownTool { .. } => Kind::UnknownTool,
             Self::UnknownTenant(_) => Kind::UnknownTenant,
             Self::UnknownKey(_) => Kind::UnknownKey,
+            Self::UnknownPin(_) => Kind::UnknownPin,
+            Self::Distrust(error) => error.kind(),
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
             Self::BodyTimeout(_) => Kind::BodyTimeout,
             Self::Conflict(_) => Kind::Conflict,
@@ -203,6 +212,12 @@ impl Error {
                 ..Details::default()
             },
         }
+    }
+}
+
+impl From<Distrust> for Error {
+    fn from(error: Distrust) -> Self {
+        Self::Distrust(Box::new(error))
     }
 }
 

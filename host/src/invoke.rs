@@ -59,6 +59,7 @@ pub(crate) async fn invoke(
 
     let prepare = async {
         let live = app.live();
+        app.logs.admit(&installed.row, &live.settings.trust)?;
         let limits = policy::limits(&live.settings, &installed.about.manifest);
         let network = live.network.clone();
         drop(live);

@@ -1,5 +1,7 @@
 //! What the host counts, in Prometheus' text form.
 
+mod logs;
+
 use std::collections::HashMap;
 
 use prometheus::core::Collector;
@@ -9,6 +11,8 @@ use prometheus::{
 };
 use soma_capability::{CapsuleName, Tool};
 use soma_runtime::Usage;
+
+pub(crate) use self::logs::LogMetrics;
 
 /// The outcome of a call that gave an answer; the others are problem codes.
 pub(crate) const OK: &str = "ok";
@@ -24,6 +28,8 @@ pub(crate) struct Metrics {
     instances: IntGauge,
     cache_hits: IntGauge,
     cache_misses: IntGauge,
+    /// The logs that are followed.
+    pub(crate) logs: LogMetrics,
     /// Calls that wait for a slot.
     pub(crate) waiting: IntGauge,
     /// Calls that hold a slot.
@@ -48,8 +54,10 @@ impl Metrics {
             HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &labels)
         };
         let gauge = |name: &str, help: &str| IntGauge::new(name, help);
+        let registry = Registry::new();
         let metrics = Self {
-            registry: Registry::new(),
+            logs: LogMetrics::new(&registry)?,
+            registry,
             calls: IntCounterVec::new(
                 Opts::new(
                     "soma_calls_total",

@@ -7,20 +7,21 @@ use axum::routing::{delete, get, post};
 use crate::app::AppState;
 use crate::edge::edge;
 use crate::error::Error;
-use crate::routes::{calls, capsules, health, keys, tenants};
+use crate::routes::{calls, capsules, health, installs, keys, logs, pins, tenants};
 
 pub(crate) fn router(app: AppState) -> Router {
     Router::new()
-        .route("/v1/capsules", get(capsules::list).post(capsules::install))
+        .route("/v1/capsules", get(capsules::list).post(installs::install))
         .route(
             "/v1/capsules/{namespace}/{name}",
-            get(capsules::get).delete(capsules::uninstall),
+            get(capsules::get).delete(installs::uninstall),
         )
         .route(
             "/v1/capsules/{namespace}/{name}/tools/{tool}",
             post(calls::call),
         )
         .route("/v1/tools", get(capsules::tools))
+        .route("/v1/outdated", get(logs::outdated))
         .route(
             "/v1/admin/tenants",
             get(tenants::list).post(tenants::create),
@@ -31,6 +32,9 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/v1/admin/keys", get(keys::list).post(keys::create))
         .route("/v1/admin/keys/{id}", delete(keys::revoke))
         .route("/v1/admin/keys/{id}/rotate", post(keys::rotate))
+        .route("/v1/admin/pins", get(pins::list))
+        .route("/v1/admin/pins/{name}", delete(pins::remove))
+        .route("/v1/admin/logs", get(logs::list))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

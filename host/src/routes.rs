@@ -3,5 +3,8 @@
 pub(crate) mod calls;
 pub(crate) mod capsules;
 pub(crate) mod health;
+pub(crate) mod installs;
 pub(crate) mod keys;
+pub(crate) mod logs;
+pub(crate) mod pins;
 pub(crate) mod tenants;

@@ -11,10 +11,11 @@ use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Handle, Server};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::follow;
 use crate::router::router;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
@@ -32,6 +33,8 @@ pub struct Running {
     handle: Handle<SocketAddr>,
     server: Option<JoinHandle<std::io::Result<()>>>,
     certificate: Option<JoinHandle<()>>,
+    /// Follows the marketplaces' logs.
+    followers: AbortHandle,
 }
 
 /// Runs a host until it is told to stop (SIGTERM, SIGINT); a second time stops it at once.
@@ -113,6 +116,7 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
     handle.listening().await.context("the server")?;
     let running = Running {
         url: format!("{scheme}://{}", reachable(address)),
+        followers: tokio::spawn(follow::run(app.clone())).abort_handle(),
         app,
         config,
         address,
@@ -203,6 +207,7 @@ impl Running {
         let grace = self.app.settings.shutdown_grace;
         let end = Instant::now() + grace;
         self.app.stop();
+        self.followers.abort();
         self.handle.graceful_shutdown(Some(grace));
         if let Some(server) = self.server.take() {
             server.await??;
@@ -224,6 +229,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.handle.shutdown();
+        self.followers.abort();
         if let Some(certificate) = self.certificate.take() {
             certificate.abort();
         }

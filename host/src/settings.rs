@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::catalog::Quota;
 use crate::config::{Config, LogFormat, TlsFiles};
+use crate::trust::Trust;
 
 /// The command of the `soma` binary that compiles a component in a process of its own.
 pub const COMPILE_COMMAND: &str = "compile-component";
@@ -69,6 +70,8 @@ pub struct Live {
     pub waiting_calls: u32,
     /// What one tenant may have installed.
     pub(crate) quota: Quota,
+    /// Whose capsules may be installed.
+    pub(crate) trust: Trust,
     /// What is logged.
     pub log: String,
 }
@@ -209,6 +212,11 @@ impl Live {
                 capsules: config.tenant_capsules.unwrap_or(256),
                 bytes: config.tenant_mib.unwrap_or(4096).saturating_mul(1 << 20),
             },
+            trust: Trust::resolve(
+                &config.trust,
+                listen.ip().is_loopback() && !config.behind_proxy.unwrap_or(false),
+            )
+            .context("trust")?,
             log,
         })
     }

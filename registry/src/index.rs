@@ -5,6 +5,7 @@ mod namespace;
 mod recovery;
 mod release;
 mod rules;
+mod step;
 
 use std::collections::BTreeMap;
 
@@ -15,8 +16,9 @@ pub use namespace::{KeyStanding, Namespace};
 pub use recovery::{RECOVERY_WAIT, Recovery};
 pub use release::{Release, Revocation, Standing};
 pub use rules::{Applied, Refusal};
+pub use step::Step;
 
-use crate::log::{Leaf, LeafError};
+use crate::log::LeafError;
 
 /// Everything that follows from a log's first leaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,30 +87,17 @@ impl Index {
         bytes: &[u8],
         log: &str,
     ) -> Result<(), IndexError> {
-        let refuse = |error| IndexError::Leaf { index, error };
-        let leaf = Leaf::from_bytes(bytes).map_err(refuse)?;
-        let signed = leaf.open(log).map_err(refuse)?;
-        if leaf.time < self.time {
-            return Err(IndexError::Time { index });
-        }
-        let position = Position {
-            index,
-            time: leaf.time,
-            marketplace: leaf.is_marketplace(),
-        };
-        let change = &signed.request.change;
-        let namespace = self.namespaces.get(&change.namespace());
-        let release = change.release();
+        let step = Step::read(index, bytes, log, self.time)?;
+        let namespace = self.namespaces.get(&step.namespace());
+        let release = step.release();
         let release = release.and_then(|(name, version)| self.release(name, version));
-        let applied = Namespace::apply(namespace, release, &signed, position)
-            .map_err(|refusal| IndexError::Refused { index, refusal })?;
-        self.namespaces
-            .insert(change.namespace(), applied.namespace);
+        let applied = step.apply(namespace, release)?;
+        self.namespaces.insert(step.namespace(), applied.namespace);
         if let Some(release) = applied.release {
             let versions = self.releases.entry(release.capsule.clone()).or_default();
             versions.insert(release.version.clone(), release);
         }
-        self.time = leaf.time;
+        self.time = step.time();
         self.size = index + 1;
         Ok(())
     }

@@ -38,7 +38,7 @@ pub use dsse::Envelope;
 pub use follower::{FollowError, Follower};
 pub use index::{
     Applied, Index, IndexError, KeyStanding, Namespace, Position, RECOVERY_WAIT, Recovery, Refusal,
-    Release, Revocation, Standing,
+    Release, Revocation, Standing, Step,
 };
 pub use key::{KeyError, PublicKey, SecretKey};
 pub use manifest::{Location, MAX_README_BYTES, Manifest, ManifestError};

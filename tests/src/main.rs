@@ -1,6 +1,7 @@
 //! The integration tests. Each starts its own `soma serve` on a free port and talks to it as a
 //! client would; the folders mirror what is tested: the `guests`, the `api`, `serve`, the `cli`,
-//! the `capsules`, the `sdk`, the `marketplace`, capsules in `oci` registries.
+//! the `capsules`, the `sdk`, the `marketplace`, capsules in `oci` registries, what a host takes on
+//! `trust`.
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test is a panic")]
 
@@ -13,3 +14,4 @@ mod marketplace;
 mod oci;
 mod sdk;
 mod serve;
+mod trust;

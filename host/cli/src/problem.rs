@@ -110,6 +110,8 @@ pub(crate) fn at_pointer(pointer: &str, detail: &str) -> String {
 
 fn hint_for(code: &str) -> Option<&'static str> {
     match code {
+        "unknown-pin" => Some("`soma pin list` shows them"),
+        "unknown-package" => Some("`soma search` shows what a marketplace has"),
         "unknown-capsule" => Some("`soma list` shows what is installed"),
         "unknown-tool" => Some("`soma list --tools` shows the tools"),
         "unknown-tenant" => Some("`soma tenant list` shows them"),

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use soma_capability::{CapsuleName, Digest};
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, FromRow, Row as _};
+use sqlx::{AnyConnection, AnyPool, FromRow, Row as _};
 
-use super::{now, time};
+use super::logs::integer;
+use super::time;
 
 /// One installed capsule. Manifest and tools are in the file that the digest names.
 #[derive(Clone, Debug)]
@@ -15,11 +16,31 @@ pub(crate) struct Installation {
     /// Bytes of the file.
     pub(crate) size: i64,
     pub(crate) installed_at: Timestamp,
+    /// The log that has it; none where it came as a file.
+    pub(crate) logged: Option<Logged>,
+}
+
+/// Where a log says what was installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Logged {
+    /// The log's key, which has its origin in it.
+    pub(crate) log: String,
+    /// The leaf that published it.
+    pub(crate) leaf: u64,
+}
+
+impl Logged {
+    /// The log's origin.
+    pub(crate) fn origin(&self) -> &str {
+        self.log.split('+').next().unwrap_or_default()
+    }
 }
 
 impl FromRow<'_, AnyRow> for Installation {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
         let digest: &str = row.try_get("digest")?;
+        let log: Option<String> = row.try_get("log")?;
+        let leaf: Option<i64> = row.try_get("leaf")?;
         Ok(Self {
             name: CapsuleName::new(row.try_get("namespace")?, row.try_get("name")?)
                 .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
@@ -28,6 +49,10 @@ impl FromRow<'_, AnyRow> for Installation {
                 .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
             size: row.try_get("size")?,
             installed_at: time(row.try_get("installed_at")?)?,
+            logged: log.zip(leaf).map(|(log, leaf)| Logged {
+                log,
+                leaf: leaf.unsigned_abs(),
+            }),
         })
     }
 }
@@ -38,7 +63,7 @@ pub(crate) async fn get(
     name: &CapsuleName,
 ) -> sqlx::Result<Option<Installation>> {
     sqlx::query_as(
-        "SELECT namespace, name, digest, size, installed_at FROM capsules
+        "SELECT namespace, name, digest, size, installed_at, log, leaf FROM capsules
          WHERE tenant = $1 AND namespace = $2 AND name = $3",
     )
     .bind(tenant)
@@ -50,7 +75,7 @@ pub(crate) async fn get(
 
 pub(crate) async fn list(pool: &AnyPool, tenant: &str) -> sqlx::Result<Vec<Installation>> {
     sqlx::query_as(
-        "SELECT namespace, name, digest, size, installed_at FROM capsules
+        "SELECT namespace, name, digest, size, installed_at, log, leaf FROM capsules
          WHERE tenant = $1 ORDER BY namespace, name",
     )
     .bind(tenant)
@@ -60,27 +85,30 @@ pub(crate) async fn list(pool: &AnyPool, tenant: &str) -> sqlx::Result<Vec<Insta
 
 /// Installs, in place of whatever had the name before.
 pub(crate) async fn put(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     tenant: &str,
-    name: &CapsuleName,
+    new: &Installation,
     version: &semver::Version,
-    digest: &Digest,
-    size: i64,
 ) -> sqlx::Result<()> {
+    let logged = new.logged.as_ref();
     sqlx::query(
-        "INSERT INTO capsules (tenant, namespace, name, version, digest, size, installed_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO capsules
+             (tenant, namespace, name, version, digest, size, installed_at, log, leaf)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (tenant, namespace, name) DO UPDATE SET version = excluded.version,
-             digest = excluded.digest, size = excluded.size, installed_at = excluded.installed_at",
+             digest = excluded.digest, size = excluded.size, installed_at = excluded.installed_at,
+             log = excluded.log, leaf = excluded.leaf",
     )
     .bind(tenant)
-    .bind(name.namespace())
-    .bind(name.name())
+    .bind(new.name.namespace())
+    .bind(new.name.name())
     .bind(version.to_string())
-    .bind(digest.to_string())
-    .bind(size)
-    .bind(now())
-    .execute(pool)
+    .bind(new.digest.to_string())
+    .bind(new.size)
+    .bind(new.installed_at.as_millisecond())
+    .bind(logged.map(|logged| logged.log.clone()))
+    .bind(logged.map(|logged| integer(logged.leaf)))
+    .execute(connection)
     .await?;
     Ok(())
 }
@@ -93,7 +121,7 @@ pub(crate) async fn delete(
 ) -> sqlx::Result<Option<Installation>> {
     sqlx::query_as(
         "DELETE FROM capsules WHERE tenant = $1 AND namespace = $2 AND name = $3
-         RETURNING namespace, name, digest, size, installed_at",
+         RETURNING namespace, name, digest, size, installed_at, log, leaf",
     )
     .bind(tenant)
     .bind(name.namespace())

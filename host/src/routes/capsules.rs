@@ -1,20 +1,18 @@
-//! Installing, listing and uninstalling capsules, and listing their tools.
+//! Listing what is installed, and the tools of it.
 
 use axum::Json;
-use axum::extract::{Request, State};
-use http::StatusCode;
+use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use soma_capability::{CapsuleName, Digest, Limits, Tool};
+use soma_capability::{Capabilities, CapsuleName, Digest, Limits, Tool};
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::Caller;
-use crate::body::{self, WASM};
-use crate::catalog::{Change, Installed};
+use crate::catalog::Installed;
+use crate::db::capsules::Logged;
 use crate::error::Error;
-use crate::finished::Finished;
-use crate::key::Scope;
+use crate::logs::Logs;
 use crate::path::CapsulePath;
 use crate::policy;
 use crate::settings::Live;
@@ -28,6 +26,13 @@ struct Head<'a> {
     digest: Digest,
     size: i64,
     installed_at: Timestamp,
+    /// The log that it came from, and the leaf in it; none where it came as a file.
+    origin: Option<&'a str>,
+    leaf: Option<u64>,
+    /// Whether its publisher would not have it chosen any more.
+    yanked: bool,
+    /// Why it must not run any more.
+    revoked: Option<String>,
 }
 
 /// One capsule in a list.
@@ -47,6 +52,8 @@ struct Full<'a> {
     /// What one call gets, here and now.
     limits: Limits,
     imports: &'a [String],
+    /// What its manifest asks for.
+    capabilities: &'a Capabilities,
     tools: Vec<&'a Tool>,
 }
 
@@ -59,8 +66,14 @@ struct ListedTool<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn of(Installed { row, about }: &'a Installed) -> Self {
+    fn of(Installed { row, about }: &'a Installed, logs: &Logs) -> Self {
+        let logged = row.logged.as_ref();
+        let revoked = logs.revocation(row);
         Self {
+            origin: logged.map(Logged::origin),
+            leaf: logged.map(|logged| logged.leaf),
+            yanked: logs.is_yanked(row),
+            revoked: revoked.map(|revoked| revoked.revocation.reason),
             name: &row.name,
             version: &about.manifest.version,
             description: &about.manifest.description,
@@ -72,25 +85,31 @@ impl<'a> Head<'a> {
 }
 
 impl<'a> Summary<'a> {
-    fn of(installed: &'a Installed) -> Self {
+    fn of(installed: &'a Installed, logs: &Logs) -> Self {
         let tools = &installed.about.tools;
         Self {
-            head: Head::of(installed),
+            head: Head::of(installed, logs),
             tools: tools.iter().map(|ready| ready.tool.name.as_str()).collect(),
         }
     }
 }
 
 impl<'a> Full<'a> {
-    fn of(installed: &'a Installed, live: &Live) -> Self {
+    fn of(installed: &'a Installed, logs: &Logs, live: &Live) -> Self {
         let about = &installed.about;
         Self {
-            head: Head::of(installed),
+            head: Head::of(installed, logs),
             limits: policy::limits(live, &about.manifest),
             imports: &about.imports,
+            capabilities: &about.manifest.capabilities,
             tools: about.tools.iter().map(|ready| &ready.tool).collect(),
         }
     }
+}
+
+/// Everything about one capsule.
+pub(super) fn full(app: &App, installed: &Installed) -> Value {
+    json!(Full::of(installed, &app.logs, &app.live().settings))
 }
 
 pub(crate) async fn list(
@@ -98,7 +117,10 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<Json<Value>, Error> {
     let installed = app.catalog.list(caller.tenant_id()).await?;
-    let capsules: Vec<Summary<'_>> = installed.iter().map(Summary::of).collect();
+    let capsules: Vec<Summary<'_>> = installed
+        .iter()
+        .map(|installed| Summary::of(installed, &app.logs))
+        .collect();
     Ok(Json(json!({ "capsules": capsules })))
 }
 
@@ -108,7 +130,7 @@ pub(crate) async fn get(
     CapsulePath(name): CapsulePath,
 ) -> Result<Json<Value>, Error> {
     let installed = app.catalog.find(caller.tenant_id(), &name).await?;
-    Ok(Json(json!(Full::of(&installed, &app.live().settings))))
+    Ok(Json(full(&app, &installed)))
 }
 
 /// The tools that the caller may call.
@@ -129,54 +151,4 @@ pub(crate) async fn tools(
         }
     }
     Ok(Json(json!({ "tools": tools })))
-}
-
-/// The capsule, and `change`: what the installation did. 201 where the name was free.
-pub(crate) async fn install(
-    State(app): State<AppState>,
-    caller: Caller,
-    request: Request,
-) -> Result<(StatusCode, Json<Value>), Error> {
-    caller.require(Scope::Install)?;
-    // Before the body: whoever is turned away costs nothing.
-    let place = app.admission.install()?;
-    let file = body::read(request, WASM, soma_registry::MAX_FILE_BYTES as u64).await?;
-    let quota = app.live().settings.quota;
-    let install = {
-        let (app, tenant) = (app.clone(), caller.tenant_id().to_owned());
-        async move {
-            let _place = place;
-            app.catalog.install(&tenant, file, quota).await
-        }
-    };
-    let (installed, change) = Finished::new(install).await?;
-    tracing::info!(
-        tenant = caller.tenant(),
-        capsule = %installed.row.name,
-        digest = %installed.row.digest,
-        ?change,
-        "installed"
-    );
-    let status = match change {
-        Change::Created => StatusCode::CREATED,
-        Change::Replaced | Change::Unchanged => StatusCode::OK,
-    };
-    let mut answer = json!(Full::of(&installed, &app.live().settings));
-    answer["change"] = json!(change);
-    Ok((status, Json(answer)))
-}
-
-pub(crate) async fn uninstall(
-    State(app): State<AppState>,
-    caller: Caller,
-    CapsulePath(name): CapsulePath,
-) -> Result<StatusCode, Error> {
-    caller.require(Scope::Install)?;
-    let uninstall = {
-        let (app, tenant, name) = (app.clone(), caller.tenant_id().to_owned(), name.clone());
-        async move { app.catalog.uninstall(&tenant, &name).await }
-    };
-    Finished::new(uninstall).await?;
-    tracing::info!(tenant = caller.tenant(), capsule = %name, "uninstalled");
-    Ok(StatusCode::NO_CONTENT)
 }

@@ -4,7 +4,7 @@ use soma_capability::Digest;
 use super::*;
 use crate::change::{Change, ChangeRequest, Owner, OwnerKey};
 use crate::key::SecretKey;
-use crate::log::Act;
+use crate::log::{Act, Leaf};
 
 const LOG: &str = "log.test";
 

@@ -220,7 +220,7 @@ mod tests {
             let text: WitnessKey = self.to_string().parse().unwrap();
             assert_eq!(&text, self);
             let key = self.to_string();
-            let key = key.rsplit('+').next().unwrap();
+            let key = key.splitn(3, '+').nth(2).unwrap();
             let key = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, key);
             let hash =
                 sha2::Sha256::digest([self.name().as_bytes(), b"\n", &key.unwrap()].concat());

@@ -4,6 +4,7 @@
 mod answer;
 mod client;
 mod database;
+mod false_log;
 mod host;
 mod marketplace;
 mod packages;
@@ -14,11 +15,12 @@ mod upstream;
 
 pub(crate) use answer::Answer;
 pub(crate) use client::{Client, send};
+pub(crate) use false_log::{FalseLog, marketplaces, note_secret, unix_time};
 pub(crate) use host::{TestHost, command};
 pub(crate) use marketplace::{
     Author, Offer, TestMarketplace, as_capsule, capsule_name, echo, owner, problem, version,
 };
-pub(crate) use packages::{component, pack, pack_guest, pack_with};
+pub(crate) use packages::{component, pack, pack_guest, pack_version, pack_with};
 pub(crate) use paths::{repository, soma, target};
 pub(crate) use recorder::Recorder;
 pub(crate) use setup::Setup;

@@ -51,8 +51,13 @@ pub(crate) fn pack_with(guest: &str, lines: &str) -> Package {
 
 /// Any component as a capsule of this name.
 pub(crate) fn pack(component: &[u8], name: &str, lines: &str) -> Package {
+    pack_version(component, name, "1.0.0", lines)
+}
+
+/// The same as another version.
+pub(crate) fn pack_version(component: &[u8], name: &str, version: &str, lines: &str) -> Package {
     let manifest = format!(
-        "name = \"{name}\"\nversion = \"1.0.0\"\ndescription = \"A guest of the tests.\"\n{lines}\n"
+        "name = \"{name}\"\nversion = \"{version}\"\ndescription = \"A guest of the tests.\"\n{lines}\n"
     );
     let manifest = Manifest::from_toml(&manifest).expect("a manifest");
     Package::pack(component, manifest, vec![run_tool()]).expect("a package")

@@ -1,41 +1,188 @@
-//! `soma install`: a capsule file onto a host.
+//! `soma install`: capsules onto a host, from a marketplace or from a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::Method;
+use serde_json::{Value, json};
+use soma_registry::PackageSpec;
+use url::Url;
 
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::failure::Failure;
+use crate::lockfile::{Locked, Lockfile};
 use crate::project;
 use crate::screen::{Screen, visible};
 
-/// Install a capsule on a host
+/// Install capsules on a host
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  soma install target/capsule/hello.wasm\n  soma install .")]
+#[command(after_help = "Examples:
+  soma install soma/jq
+  soma install 'acme/weather@^1.2' --lock capsules.lock
+  soma install --lock capsules.lock
+  soma install target/capsule/hello.wasm
+  soma install .
+
+The host fetches a package itself and installs it where file, signature, log and its own trust
+policy agree. With --lock and names, what was installed is recorded; without names, exactly what is
+recorded is installed.")]
 pub(crate) struct Install {
-    /// A capsule file, or a project folder, which is built first
-    file: PathBuf,
+    /// NAMESPACE/NAME or NAMESPACE/NAME@REQUIREMENT; or a capsule file (a path that exists, or ends
+    /// in .wasm), or a project folder, which is built first
+    #[arg(value_name = "WHAT", required_unless_present = "lock")]
+    what: Vec<String>,
+
+    /// File of exact versions: written with names, followed without
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+
+    /// The marketplace to ask, by its address, where the host knows several
+    #[arg(long, value_name = "URL")]
+    marketplace: Option<Url>,
 
     #[command(flatten)]
     host: HostArgs,
 }
 
+/// One thing to install.
+enum What {
+    Path(PathBuf),
+    Package(PackageSpec),
+}
+
 impl Install {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let what: Vec<What> = self
+            .what
+            .iter()
+            .map(|text| What::read(text))
+            .collect::<Result<_, _>>()?;
+        let mut lockfile = match &self.lock {
+            Some(path) => Some(Lockfile::read(path, what.is_empty())?),
+            None => None,
+        };
+        let is_file = |what: &What| matches!(what, What::Path(_));
+        if lockfile.is_some() && what.iter().any(is_file) {
+            return Err(Failure::usage(
+                "a file has no place in a log, so --lock cannot name it",
+            ));
+        }
         let client = Client::new(self.host, LocalKey::Admin)?;
-        let package = project::open(&self.file, screen).await?.package;
-        let body = Body::Wasm(package.into_bytes());
-        screen.step("Installing", "the host compiles and checks it");
-        let installed = client.send(Method::POST, &["capsules"], body).await?;
-        screen.show(&installed, |out| {
-            let text = |member: &str| visible(installed[member].as_str().unwrap_or_default());
-            let done = match installed["change"].as_str() {
+        let mut installed = Vec::new();
+        if let (Some(lockfile), true) = (&lockfile, what.is_empty()) {
+            for locked in lockfile.iter() {
+                installed.push(install_locked(&client, locked, screen).await?);
+            }
+        }
+        for what in &what {
+            let done = match what {
+                What::Path(path) => install_file(&client, path, screen).await?,
+                What::Package(spec) => {
+                    let marketplace = self.marketplace.as_ref();
+                    let done = install_package(&client, spec, marketplace, screen).await?;
+                    if let (Some(lockfile), Some(path)) = (&mut lockfile, &self.lock) {
+                        lockfile.record(Locked::of(&done)?);
+                        lockfile.write(path)?;
+                    }
+                    done
+                }
+            };
+            installed.push(done);
+        }
+        show(&installed, screen)
+    }
+}
+
+impl What {
+    fn read(text: &str) -> Result<Self, Failure> {
+        let path = Path::new(text);
+        if path.exists() || path.extension().is_some_and(|end| end == "wasm") {
+            return Ok(Self::Path(path.to_owned()));
+        }
+        match text.parse() {
+            Ok(spec) => Ok(Self::Package(spec)),
+            Err(error) => Err(Failure::usage(format_args!(
+                "`{text}` is neither a file nor NAMESPACE/NAME[@REQUIREMENT]: {error}"
+            ))),
+        }
+    }
+}
+
+async fn install_file(client: &Client, path: &Path, screen: Screen) -> Result<Value, Failure> {
+    let package = project::open(path, screen).await?.package;
+    screen.step("Installing", "the host compiles and checks it");
+    let body = Body::Wasm(package.into_bytes());
+    client.send(Method::POST, &["capsules"], body).await
+}
+
+async fn install_package(
+    client: &Client,
+    spec: &PackageSpec,
+    marketplace: Option<&Url>,
+    screen: Screen,
+) -> Result<Value, Failure> {
+    let mut wanted = json!({"package": spec.capsule});
+    // The host reads a bare version as a requirement.
+    if let Some(version) = spec.version() {
+        wanted["version"] = json!(format!("={version}"));
+    } else if let Some((_, requirement)) = spec.to_string().split_once('@') {
+        wanted["version"] = json!(requirement);
+    }
+    if let Some(url) = marketplace {
+        wanted["marketplace"] = json!(url);
+    }
+    screen.step(
+        "Installing",
+        &format!("{spec}: the host fetches and verifies it"),
+    );
+    send(client, &wanted).await
+}
+
+async fn install_locked(
+    client: &Client,
+    locked: &Locked,
+    screen: Screen,
+) -> Result<Value, Failure> {
+    screen.step(
+        "Installing",
+        &format!("{} {}, as locked", locked.name, locked.version),
+    );
+    let done = send(client, &locked.wanted()).await?;
+    let found = Locked::of(&done)?;
+    if found != *locked {
+        return Err(Failure::failed(format_args!(
+            "{} {} is leaf {} of {} now, and the lockfile says leaf {}: it is another log of that \
+             name",
+            locked.name, locked.version, found.leaf, found.origin, locked.leaf
+        )));
+    }
+    Ok(done)
+}
+
+/// Asks the host for an installation.
+pub(super) async fn send(client: &Client, wanted: &Value) -> Result<Value, Failure> {
+    let body = Body::Json(wanted.to_string());
+    client.send(Method::POST, &["capsules"], body).await
+}
+
+fn show(installed: &[Value], screen: Screen) -> Result<(), Failure> {
+    let value = match installed {
+        [one] => one.clone(),
+        several => json!({"installed": several}),
+    };
+    screen.show(&value, |out| {
+        for capsule in installed {
+            let text = |member: &str| visible(capsule[member].as_str().unwrap_or_default());
+            let done = match capsule["change"].as_str() {
                 Some("unchanged") => "was installed already:",
                 Some("replaced") => "installed in the place of another file:",
                 _ => "installed:",
             };
             writeln!(out, "{done} {} {}", text("name"), text("version"))?;
-            writeln!(out, "  {}", text("digest"))
-        })
-    }
+            writeln!(out, "  {}", text("digest"))?;
+            if let Some(leaf) = capsule["leaf"].as_u64() {
+                writeln!(out, "  leaf {leaf} of {}", text("origin"))?;
+            }
+        }
+        Ok(())
+    })
 }

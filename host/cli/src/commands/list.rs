@@ -35,10 +35,11 @@ impl List {
                 )
             } else {
                 let rows = items.iter().map(capsule_row).collect();
-                let nothing = "No capsule is installed; `soma install FILE` installs one.";
+                let nothing =
+                    "No capsule is installed; `soma install NAMESPACE/NAME` installs one.";
                 table(
                     out,
-                    &["capsule", "version", "tools", "description"],
+                    &["capsule", "version", "origin", "tools", "description"],
                     rows,
                     nothing,
                 )
@@ -52,10 +53,31 @@ fn capsule_row(capsule: &Value) -> Vec<String> {
     let tools: Vec<&str> = tools.filter_map(Value::as_str).collect();
     vec![
         text(&capsule["name"]),
-        text(&capsule["version"]),
+        version(capsule),
+        origin(capsule),
         tools.join(", "),
         first_line(&capsule["description"]),
     ]
+}
+
+/// The version, and what became of it.
+fn version(capsule: &Value) -> String {
+    let version = text(&capsule["version"]);
+    if capsule["revoked"].is_string() {
+        format!("{version} (revoked)")
+    } else if capsule["yanked"] == true {
+        format!("{version} (yanked)")
+    } else {
+        version
+    }
+}
+
+/// The log that it came from.
+fn origin(capsule: &Value) -> String {
+    match capsule["origin"].as_str() {
+        Some(origin) => origin.to_owned(),
+        None => "a file".to_owned(),
+    }
 }
 
 fn tool_row(tool: &Value) -> Vec<String> {

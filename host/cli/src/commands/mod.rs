@@ -16,7 +16,9 @@ mod logout;
 mod marketplace;
 mod namespace;
 mod new;
+mod outdated;
 mod owner;
+mod pin;
 mod publish;
 mod run;
 mod search;
@@ -24,6 +26,7 @@ mod serve;
 mod tenant;
 mod token;
 mod uninstall;
+mod update;
 mod verify;
 mod yank;
 
@@ -39,6 +42,8 @@ pub(crate) enum Command {
     Serve(Box<serve::Serve>),
     Install(install::Install),
     List(list::List),
+    Outdated(outdated::Outdated),
+    Update(update::Update),
     Uninstall(uninstall::Uninstall),
     Call(call::Call),
     Search(search::Search),
@@ -78,6 +83,9 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke API keys of a host
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Show and remove what ties a namespace to the log it was first installed from
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
     Completions(completions::Completions),
     CompileComponent(compile_component::CompileComponent),
 }
@@ -92,6 +100,8 @@ impl Command {
             Self::Serve(command) => command.run().await,
             Self::Install(command) => command.run(screen).await,
             Self::List(command) => command.run(screen).await,
+            Self::Outdated(command) => command.run(screen).await,
+            Self::Update(command) => command.run(screen).await,
             Self::Uninstall(command) => command.run(screen).await,
             Self::Call(command) => command.run(screen).await,
             Self::Search(command) => command.run(screen).await,
@@ -111,6 +121,7 @@ impl Command {
             Self::Log(command) => command.run(screen).await,
             Self::Tenant(command) => command.run(screen).await,
             Self::Key(command) => command.run(screen).await,
+            Self::Pin(command) => command.run(screen).await,
             Self::Completions(command) => command.run(),
             // main runs it before anything else.
             Self::CompileComponent(_) => Ok(()),

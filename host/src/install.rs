@@ -1,0 +1,169 @@
+//! The story of one installation: what the trust policy says, what the log says, whether the file
+//! is the one that it says it of, and only then the catalogue.
+
+mod choose;
+mod prove;
+
+use std::time::{Duration, Instant};
+
+use semver::VersionReq;
+use serde::{Deserialize, Serialize};
+use soma_capability::{CapsuleName, Digest};
+use soma_registry::Check;
+
+use self::choose::{Chosen, choose};
+use self::prove::{Proven, prove};
+use crate::app::App;
+use crate::catalog::{Done, Fresh, Proof};
+use crate::db::capsules::{Installation, Logged};
+use crate::distrust::Distrust;
+use crate::error::Error;
+use crate::trust::Trust;
+
+/// What is wanted from a marketplace.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// `namespace/name`.
+    pub(crate) package: CapsuleName,
+    /// Which versions will do; none is any.
+    #[serde(default)]
+    pub(crate) version: Option<VersionReq>,
+    /// The very file, as a lockfile has it: a yanked version will do then.
+    #[serde(default)]
+    pub(crate) digest: Option<Digest>,
+    /// The one marketplace to ask, by its address.
+    #[serde(default)]
+    pub(crate) marketplace: Option<url::Url>,
+    /// The origin of the one log that will do, as a lockfile has it.
+    #[serde(default)]
+    pub(crate) origin: Option<String>,
+    /// Everything but the installation: to see what would come.
+    #[serde(default)]
+    pub(crate) preview: bool,
+}
+
+/// How long the parts of an installation took, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Timings {
+    /// Catching up with the log.
+    log_ms: f64,
+    /// Fetching file and bundle.
+    fetch_ms: f64,
+    /// Reading the file, and proving that it is the right one.
+    verify_ms: f64,
+    /// Compiling it.
+    compile_ms: f64,
+}
+
+/// What came from a marketplace, proven.
+pub(crate) struct Arrived {
+    pub(crate) fresh: Fresh,
+    pub(crate) proof: Proof,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) timings: Timings,
+}
+
+/// Installs a file that no log has, where the policy allows it. To be finished once begun.
+pub(crate) async fn from_file(app: &App, tenant: &str, file: Vec<u8>) -> Result<Done, Error> {
+    let fresh = app.catalog.read(file).await?;
+    let row = row_of(&fresh, None);
+    if let Some(revoked) = app.logs.revocation(&row) {
+        return Err(revoked.into());
+    }
+    let quota = app.live().settings.quota;
+    app.catalog.install(tenant, fresh, None, quota).await
+}
+
+/// Goes on where files that no log has may be installed.
+pub(crate) fn admit_file(trust: &Trust) -> Result<(), Error> {
+    if trust.unlogged {
+        return Ok(());
+    }
+    Err(Distrust::Unlogged.into())
+}
+
+/// Fetches the newest version that fits and that the policy admits, and proves it.
+pub(crate) async fn fetch(app: &App, wanted: &Wanted) -> Result<Arrived, Error> {
+    let trust = app.live().settings.trust.clone();
+    let begin = Instant::now();
+    let Chosen {
+        source,
+        release,
+        keys,
+        mut checks,
+    } = choose(app, wanted, &trust).await?;
+    let log_ms = milliseconds(begin.elapsed());
+
+    let begin = Instant::now();
+    let (capsule, version) = (&release.capsule, &release.version);
+    let client = &source.client;
+    let fetched = tokio::try_join!(
+        client.capsule(capsule, version),
+        client.bundle(capsule, version)
+    );
+    let (file, bundle) = fetched.map_err(Distrust::from)?;
+    let fetch_ms = milliseconds(begin.elapsed());
+
+    let begin = Instant::now();
+    let fresh = app.catalog.read(file).await.map_err(|error| match error {
+        // Not the client's: it sent none.
+        Error::Package(error) => Distrust::NoCapsule(error).into(),
+        error => error,
+    })?;
+    let logged = Logged {
+        log: source.log(),
+        leaf: release.leaf,
+    };
+    let Proven {
+        fresh,
+        checks: proven,
+    } = prove(fresh, bundle, client.key().clone(), release).await?;
+    checks.extend(proven);
+    Ok(Arrived {
+        fresh,
+        proof: Proof { logged, keys },
+        checks,
+        timings: Timings {
+            log_ms,
+            fetch_ms,
+            verify_ms: milliseconds(begin.elapsed()),
+            compile_ms: 0.0,
+        },
+    })
+}
+
+/// Installs what was fetched. To be finished once begun.
+pub(crate) async fn finish(
+    app: &App,
+    tenant: &str,
+    arrived: Arrived,
+) -> Result<(Done, Vec<Check>, Timings), Error> {
+    let Arrived {
+        fresh,
+        proof,
+        checks,
+        mut timings,
+    } = arrived;
+    let quota = app.live().settings.quota;
+    let done = app.catalog.install(tenant, fresh, Some(proof), quota);
+    let done = done.await?;
+    timings.compile_ms = milliseconds(done.compiled);
+    Ok((done, checks, timings))
+}
+
+/// A file that was read, as it would be installed now.
+pub(crate) fn row_of(fresh: &Fresh, logged: Option<Logged>) -> Installation {
+    Installation {
+        name: fresh.about.manifest.name.clone(),
+        digest: fresh.about.digest,
+        size: i64::try_from(fresh.package.bytes().len()).unwrap_or(i64::MAX),
+        installed_at: jiff::Timestamp::now(),
+        logged,
+    }
+}
+
+/// To a tenth.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}

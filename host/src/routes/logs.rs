@@ -1,0 +1,110 @@
+//! What follows from the logs: how they stand, and what is newer than what is installed.
+
+use axum::Json;
+use axum::extract::State;
+use semver::Version;
+use serde::Serialize;
+use serde_json::{Value, json};
+use soma_capability::CapsuleName;
+use soma_registry::log::Checkpoint;
+
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::db;
+use crate::db::releases;
+use crate::error::Error;
+use crate::key::Scope;
+use crate::logs;
+
+/// One log.
+#[derive(Serialize)]
+struct Log<'a> {
+    origin: &'a str,
+    log: String,
+    url: &'a str,
+    /// Whether the marketplace is still in the list.
+    followed: bool,
+    /// Leaves taken in.
+    size: u64,
+    /// Seconds since it is last known to have had nothing newer.
+    silence: Option<u64>,
+    checkpoint: Option<String>,
+    /// Why it is not believed any more, and the checkpoint that contradicts the other.
+    distrusted: Option<&'a str>,
+    evidence: Option<&'a str>,
+}
+
+/// A capsule of which there is a newer version.
+#[derive(Serialize)]
+struct Outdated<'a> {
+    name: &'a CapsuleName,
+    version: &'a Version,
+    newest: Version,
+    origin: &'a str,
+}
+
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let trust = app.live().settings.trust.clone();
+    let sources = app.logs.sources();
+    let all = db::logs::list(&app.pool).await?;
+    let entry = |followed| {
+        let fresh = logs::fresh(followed, &trust);
+        let note = followed.checkpoint.as_ref().map(Checkpoint::to_bytes);
+        Log {
+            origin: followed.key.origin(),
+            log: followed.key.to_string(),
+            url: &followed.url,
+            followed: sources
+                .iter()
+                .any(|source| source.client.key() == &followed.key),
+            size: followed.frontier.size(),
+            silence: fresh.map(|fresh| logs::now().saturating_sub(fresh)),
+            checkpoint: note.map(|note| String::from_utf8_lossy(&note).into_owned()),
+            distrusted: followed.distrusted.as_deref(),
+            evidence: followed.evidence.as_deref(),
+        }
+    };
+    let entries: Vec<Log<'_>> = all.iter().map(entry).collect();
+    Ok(Json(json!({ "logs": entries })))
+}
+
+/// The tenant's capsules of which the log has a newer version that may be chosen.
+pub(crate) async fn outdated(
+    State(app): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Value>, Error> {
+    let minimum_age = app.live().settings.trust.minimum_age;
+    let installed = app.catalog.list(caller.tenant_id()).await?;
+    let mut connection = app.pool.acquire().await?;
+    let mut outdated = Vec::new();
+    for capsule in &installed {
+        let Some(logged) = &capsule.row.logged else {
+            continue;
+        };
+        let version = &capsule.about.manifest.version;
+        let name = &capsule.row.name;
+        let releases = releases::of_capsule(&mut connection, &logged.log, name).await?;
+        let newest = releases
+            .into_iter()
+            .filter(|release| {
+                release.standing.is_current()
+                    && (release.version.pre.is_empty() || !version.pre.is_empty())
+                    && logs::now().saturating_sub(release.published) >= minimum_age
+            })
+            .map(|release| release.version)
+            .max();
+        if let Some(newest) = newest.filter(|newest| newest > version) {
+            outdated.push(Outdated {
+                name,
+                version,
+                newest,
+                origin: logged.origin(),
+            });
+        }
+    }
+    Ok(Json(json!({ "outdated": outdated })))
+}

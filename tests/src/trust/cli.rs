@@ -1,0 +1,101 @@
+//! `soma install NAMESPACE/NAME`, `outdated`, `update`, `list`, `pin`.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{call, echo, know, setup};
+use crate::cli::Said;
+use crate::harness::{FalseLog, TestHost, command, component, pack_version};
+
+async fn at(host: &TestHost, arguments: &[&str]) -> Said {
+    let mut command = command(&host.data());
+    command.args(arguments).stdin(std::process::Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    Said::of(output.unwrap().expect("soma"))
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn installed_locked_outdated_updated() {
+    setup().run(async |host| {
+        let mut log = FalseLog::start("log.test");
+        let acme = log.publisher("acme");
+        log.publish(&acme, &echo("1.0.0"));
+        know(&host, &[&log]);
+        let lock = host.data().join("capsules.lock");
+        let said = at(&host, &["install", "acme/echo@^1", "--lock", text(&lock)]).await;
+        let said = said.exits(0);
+        assert!(
+            said.out.contains("installed: acme/echo 1.0.0"),
+            "{}",
+            said.out
+        );
+        assert!(said.out.contains("leaf 1 of log.test"), "{}", said.out);
+        let list = at(&host, &["list"]).await.exits(0).out;
+        assert!(
+            list.contains("1.0.0") && list.contains("log.test"),
+            "{list}"
+        );
+        let none = at(&host, &["outdated"]).await.exits(0).out;
+        assert!(none.contains("newest version"), "{none}");
+
+        let lines = "[limits]\ntime-ms = 7000";
+        let newer = pack_version(&component("echo"), "acme/echo", "1.1.0", lines);
+        log.publish(&acme, &newer);
+        super::until(async || at(&host, &["outdated"]).await.out.contains("1.1.0")).await;
+        // Nobody is there to be asked.
+        let said = at(&host, &["update"]).await.exits(2);
+        assert!(said.err.contains("version 1.0.0 → 1.1.0"), "{}", said.err);
+        assert!(
+            said.err.contains("limits") && said.err.contains("--yes"),
+            "{}",
+            said.err
+        );
+        at(&host, &["update", "other/one", "--yes"]).await.exits(0);
+        let said = at(&host, &["update", "acme/echo", "--yes", "--json"])
+            .await
+            .exits(0);
+        assert_eq!(said.json()["updated"][0]["version"], "1.1.0");
+        assert_eq!(call(&host).await.structured(), json!({"a": 1}));
+
+        // The lockfile still says the old one, and is followed to the letter.
+        let said = at(&host, &["install", "--lock", text(&lock), "--json"])
+            .await
+            .exits(0);
+        assert_eq!(said.json()["version"], "1.0.0");
+        let other = std::fs::read_to_string(&lock).unwrap();
+        let other = other.replace(
+            &echo("1.0.0").digest().to_string(),
+            &newer.digest().to_string(),
+        );
+        std::fs::write(&lock, other).unwrap();
+        at(&host, &["install", "--lock", text(&lock)])
+            .await
+            .exits(5);
+    });
+}
+
+#[test]
+fn pins_are_shown_and_removed() {
+    setup().run(async |host| {
+        let mut log = FalseLog::start("log.test");
+        let acme = log.publisher("acme");
+        log.publish(&acme, &echo("1.0.0"));
+        know(&host, &[&log]);
+        at(&host, &["install", "acme/echo"]).await.exits(0);
+        let pins = at(&host, &["pin", "list"]).await.exits(0).out;
+        assert!(
+            pins.contains("acme") && pins.contains("log.test+"),
+            "{pins}"
+        );
+        at(&host, &["pin", "remove", "acme"]).await.exits(0);
+        at(&host, &["pin", "remove", "acme"]).await.exits(5);
+        at(&host, &["install", "acme/none"]).await.exits(5);
+        at(&host, &["install", "no such thing"]).await.exits(2);
+        at(&host, &["install"]).await.exits(2);
+    });
+}
