@@ -138,11 +138,14 @@ pub(crate) async fn choose(
 fn no_version(spec: &PackageSpec, package: &PackageInfo) -> Failure {
     let all = package.versions.iter();
     let all = all.map(|release| format!("{} is {}", release.version, release.standing));
-    Failure::new(
-        Exit::NotFound,
-        format_args!("no version of {} fits {spec}", spec.capsule),
-    )
-    .details(all)
+    let capsule = &spec.capsule;
+    let words = if *spec == PackageSpec::from(capsule.clone()) {
+        format!("no version of {capsule} may be chosen anew")
+    } else {
+        format!("no version of {capsule} that may be chosen fits {spec}")
+    };
+    let failure = Failure::new(Exit::NotFound, words).details(all);
+    failure.hint(format_args!("{capsule}@VERSION names one of them"))
 }
 
 /// A capsule with one version that is named in full.

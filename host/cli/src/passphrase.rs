@@ -60,7 +60,7 @@ fn ask(prompt: &str) -> Result<SecretString, Failure> {
 pub(crate) fn confirm(question: &str, flag: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(format_args!(
-            "{}: nobody is there to ask",
+            "nobody is there to answer: {}",
             visible(question)
         ))
         .hint(format_args!("{flag} says yes beforehand")));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use soma_registry::MarketplacesError;
+use soma_registry::api::Problem;
 use soma_registry::client::{ClientError, VerifyError};
 
 use crate::failure::{Exit, Failure};
@@ -50,19 +51,26 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
     failure.data(problem)
 }
 
+fn marketplace_refusal(mut problem: Problem) -> Failure {
+    let said = serde_json::to_value(&problem).unwrap_or_default();
+    let hint = marketplace_hint(problem.code());
+    // Its details name what they are about, and the titles would only say it twice.
+    if !problem.detail.is_empty() {
+        problem.title.clone_from(&problem.detail);
+    }
+    let value = serde_json::to_value(&problem).unwrap_or_default();
+    let failure = refusal(problem.status, value).data(said);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
 /// A marketplace that does not do as it was asked.
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Problem(problem) => {
-                let hint = marketplace_hint(problem.code());
-                let value = serde_json::to_value(&problem).unwrap_or_default();
-                let failure = refusal(problem.status, value);
-                match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
-            }
+            ClientError::Problem(problem) => marketplace_refusal(*problem),
             ClientError::Address { .. } | ClientError::Token => Self::usage(error),
             ClientError::Unreachable { .. } | ClientError::Status { .. } => {
                 Self::new(Exit::Unreachable, error)
@@ -157,5 +165,17 @@ mod tests {
             "detail": "there is no tenant `acme`",
         });
         assert_eq!(refusal(404, missing).message(), "there is no tenant `acme`");
+        let forbidden = serde_json::from_value(json!({
+            "type": "urn:soma:problem:forbidden",
+            "title": "The token does not allow this",
+            "status": 403,
+            "detail": "this token lacks the scope `yank`",
+        }));
+        let failure: Failure = ClientError::Problem(forbidden.unwrap()).into();
+        assert_eq!(failure.message(), "this token lacks the scope `yank`");
+        let shown = failure.to_json();
+        assert_eq!(shown["error"]["exit"], 4);
+        let title = &shown["error"]["data"]["title"];
+        assert_eq!(title, "The token does not allow this");
     }
 }

@@ -10,6 +10,9 @@ use crate::index::Index;
 use crate::key::SecretKey;
 use crate::log::{Act, Leaf, NoteSecret};
 
+/// Where, in what way, and what an audit says of it.
+type Lie = (&'static str, fn(&mut Value), &'static [&'static str]);
+
 const PACKAGE: &str = "/v1/packages/acme/web";
 
 fn leaves(secret: &NoteSecret) -> Vec<Vec<u8>> {
@@ -106,7 +109,7 @@ async fn an_honest_marketplace_passes_and_every_lie_is_named() {
     let other = crate::log::Checkpoint::read(&other.unwrap().1, &secret.log_key()).unwrap();
     assert!(!audit.walk.continues(&other));
 
-    let lies: [(&str, fn(&mut Value), &[&str]); 5] = [
+    let lies: [Lie; 5] = [
         (
             "/v1/namespaces/acme",
             |it| it["owners"] = json!({}),
