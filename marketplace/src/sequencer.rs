@@ -232,9 +232,9 @@ async fn settle(
         }
         Change::Recovered { account, .. } => {
             // Whoever has the key again can log in again.
-            let keys = namespace.owners.get(account).into_iter().flatten();
-            let live = keys.filter(|(_, standing)| standing.revoked.is_none());
-            if let Some((key, _)) = live.last() {
+            let mut keys = namespace.owners.get(account).into_iter().flatten();
+            // All but the new one were revoked.
+            if let Some((key, _)) = keys.find(|(_, standing)| standing.revoked.is_none()) {
                 accounts::set_key(tx, account, key).await?;
             }
         }

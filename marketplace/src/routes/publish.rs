@@ -49,17 +49,13 @@ async fn read(mut form: Multipart) -> Result<Offer, Error> {
             "statement" if statement.is_none() => {
                 // Base64 and the envelope around it.
                 let limit = MAX_STATEMENT_BYTES * 4 / 3 + (4 << 10);
-                statement = Some(json(
-                    "the statement",
-                    bounded("the statement", field, limit).await?,
-                )?);
+                let bytes = bounded("the statement", field, limit).await?;
+                statement = Some(json("the statement", &bytes)?);
             }
             "change" if change.is_none() => {
                 let limit = MAX_CHANGE_BYTES * 2;
-                change = Some(json(
-                    "the change",
-                    bounded("the change", field, limit).await?,
-                )?);
+                let bytes = bounded("the change", field, limit).await?;
+                change = Some(json("the change", &bytes)?);
             }
             "capsule" if file.is_none() => {
                 file = Some(bounded("the capsule", field, MAX_FILE_BYTES).await?);
@@ -95,8 +91,8 @@ async fn bounded(what: &'static str, mut field: Field<'_>, limit: usize) -> Resu
     Ok(bytes)
 }
 
-fn json<T: DeserializeOwned>(what: &str, bytes: Vec<u8>) -> Result<T, Error> {
-    serde_json::from_slice(&bytes).map_err(|error| Error::BadRequest(format!("{what}: {error}")))
+fn json<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|error| Error::BadRequest(format!("{what}: {error}")))
 }
 
 fn bad(error: &axum::extract::multipart::MultipartError) -> Error {

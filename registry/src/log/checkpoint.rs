@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_specification_s_example_verifies_and_its_cosignature_too() {
+    fn a_cosignature_has_the_specification_s_layout() {
         // https://c2sp.org/tlog-cosignature prints no keys, so the lines are made here and their
         // layout is compared: key id, 8 bytes of time, 64 bytes of signature.
         let witness = secret("witness.example.com/w1");
