@@ -5,6 +5,7 @@ mod client;
 mod input;
 mod json;
 pub(crate) mod languages;
+mod market;
 
 use std::io::Write as _;
 use std::path::Path;

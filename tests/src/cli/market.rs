@@ -1,0 +1,91 @@
+//! From two authors to a call, through the command line alone.
+
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Said;
+use crate::harness::{Setup, TestHost, TestMarketplace, command, echo};
+
+/// Runs the command as somebody with this home, whose key is in it.
+async fn by(home: &Path, arguments: &[&str]) -> Said {
+    let mut command = command(home);
+    command.args(arguments);
+    let key = home.join("test.key");
+    if key.exists() {
+        command.env("SOMA_KEY_FILE", key);
+    }
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    Said::of(output.unwrap().expect("soma"))
+}
+
+/// A home with a key file that only its owner can read, and the marketplace pinned.
+async fn home(market: &TestMarketplace) -> tempfile::TempDir {
+    use std::io::Write as _;
+    let home = tempfile::tempdir().unwrap();
+    let key = soma_registry::SecretKey::generate().unwrap();
+    let seed: String = key
+        .seed()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let mut options = fs::OpenOptions::new();
+    let file = options.create_new(true).write(true).mode(0o600);
+    let mut file = file.open(home.path().join("test.key")).unwrap();
+    writeln!(file, "ed25519-secret:{seed}").unwrap();
+    pin(home.path(), market).await;
+    home
+}
+
+async fn pin(home: &Path, market: &TestMarketplace) {
+    let key = market.key.to_string();
+    let add = ["marketplace", "add", &market.url, "--key", &key];
+    by(home, &add).await.exits(0);
+}
+
+#[test]
+fn two_authors_publish_and_an_operator_searches_installs_and_calls() {
+    TestMarketplace::run(async |market| {
+        for account in ["ada", "bob"] {
+            let home = home(&market).await;
+            let (home, name) = (home.path(), format!("{account}/echo"));
+            by(home, &["login", "--account", account]).await.exits(0);
+            let file = home.join("echo.wasm");
+            fs::write(&file, echo(&name, "1.0.0").await.bytes()).unwrap();
+            let file = file.to_str().unwrap();
+            let said = by(home, &["publish", file, "--yes"]).await.exits(0);
+            assert!(said.out.contains(&name), "{}", said.out);
+            let again = by(home, &["publish", file, "--yes"]).await.exits(1);
+            assert!(again.err.contains("published already"), "{}", again.err);
+        }
+
+        let host = TestHost::start(&Setup::default(), None).await;
+        let operator = host.data();
+        pin(&operator, &market).await;
+        let found = by(&operator, &["search", "echo", "--json"])
+            .await
+            .exits(0)
+            .json();
+        assert_eq!(found["hits"].as_array().unwrap().len(), 2, "{found}");
+        let lock = operator.join("capsules.lock");
+        let lock = lock.to_str().unwrap();
+        let install = ["install", "ada/echo@^1", "bob/echo", "--lock", lock];
+        by(&operator, &install).await.exits(0);
+        let call = ["call", "bob/echo", "run", "{\"a\": 1}", "--json"];
+        let call = by(&operator, &call).await.exits(0).json();
+        assert_eq!(call["output"]["structured"], json!({"a": 1}));
+        let verified = by(&operator, &["verify", "ada/echo@1.0.0"]).await.exits(0);
+        assert!(verified.out.contains("inclusion"), "{}", verified.out);
+        let key = market.key.to_string();
+        by(&operator, &["log", "audit", &market.url, "--key", &key])
+            .await
+            .exits(0);
+
+        by(&operator, &["uninstall", "ada/echo"]).await.exits(0);
+        by(&operator, &["install", "--lock", lock]).await.exits(0);
+        let list = by(&operator, &["list", "--json"]).await.exits(0).json();
+        assert_eq!(list["capsules"].as_array().unwrap().len(), 2, "{list}");
+    });
+}
