@@ -52,7 +52,7 @@ impl Caller {
     /// An operator's own login, and not a token made for something else.
     pub(crate) fn require_operator(&self, app: &App) -> Result<(), Error> {
         self.require_scope(TokenScope::Tokens)?;
-        if app.config.operators.contains(&self.account) {
+        if self.is_operator(app) {
             return Ok(());
         }
         Err(Error::Forbidden(format!(

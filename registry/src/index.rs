@@ -3,6 +3,7 @@
 
 mod namespace;
 mod recovery;
+mod refusal;
 mod release;
 mod rules;
 mod step;
@@ -14,8 +15,9 @@ use soma_capability::{CapsuleName, Name};
 
 pub use namespace::{KeyStanding, Namespace};
 pub use recovery::{RECOVERY_WAIT, Recovery};
+pub use refusal::Refusal;
 pub use release::{Release, Revocation, Standing};
-pub use rules::{Applied, Refusal};
+pub use rules::Applied;
 pub use step::Step;
 
 use crate::log::LeafError;

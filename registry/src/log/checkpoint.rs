@@ -67,13 +67,6 @@ impl Checkpoint {
         Ok(line)
     }
 
-    /// Adds a signature line as a witness sends it.
-    pub fn add_line(&mut self, line: &str) -> Result<(), CheckpointError> {
-        let line = Signature::from_bytes(line.trim_end_matches('\n').as_bytes());
-        self.add(line.map_err(|_| CheckpointError::Malformed)?);
-        Ok(())
-    }
-
     /// Adds a signature line that somebody else made, in the place of that key's earlier one.
     pub fn add(&mut self, line: Signature) {
         let same = |other: &Signature| other.name() == line.name() && other.id() == line.id();
