@@ -10,8 +10,8 @@ use soma_registry::api::{NewToken, Token, TokenScope};
 use subtle::ConstantTimeEq as _;
 
 use crate::app::{App, AppState};
-use crate::db::now;
 use crate::db::tokens::{self, StoredToken};
+use crate::db::{accounts, now};
 use crate::error::Error;
 
 const PREFIX: &str = "smt_";
@@ -50,19 +50,22 @@ impl Caller {
     }
 
     /// An operator's own login, and not a token made for something else.
-    pub(crate) fn require_operator(&self, app: &App) -> Result<(), Error> {
+    pub(crate) async fn require_operator(&self, app: &App) -> Result<(), Error> {
         self.require_scope(TokenScope::Tokens)?;
-        if self.is_operator(app) {
+        if self.is_operator(app).await? {
             return Ok(());
         }
         Err(Error::Forbidden(format!(
-            "`{}` is not an operator of this marketplace",
+            "`{}` is not an operator of this marketplace: its key is none of `--operators`",
             self.account
         )))
     }
 
-    pub(crate) fn is_operator(&self, app: &App) -> bool {
-        app.config.operators.contains(&self.account)
+    /// Whether the account has an operator's key now. Its name says nothing: anyone may have taken
+    /// that.
+    pub(crate) async fn is_operator(&self, app: &App) -> Result<bool, Error> {
+        let key = accounts::key(&app.pool, &self.account).await?;
+        Ok(key.is_some_and(|key| app.config.operators.contains(&key)))
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use soma_capability::Name;
+use soma_registry::PublicKey;
 use soma_runtime::Compiler;
 
 /// The port that a marketplace listens on where none is given.
@@ -52,15 +53,15 @@ pub struct Config {
     #[arg(long, env = "SOMA_MARKETPLACE_BEHIND_PROXY")]
     pub behind_proxy: bool,
 
-    /// Account whose login may revoke anything, review and start recoveries; may be given more
-    /// than once
+    /// Public key whose account may revoke anything, review and start recoveries, as `soma keys
+    /// list` shows it; may be given more than once
     #[arg(
         long,
         env = "SOMA_MARKETPLACE_OPERATORS",
-        value_name = "ACCOUNT",
+        value_name = "KEY",
         value_delimiter = ','
     )]
-    pub operators: Vec<Name>,
+    pub operators: Vec<PublicKey>,
 
     /// Namespace that only operators may create; may be given more than once
     #[arg(

@@ -40,7 +40,7 @@ pub(crate) async fn submit(
                 caller.account, owner.account
             )));
         }
-        if is_reserved(&app, &namespace) && !caller.is_operator(&app) {
+        if is_reserved(&app, &namespace) && !caller.is_operator(&app).await? {
             return Err(Error::NameTaken(format!("`{namespace}` is reserved")));
         }
         let mut connection = app.pool.acquire().await?;

@@ -19,7 +19,7 @@ pub(crate) async fn reviews(
     State(app): State<AppState>,
     caller: Caller,
 ) -> Result<Json<Vec<Review>>, Error> {
-    caller.require_operator(&app)?;
+    caller.require_operator(&app).await?;
     Ok(Json(reviews::list(&app.pool).await?))
 }
 
@@ -28,7 +28,7 @@ pub(crate) async fn approve(
     caller: Caller,
     IdPath(id): IdPath,
 ) -> Result<(StatusCode, Json<Published>), Error> {
-    caller.require_operator(&app)?;
+    caller.require_operator(&app).await?;
     Ok((
         StatusCode::CREATED,
         Json(publish::approve(&app, &id).await?),
@@ -40,7 +40,7 @@ pub(crate) async fn refuse(
     caller: Caller,
     IdPath(id): IdPath,
 ) -> Result<StatusCode, Error> {
-    caller.require_operator(&app)?;
+    caller.require_operator(&app).await?;
     let mut connection = app.pool.acquire().await?;
     if !reviews::delete(&mut connection, &id).await? {
         return Err(Error::NotFound(format!("review `{id}`")));
@@ -53,7 +53,7 @@ pub(crate) async fn change(
     caller: Caller,
     Document(change): Document<OperatorChange>,
 ) -> Result<(StatusCode, Json<Logged>), Error> {
-    caller.require_operator(&app)?;
+    caller.require_operator(&app).await?;
     let change = match change {
         OperatorChange::Revoke {
             capsule,

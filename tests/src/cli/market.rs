@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde_json::json;
+use soma_registry::SecretKey;
 
 use super::Said;
 use crate::harness::{Setup, TestHost, TestMarketplace, command, echo};
@@ -23,9 +24,13 @@ async fn by(home: &Path, arguments: &[&str]) -> Said {
 
 /// A home with a key file that only its owner can read, and the marketplace pinned.
 async fn home(market: &TestMarketplace) -> tempfile::TempDir {
+    home_with(market, &SecretKey::generate().unwrap()).await
+}
+
+/// The same, with this key.
+async fn home_with(market: &TestMarketplace, key: &SecretKey) -> tempfile::TempDir {
     use std::io::Write as _;
     let home = tempfile::tempdir().unwrap();
-    let key = soma_registry::SecretKey::generate().unwrap();
     let seed: String = key
         .seed()
         .iter()
@@ -87,5 +92,36 @@ fn two_authors_publish_and_an_operator_searches_installs_and_calls() {
         by(&operator, &["install", "--lock", lock]).await.exits(0);
         let list = by(&operator, &["list", "--json"]).await.exits(0).json();
         assert_eq!(list["capsules"].as_array().unwrap().len(), 2, "{list}");
+    });
+}
+
+#[test]
+fn an_operator_decides_by_the_command_line() {
+    let key = SecretKey::generate().unwrap();
+    let public = key.public().to_string();
+    TestMarketplace::run_with(&["--operators", &public], async |market| {
+        let ada = market.publisher("ada").await;
+        ada.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
+        let root = home_with(&market, &key).await;
+        let root = root.path();
+        by(root, &["marketplace", "reviews"]).await.exits(4);
+        by(root, &["login", "--account", "root"]).await.exits(0);
+        let said = by(root, &["marketplace", "reviews"]).await.exits(0);
+        assert!(said.out.contains("Nothing waits"), "{}", said.out);
+        let said = by(root, &["marketplace", "approve", "no-such"]).await;
+        assert!(said.exits(5).err.contains("no-such"));
+
+        let key = SecretKey::generate().unwrap().public().to_string();
+        let recover = ["marketplace", "recover", "ada", "ada", "--key", &key];
+        let said = by(root, &recover).await.exits(0);
+        assert!(said.out.contains("announced: ada in ada"), "{}", said.out);
+        let said = by(root, &["marketplace", "recovered", "ada", "ada"]).await;
+        assert!(said.exits(1).err.contains("not before"));
+
+        let revoke = ["marketplace", "revoke", "ada/echo@1.0.0", "--reason", "No."];
+        let said = by(root, &revoke).await.exits(0);
+        assert!(said.out.contains("revoked: ada/echo@1.0.0"), "{}", said.out);
+        let said = by(root, &["info", "ada/echo@1.0.0"]).await;
+        assert!(said.out.contains("revoked"), "{}{}", said.out, said.err);
     });
 }

@@ -58,6 +58,17 @@ impl TestMarketplace {
         Self::run_with(&[], test);
     }
 
+    /// The same, with an account `root` that operates it.
+    pub(crate) fn run_operated(arguments: &[&str], test: impl AsyncFn(Self, Author)) {
+        let key = SecretKey::generate().expect("randomness");
+        let public = key.public().to_string();
+        let arguments = [&["--operators", &public], arguments].concat();
+        Self::run_with(&arguments, async |market| {
+            let root = market.login("root", key.clone()).await;
+            test(market, root).await;
+        });
+    }
+
     /// The same with more flags.
     pub(crate) fn run_with(arguments: &[&str], test: impl AsyncFn(Self)) {
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -111,9 +111,8 @@ fn an_expired_key_signs_nothing() {
 
 #[test]
 fn a_recovery_waits_in_public_and_an_owner_can_stop_it() {
-    TestMarketplace::run_with(&["--operators", "root"], async |market| {
+    TestMarketplace::run_operated(&[], async |market, root| {
         let ada = market.publisher("ada").await;
-        let root = market.author("root").await;
         let thief = SecretKey::generate().unwrap();
         let (namespace, account) = (ada.account.clone(), ada.account.clone());
         let recover = OperatorChange::Recover {
@@ -134,5 +133,31 @@ fn a_recovery_waits_in_public_and_an_owner_can_stop_it() {
         let object = Change::Object { namespace, account };
         ada.change(object, &[&ada.key]).await.unwrap();
         problem(root.market.operate(&end).await, "not-found");
+    });
+}
+
+#[test]
+fn an_operator_is_known_by_key_and_not_by_name() {
+    TestMarketplace::run_operated(&[], async |market, root| {
+        assert!(root.market.reviews().await.unwrap().is_empty());
+        // A name that only sounds like it, and the operator's key under another name.
+        for name in ["operator", "admin", "r00t"] {
+            problem(
+                market.author(name).await.market.reviews().await,
+                "forbidden",
+            );
+        }
+        let again = market.login("root-too", root.key.clone()).await;
+        assert!(again.market.reviews().await.unwrap().is_empty());
+        // The account moves to a key that nobody listed.
+        let successor = SecretKey::generate().unwrap();
+        let token = market
+            .client()
+            .login_replacing(&root.account, &root.key, &successor)
+            .await;
+        let token = token.unwrap().token.into();
+        let moved = market.client().with_token(&token).unwrap();
+        problem(moved.reviews().await, "forbidden");
+        problem(root.market.reviews().await, "unauthorized");
     });
 }

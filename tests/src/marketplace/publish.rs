@@ -68,7 +68,7 @@ fn of_sixteen_who_publish_one_version_at_once_one_wins() {
 
 #[test]
 fn yank_is_undone_and_revoke_is_not() {
-    TestMarketplace::run_with(&["--operators", "root"], async |market| {
+    TestMarketplace::run_operated(&[], async |market, root| {
         let ada = market.publisher("ada").await;
         let (capsule, first) = (capsule_name("ada/echo"), version("1.0.0"));
         ada.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
@@ -96,7 +96,6 @@ fn yank_is_undone_and_revoke_is_not() {
             reason: "It reads mail.".to_owned(),
         };
         problem(ada.market.operate(&revoke).await, "forbidden");
-        let root = market.author("root").await;
         root.market.operate(&revoke).await.unwrap();
         let standing = standing().await;
         assert_eq!(standing.revocation().unwrap().reason, "It reads mail.");
@@ -108,53 +107,49 @@ fn yank_is_undone_and_revoke_is_not() {
 
 #[test]
 fn names_that_could_be_mistaken_are_refused_or_held() {
-    TestMarketplace::run_with(
-        &["--operators", "root", "--reserved", "acme"],
-        async |market| {
-            let ada = market.publisher("modern").await;
-            let eve = market.author("eve").await;
-            for namespace in ["modern", "modem", "mo-dern", "acme", "local"] {
-                problem(eve.create(namespace).await, "name-taken");
-            }
-            ada.publish(&echo("modern/tool", "1.0.0").await)
-                .await
-                .unwrap();
-            problem(
-                ada.publish(&echo("modern/t0ol", "1.0.0").await).await,
-                "name-taken",
-            );
+    TestMarketplace::run_operated(&["--reserved", "acme"], async |market, root| {
+        let ada = market.publisher("modern").await;
+        let eve = market.author("eve").await;
+        for namespace in ["modern", "modem", "mo-dern", "acme", "local"] {
+            problem(eve.create(namespace).await, "name-taken");
+        }
+        ada.publish(&echo("modern/tool", "1.0.0").await)
+            .await
+            .unwrap();
+        problem(
+            ada.publish(&echo("modern/t0ol", "1.0.0").await).await,
+            "name-taken",
+        );
 
-            let capsule = capsule_name("modern/tool");
-            for _ in 0..100 {
-                market
-                    .client()
-                    .capsule(&capsule, &version("1.0.0"))
-                    .await
-                    .unwrap();
-            }
-            eve.create("moderno").await.unwrap();
-            let held = eve
-                .publish(&echo("moderno/tool", "1.0.0").await)
+        let capsule = capsule_name("modern/tool");
+        for _ in 0..100 {
+            market
+                .client()
+                .capsule(&capsule, &version("1.0.0"))
                 .await
                 .unwrap();
-            let Published::Held { review, reason } = held else {
-                panic!("not held: {held:?}");
-            };
-            assert!(reason.contains("modern/tool"), "{reason}");
-            let moderno = capsule_name("moderno/tool");
-            problem(market.client().package(&moderno).await, "not-found");
-            let root = market.author("root").await;
-            assert_eq!(root.market.reviews().await.unwrap().len(), 1);
-            problem(eve.market.reviews().await, "forbidden");
-            root.market
-                .decide(&review, Decision::Approve)
-                .await
-                .unwrap();
-            assert!(market.client().package(&moderno).await.is_ok());
-            problem(
-                root.market.decide(&review, Decision::Approve).await,
-                "not-found",
-            );
-        },
-    );
+        }
+        eve.create("moderno").await.unwrap();
+        let held = eve
+            .publish(&echo("moderno/tool", "1.0.0").await)
+            .await
+            .unwrap();
+        let Published::Held { review, reason } = held else {
+            panic!("not held: {held:?}");
+        };
+        assert!(reason.contains("modern/tool"), "{reason}");
+        let moderno = capsule_name("moderno/tool");
+        problem(market.client().package(&moderno).await, "not-found");
+        assert_eq!(root.market.reviews().await.unwrap().len(), 1);
+        problem(eve.market.reviews().await, "forbidden");
+        root.market
+            .decide(&review, Decision::Approve)
+            .await
+            .unwrap();
+        assert!(market.client().package(&moderno).await.is_ok());
+        problem(
+            root.market.decide(&review, Decision::Approve).await,
+            "not-found",
+        );
+    });
 }

@@ -1,14 +1,17 @@
-//! `soma marketplace`: which marketplaces this machine knows, each pinned to its log's key.
+//! `soma marketplace`: which marketplaces this machine knows, each pinned to its log's key; running
+//! one, and being its operator.
 
+mod operate;
 mod serve;
 
 use serde_json::json;
+use soma_registry::client::Decision;
 use soma_registry::log::LogKey;
 use soma_registry::{Marketplaces, PinnedMarketplace};
 use url::Url;
 
 use crate::failure::Failure;
-use crate::marketplace::DataArgs;
+use crate::marketplace::{DataArgs, MarketplaceArgs};
 use crate::screen::{Screen, table};
 
 #[derive(clap::Subcommand)]
@@ -22,6 +25,21 @@ pub(crate) enum Marketplace {
         data: DataArgs,
     },
     Remove(Remove),
+    /// List the publications that wait for an operator's word
+    #[command(after_help = "Example:\n  soma marketplace reviews")]
+    Reviews {
+        #[command(flatten)]
+        marketplace: MarketplaceArgs,
+    },
+    /// Publish a version that was held, as an operator
+    #[command(after_help = "Example:\n  soma marketplace approve 0198f1…")]
+    Approve(operate::Decide),
+    /// Drop a version that was held, as an operator
+    #[command(after_help = "Example:\n  soma marketplace refuse 0198f1…")]
+    Refuse(operate::Decide),
+    Revoke(operate::Revoke),
+    Recover(operate::Recover),
+    Recovered(operate::Recovered),
 }
 
 /// Pin a marketplace to the key of its log
@@ -61,6 +79,12 @@ impl Marketplace {
             Self::Add(command) => command.run(screen).await,
             Self::List { data } => list(&Marketplaces::read(&data.path()?)?, screen),
             Self::Remove(command) => command.run(screen),
+            Self::Reviews { marketplace } => operate::reviews(marketplace, screen).await,
+            Self::Approve(review) => review.run(Decision::Approve, screen).await,
+            Self::Refuse(review) => review.run(Decision::Refuse, screen).await,
+            Self::Revoke(command) => command.run(screen).await,
+            Self::Recover(command) => command.run(screen).await,
+            Self::Recovered(command) => command.run(screen).await,
         }
     }
 }
