@@ -1,14 +1,9 @@
 //! The marketplace's parts, and how they come into being.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use soma_registry::SecretKey;
-use soma_registry::log::NoteSecret;
 use soma_runtime::Compiler;
 use sqlx::AnyPool;
 use tokio::sync::{RwLock, Semaphore};
@@ -17,8 +12,10 @@ use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::db;
 use crate::metrics::Metrics;
+use crate::note_file;
 use crate::rate::Rate;
 use crate::sequencer::Sequencer;
+use crate::witnesses::Witnesses;
 
 /// What every handler is given.
 pub(crate) type AppState = Arc<App>;
@@ -54,14 +51,11 @@ impl App {
             );
         }
         let data = config.data_folder()?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&data)
-            .with_context(|| format!("the data folder {}", data.display()))?;
-        let origin = config.origin.clone();
-        let secret = log_key(&data.join("log.key"), origin, &config.listen.to_string())?;
-        publish_key(&data.join("log.vkey"), &secret)?;
+        note_file::make_folder(&data)?;
+        let origin = config.origin.as_deref();
+        let fallback = format!("{}/log", config.listen);
+        let secret = note_file::open(&data.join("log.key"), origin, &fallback)?;
+        note_file::publish(&data.join("log.vkey"), &secret.log_key())?;
         let database = match &config.database {
             Some(url) => url.clone(),
             None => sqlite_url(&data.join("marketplace.db"))?,
@@ -79,9 +73,13 @@ impl App {
         };
         let pool = db::open(&database).await.context("the database")?;
         Ok(Self {
-            log: Sequencer::open(secret, pool.clone())
-                .await
-                .context("the log")?,
+            log: Sequencer::open(
+                secret,
+                pool.clone(),
+                Witnesses::new(config.witnesses.clone()),
+            )
+            .await
+            .context("the log")?,
             publications: Semaphore::new(config.publications.into()),
             metrics: Metrics::new()?,
             rate: Rate::new(config.rate, config.behind_proxy),
@@ -92,44 +90,6 @@ impl App {
             config,
         })
     }
-}
-
-/// The log's key: the one in the file, or a new one where there is no file.
-fn log_key(file: &Path, origin: Option<String>, address: &str) -> anyhow::Result<NoteSecret> {
-    let place = || format!("the log's key in {}", file.display());
-    match fs::read_to_string(file) {
-        Ok(text) => {
-            let secret: NoteSecret = text.trim_end().parse().with_context(place)?;
-            if let Some(origin) = origin.filter(|origin| origin != secret.name()) {
-                bail!(
-                    "{} is of `{}`, not of `{origin}`: an origin is decided once",
-                    place(),
-                    secret.name()
-                );
-            }
-            Ok(secret)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let origin = origin.unwrap_or_else(|| format!("{address}/log"));
-            let secret = NoteSecret::new(origin, SecretKey::generate()?)?;
-            let mut options = OpenOptions::new();
-            let mut file = options
-                .create_new(true)
-                .write(true)
-                .mode(0o600)
-                .open(file)
-                .with_context(place)?;
-            writeln!(file, "{}", secret.expose())?;
-            file.sync_all()?;
-            Ok(secret)
-        }
-        Err(error) => Err(error).with_context(place),
-    }
-}
-
-/// What others pin, where whoever runs this finds it.
-fn publish_key(file: &Path, secret: &NoteSecret) -> anyhow::Result<()> {
-    fs::write(file, format!("{}\n", secret.log_key())).context("log.vkey in the data folder")
 }
 
 fn utf8(path: &Path) -> anyhow::Result<&str> {

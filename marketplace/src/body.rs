@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -24,16 +25,21 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Document<T> {
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Error> {
         require_type(request.headers(), "application/json")?;
-        let body = Limited::new(request.into_body(), DOCUMENT_BYTES).collect();
-        let body: Bytes = tokio::time::timeout(PATIENCE, body)
-            .await
-            .map_err(|_| Error::BodyTimeout(PATIENCE.as_secs()))?
-            .map_err(|error| too_large_or_cut("the body", DOCUMENT_BYTES, &*error))?
-            .to_bytes();
+        let body = read(request.into_body()).await?;
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|error| Error::BadRequest(format!("the body: {error}")))
     }
+}
+
+/// A whole body of a document's size.
+pub(crate) async fn read(body: Body) -> Result<Bytes, Error> {
+    let body = Limited::new(body, DOCUMENT_BYTES).collect();
+    let body = tokio::time::timeout(PATIENCE, body)
+        .await
+        .map_err(|_| Error::BodyTimeout(PATIENCE.as_secs()))?
+        .map_err(|error| too_large_or_cut("the body", DOCUMENT_BYTES, &*error))?;
+    Ok(body.to_bytes())
 }
 
 /// A web page cannot send this type without asking first, which is a defence of its own.

@@ -3,11 +3,12 @@
 use std::env;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use soma_capability::Name;
 use soma_registry::PublicKey;
+use soma_registry::client::Witness;
 use soma_runtime::Compiler;
 
 /// The port that a marketplace listens on where none is given.
@@ -72,6 +73,15 @@ pub struct Config {
     )]
     pub reserved: Vec<Name>,
 
+    /// Witness that is asked to cosign every checkpoint, as KEY@URL; may be given more than once
+    #[arg(
+        long = "witness",
+        env = "SOMA_MARKETPLACE_WITNESSES",
+        value_name = "KEY@URL",
+        value_delimiter = ','
+    )]
+    pub witnesses: Vec<Witness>,
+
     /// Publications that are looked at, at one time; further ones get a 503
     #[arg(long, env = "SOMA_MARKETPLACE_PUBLICATIONS", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub publications: u16,
@@ -94,12 +104,17 @@ pub struct Config {
 impl Config {
     /// The data folder, absolute.
     pub(crate) fn data_folder(&self) -> anyhow::Result<PathBuf> {
-        let folder = match &self.data {
-            Some(folder) => folder.clone(),
-            None => data_home()?.join("soma-marketplace"),
-        };
-        std::path::absolute(folder).context("the data folder")
+        data_folder(self.data.as_deref(), "soma-marketplace")
     }
+}
+
+/// The folder that is given, or the one of this name among the user's data; absolute.
+pub(crate) fn data_folder(given: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
+    let folder = match given {
+        Some(folder) => folder.to_owned(),
+        None => data_home()?.join(name),
+    };
+    std::path::absolute(folder).context("the data folder")
 }
 
 /// Where the XDG base directory specification has a user's data.

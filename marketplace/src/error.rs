@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
-use soma_registry::log::{CheckpointError, LeafError, ProofError};
+use soma_registry::log::{CheckpointError, LeafError, ProofError, WitnessRefusal};
 use soma_registry::{BundleError, ChangeError, PackageError, Refusal, StatementError};
 use soma_runtime::DescribeError;
 
@@ -65,6 +65,9 @@ pub(crate) enum Error {
     /// Its tools are not what it says.
     #[error("`describe` answers other tools than the file shows: build it again and sign that")]
     Lies,
+    /// A witness does not cosign.
+    #[error(transparent)]
+    Witness(WitnessRefusal),
     /// All that can be done at once is being done.
     #[error("all places for {0} are taken: try again")]
     Overloaded(&'static str),
@@ -83,6 +86,9 @@ pub(crate) enum Error {
     /// The log cannot be written or signed.
     #[error("log: {0}")]
     Log(String),
+    /// What a witness has seen cannot be kept.
+    #[error("witness: {0}")]
+    Seen(std::io::Error),
     /// The system gives no random bytes.
     #[error("no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -158,6 +164,7 @@ impl Error {
                 "invalid-tools",
                 "The capsule's tools are not what it says",
             ),
+            Self::Witness(refusal) => unwitnessed(refusal),
             Self::RateLimited(_) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate-limited",
@@ -173,6 +180,7 @@ impl Error {
             Self::Database(_)
             | Self::Blobs(_)
             | Self::Log(_)
+            | Self::Seen(_)
             | Self::Random(_)
             | Self::Metrics(_) => INTERNAL,
         }
@@ -223,6 +231,33 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
             StatusCode::FORBIDDEN,
             "not-allowed",
             "The keys that signed may not make this change",
+        ),
+    }
+}
+
+/// The statuses are the specification's. <https://c2sp.org/tlog-witness>
+fn unwitnessed(refusal: &WitnessRefusal) -> (StatusCode, &'static str, &'static str) {
+    match refusal {
+        WitnessRefusal::Backwards { .. }
+        | WitnessRefusal::Checkpoint(CheckpointError::Malformed) => (
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            "The request is malformed",
+        ),
+        WitnessRefusal::Behind { .. } | WitnessRefusal::Forked { .. } => (
+            StatusCode::CONFLICT,
+            "conflict",
+            "The checkpoint does not fit what was cosigned",
+        ),
+        WitnessRefusal::Proof(_) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-proof",
+            "The log is not proven to continue",
+        ),
+        WitnessRefusal::Checkpoint(_) => (
+            StatusCode::FORBIDDEN,
+            "not-allowed",
+            "The log's key did not sign this",
         ),
     }
 }

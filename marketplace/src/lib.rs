@@ -2,6 +2,7 @@
 //!
 //! [`serve`] runs one from a [`Config`]. Its parts are in `App`; `router` is the whole API on one
 //! screen; `publish` is the story; `sequencer` is the one place that appends to the log.
+//! [`serve_witness`] runs a witness of logs, of these and of others.
 
 mod app;
 mod auth;
@@ -13,6 +14,7 @@ mod edge;
 mod error;
 mod metrics;
 mod names;
+mod note_file;
 mod path;
 mod publish;
 mod rate;
@@ -21,6 +23,9 @@ mod routes;
 mod sequencer;
 mod serve;
 mod sweep;
+mod witness;
+mod witnesses;
 
 pub use config::{Config, DEFAULT_PORT};
 pub use serve::{Running, serve, start};
+pub use witness::{WitnessConfig, serve_witness};

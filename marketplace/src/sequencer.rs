@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::db::{self, accounts, invitations, log, namespaces, packages, releases, tokens};
 use crate::error::Error;
 use crate::names::skeleton;
+use crate::witnesses::Witnesses;
 
 /// A checkpoint says when it was signed; it is signed anew when it is older than this.
 const FRESH: Duration = Duration::from_secs(5);
@@ -23,6 +24,7 @@ const FRESH: Duration = Duration::from_secs(5);
 pub(crate) struct Sequencer {
     secret: NoteSecret,
     pool: AnyPool,
+    witnesses: Witnesses,
     /// Taken before the database's lock, so that writers of this process wait without a
     /// connection each.
     turn: Mutex<()>,
@@ -44,7 +46,11 @@ pub(crate) struct Appended {
 
 impl Sequencer {
     /// Opens the log in the database, which must be this key's.
-    pub(crate) async fn open(secret: NoteSecret, pool: AnyPool) -> anyhow::Result<Self> {
+    pub(crate) async fn open(
+        secret: NoteSecret,
+        pool: AnyPool,
+        witnesses: Witnesses,
+    ) -> anyhow::Result<Self> {
         let origin = log::begin(&pool, secret.name()).await?;
         anyhow::ensure!(
             origin == secret.name(),
@@ -54,6 +60,7 @@ impl Sequencer {
         Ok(Self {
             secret,
             pool,
+            witnesses,
             turn: Mutex::default(),
             signed: Mutex::default(),
         })
@@ -125,7 +132,7 @@ impl Sequencer {
         Ok(Appended { leaf })
     }
 
-    /// The newest checkpoint, signed a moment ago.
+    /// The newest checkpoint, signed a moment ago, with the cosignatures that witnesses gave.
     pub(crate) async fn checkpoint(&self) -> Result<Checkpoint, Error> {
         let mut kept = self.signed.lock().await;
         if let Some((when, checkpoint)) = &*kept
@@ -138,6 +145,7 @@ impl Sequencer {
         drop(connection);
         let mut checkpoint = Checkpoint::sign(&self.secret, &head.frontier)?;
         checkpoint.cosign(&self.secret, db::now())?;
+        self.witnesses.cosign(&self.pool, &mut checkpoint).await;
         *kept = Some((Instant::now(), checkpoint.clone()));
         Ok(checkpoint)
     }

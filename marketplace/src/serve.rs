@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use axum_server::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -20,7 +21,7 @@ use crate::sweep;
 /// A connection on which nothing arrives for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 /// Requests in flight get this long to finish.
-const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 
 /// A marketplace that is up. Dropping it cuts every connection; see [`Running::shutdown`].
 pub struct Running {
@@ -34,22 +35,51 @@ pub struct Running {
 /// Runs a marketplace until it is told to stop (SIGTERM, SIGINT).
 /// Sets up the process's logging.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    log_to_stderr();
+    let told = told_to_stop()?;
+    let running = start(config).await?;
+    tracing::info!(url = running.url(), log = running.log_key(), "listening");
+    told.await;
+    running.shutdown().await
+}
+
+/// Sets up the process's logging.
+pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("SOMA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+}
+
+/// Ends at SIGTERM or SIGINT; both are caught from now on.
+pub(crate) fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
     let (mut term, mut int) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
-    let running = start(config).await?;
-    tracing::info!(url = running.url(), log = running.log_key(), "listening");
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    running.shutdown().await
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
+}
+
+/// Serves these routes until the handle says otherwise.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    handle: &Handle<SocketAddr>,
+    routes: Router,
+) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+    let mut server = axum_server::from_tcp(listener)?
+        .handle(handle.clone())
+        .first_request_timeout(IDLE);
+    server.http_builder().http1().header_read_timeout(IDLE);
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let server = tokio::spawn(server.serve(service));
+    handle.listening().await.context("the server")?;
+    Ok(server)
 }
 
 /// Starts a marketplace in this process, and gives it back once it listens.
@@ -64,13 +94,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     };
     let app = Arc::new(App::new(config).await?);
     let handle = Handle::new();
-    let mut server = axum_server::from_tcp(listener)?
-        .handle(handle.clone())
-        .first_request_timeout(IDLE);
-    server.http_builder().http1().header_read_timeout(IDLE);
-    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let server = tokio::spawn(server.serve(service));
-    handle.listening().await.context("the server")?;
+    let server = listen(listener, &handle, router(app.clone())).await?;
     let sweeper = {
         let app = app.clone();
         tokio::spawn(async move { sweep::run(&app).await })

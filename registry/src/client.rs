@@ -11,6 +11,7 @@ mod operator;
 mod packages;
 mod publish;
 mod verify;
+mod witness;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub use error::ClientError;
 pub use operator::Decision;
 pub use packages::Query;
 pub use verify::{Verified, VerifyError};
+pub use witness::{Witness, WitnessAnswer, WitnessError};
 
 use crate::log::LogKey;
 

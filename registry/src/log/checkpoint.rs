@@ -67,8 +67,18 @@ impl Checkpoint {
         Ok(line)
     }
 
-    /// Adds a signature line that somebody else made, in the place of that key's earlier one.
-    pub fn add(&mut self, line: Signature) {
+    /// Adds this witness's cosignature, where it is among these lines; says whether it was.
+    pub fn admit(&mut self, key: &WitnessKey, lines: &[u8]) -> bool {
+        let lines = lines.split(|byte| *byte == b'\n');
+        let mut lines = lines.filter_map(|line| Signature::from_bytes(line).ok());
+        let found = lines.find(|line| key.verify(&self.text, line).is_some());
+        let admitted = found.is_some();
+        found.into_iter().for_each(|line| self.add(line));
+        admitted
+    }
+
+    /// Adds a signature line, in the place of that key's earlier one.
+    fn add(&mut self, line: Signature) {
         let same = |other: &Signature| other.name() == line.name() && other.id() == line.id();
         self.signatures.retain(|other| !same(other));
         self.signatures.push(line);
@@ -164,7 +174,10 @@ mod tests {
         assert_eq!(checkpoint.time(), None);
         checkpoint.cosign(&log, 7).unwrap();
         checkpoint.cosign(&log, 8).unwrap();
-        checkpoint.cosign(&witness, 9).unwrap();
+        let line = witness.cosign(&checkpoint.text, 9).unwrap().to_bytes();
+        assert!(!checkpoint.admit(&other.witness_key(), &line));
+        let lines = [b"\xff\n\xe2\x80\x94 w.test AAAA\n", line.as_slice()].concat();
+        assert!(checkpoint.admit(&witness.witness_key(), &lines));
         let bytes = checkpoint.to_bytes();
 
         let read = Checkpoint::read(&bytes, &log.log_key()).unwrap();

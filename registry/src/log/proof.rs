@@ -30,6 +30,14 @@ pub enum ProofError {
         /// The checkpoint's size.
         size: u64,
     },
+    /// It does not lead from the older root to the newer one.
+    #[error("the log of {size} leaves is not proven to continue the one of {old}")]
+    Inconsistent {
+        /// The older log's size.
+        old: u64,
+        /// The newer one's.
+        size: u64,
+    },
     /// The tree to prove from lacks hashes.
     #[error("there is no proof for leaf {index} in a log of {size} leaves")]
     Unavailable {
@@ -47,7 +55,7 @@ impl Inclusion {
         let wanted = Wanted::default();
         match prove_record(size, index, &wanted) {
             Err(_) if index >= size => Err(ProofError::Unavailable { index, size }),
-            _ => Ok(wanted.0.into_inner()),
+            _ => Ok(wanted.into_indexes()),
         }
     }
 
@@ -90,7 +98,14 @@ impl Inclusion {
 
 /// Notes what is asked for, and has nothing.
 #[derive(Default)]
-struct Wanted(RefCell<Vec<u64>>);
+pub(super) struct Wanted(RefCell<Vec<u64>>);
+
+impl Wanted {
+    /// What was asked for.
+    pub(super) fn into_indexes(self) -> Vec<u64> {
+        self.0.into_inner()
+    }
+}
 
 impl HashReader for Wanted {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {

@@ -8,7 +8,7 @@ use serde_json::json;
 use soma_registry::SecretKey;
 
 use super::Said;
-use crate::harness::{Setup, TestHost, TestMarketplace, command, echo};
+use crate::harness::{Setup, TestHost, TestMarketplace, TestWitness, command, echo};
 
 /// Runs the command as somebody with this home, whose key is in it.
 async fn by(home: &Path, arguments: &[&str]) -> Said {
@@ -108,8 +108,8 @@ fn an_operator_decides_by_the_command_line() {
         by(root, &["login", "--account", "root"]).await.exits(0);
         let said = by(root, &["marketplace", "reviews"]).await.exits(0);
         assert!(said.out.contains("Nothing waits"), "{}", said.out);
-        let said = by(root, &["marketplace", "approve", "no-such"]).await;
-        assert!(said.exits(5).err.contains("no-such"));
+        let said = by(root, &["marketplace", "approve", "0198f1"]).await;
+        assert!(said.exits(5).err.contains("0198f1"));
 
         let key = SecretKey::generate().unwrap().public().to_string();
         let recover = ["marketplace", "recover", "ada", "ada", "--key", &key];
@@ -123,5 +123,35 @@ fn an_operator_decides_by_the_command_line() {
         assert!(said.out.contains("revoked: ada/echo@1.0.0"), "{}", said.out);
         let said = by(root, &["info", "ada/echo@1.0.0"]).await;
         assert!(said.out.contains("revoked"), "{}{}", said.out, said.err);
+    });
+}
+
+#[test]
+fn a_host_demands_the_witnesses_that_the_marketplace_asks() {
+    TestMarketplace::run(async |mut market| {
+        let mut witness = TestWitness::start("w.test/1", &market.key).await;
+        let ada = market.publisher("ada").await;
+        let setup = Setup::default()
+            .flag("--trust-witnesses", witness.key.to_string())
+            .flag("--trust-witnesses-required", "1");
+        market.stop();
+        market.add_arguments(&["--witness", &witness.argument()]);
+        market.restart().await;
+        let ada = market.login("ada", ada.key).await;
+        ada.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
+
+        let host = TestHost::start(&setup, None).await;
+        let operator = host.data();
+        pin(&operator, &market).await;
+        let said = by(&operator, &["install", "ada/echo"]).await.exits(0);
+        assert!(said.out.contains("ada/echo"), "{}", said.out);
+
+        // Without the witness the log can grow, and no host that demands it installs from there.
+        witness.kill();
+        ada.publish(&echo("ada/other", "1.0.0").await)
+            .await
+            .unwrap();
+        let said = by(&operator, &["install", "ada/other"]).await.exits(4);
+        assert!(said.err.contains("cosigned by 0"), "{}", said.err);
     });
 }

@@ -25,7 +25,7 @@ use super::packages::component;
 use super::paths::soma;
 
 /// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A marketplace with a data folder of its own. Dropping it ends it, and checks that it ends well
 /// where it was not killed.
@@ -110,6 +110,18 @@ impl TestMarketplace {
         self.process.kill().expect("it runs");
         self.process.wait().expect("a child");
         fs::remove_file(self.folder.path().join("marketplace.url")).expect("its address");
+    }
+
+    /// Ends it as an operator does.
+    pub(crate) fn stop(&mut self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).expect("it runs");
+        let status = self.process.wait().expect("a child");
+        assert!(status.success(), "{status}:\n{}", log(self.data()));
+    }
+
+    /// More flags, from the next start on.
+    pub(crate) fn add_arguments(&mut self, more: &[&str]) {
+        self.arguments.extend(more.iter().map(OsString::from));
     }
 
     /// Starts it again on what the last one left.
@@ -316,10 +328,7 @@ impl Drop for TestMarketplace {
             let _ = self.process.kill();
             let _ = self.process.wait();
         } else if running {
-            let pid = Pid::from_child(&self.process);
-            kill_process(pid, Signal::TERM).expect("it runs");
-            let status = self.process.wait().expect("a child");
-            assert!(status.success(), "{status}:\n{}", log(self.data()));
+            self.stop();
         }
     }
 }

@@ -12,6 +12,7 @@ mod paths;
 mod recorder;
 mod setup;
 mod upstream;
+mod witness;
 
 pub(crate) use answer::Answer;
 pub(crate) use client::{Client, send};
@@ -25,6 +26,7 @@ pub(crate) use paths::{repository, soma, target};
 pub(crate) use recorder::Recorder;
 pub(crate) use setup::Setup;
 pub(crate) use upstream::Upstream;
+pub(crate) use witness::TestWitness;
 
 /// Whether the slow tests run too.
 pub(crate) fn full() -> bool {

@@ -7,3 +7,4 @@ mod owners;
 mod publish;
 mod search;
 mod tokens;
+mod witness;

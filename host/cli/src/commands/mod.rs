@@ -28,6 +28,7 @@ mod token;
 mod uninstall;
 mod update;
 mod verify;
+mod witness;
 mod yank;
 
 use crate::failure::Failure;
@@ -74,6 +75,7 @@ pub(crate) enum Command {
     /// Run a marketplace, and pin marketplaces to the keys of their logs
     #[command(subcommand)]
     Marketplace(marketplace::Marketplace),
+    Witness(witness::Witness),
     /// Audit the log of a marketplace
     #[command(subcommand)]
     Log(log::Log),
@@ -118,6 +120,7 @@ impl Command {
             Self::Logout(command) => command.run(screen).await,
             Self::Token(command) => command.run(screen).await,
             Self::Marketplace(command) => command.run(screen).await,
+            Self::Witness(command) => command.run().await,
             Self::Log(command) => command.run(screen).await,
             Self::Tenant(command) => command.run(screen).await,
             Self::Key(command) => command.run(screen).await,
