@@ -1,7 +1,8 @@
 //! `just bench`: what SomaGent costs, as ratios from one run against something named.
 //!
 //! (a) a call in a fresh instance, against bare wasmtime; (b) a call over HTTP, against bare axum;
-//! (c) fuel on, against off; (d) the first call after a restart, in milliseconds. Both sides of a
+//! (c) fuel on, against off; (d) the first call after a restart, and (e)
+//! a marketplace's search, in milliseconds. Both sides of a
 //! ratio run in turns, pair by pair, so that a machine whose speed drifts does not decide.
 
 mod bare;
@@ -13,6 +14,7 @@ mod paths;
 mod post;
 mod ratio;
 mod restart;
+mod search;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,8 @@ enum Part {
     Fuel,
     /// (d) The first call after a restart with a warm code cache.
     Restart,
+    /// (e) A marketplace's search at 100,000 capsules.
+    Search,
 }
 
 #[tokio::main]
@@ -76,6 +80,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     if asked(Part::Restart) {
         restart::measure().await?;
+    }
+    if asked(Part::Search) {
+        search::measure().await?;
     }
     Ok(ExitCode::SUCCESS)
 }
