@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod invitations;
 pub(crate) mod log;
 pub(crate) mod namespaces;
+pub(crate) mod oci;
 pub(crate) mod packages;
 pub(crate) mod releases;
 pub(crate) mod reviews;

@@ -3,13 +3,15 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
+use http::Uri;
 
 use crate::app::AppState;
 use crate::edge::edge;
 use crate::error::Error;
 use crate::routes::{
-    changes, health, invitations, log, login, namespaces, operator, packages, publish, tokens,
+    changes, health, invitations, log, login, namespaces, oci, operator, packages, publish, tokens,
 };
 
 pub(crate) fn router(app: AppState) -> Router {
@@ -47,15 +49,38 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/v1/operator/changes", post(operator::change))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*path}", get(log::resource))
+        .route("/v2/", get(oci::base).fallback(oci::unsupported))
+        .route(
+            "/v2/{namespace}/{name}/manifests/{reference}",
+            get(oci::manifest).fallback(oci::unsupported),
+        )
+        .route(
+            "/v2/{namespace}/{name}/blobs/{digest}",
+            get(oci::blob).fallback(oci::unsupported),
+        )
+        .route(
+            "/v2/{namespace}/{name}/tags/list",
+            get(oci::tags).fallback(oci::unsupported),
+        )
+        .route(
+            "/v2/{namespace}/{name}/referrers/{digest}",
+            get(oci::referrers).fallback(oci::unsupported),
+        )
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .fallback(async || {
-            Error::NotFound("such path: docs/marketplace-api.md lists them".to_owned())
-        })
+        .fallback(nowhere)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         // Each handler bounds what it reads.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(app.clone(), edge))
         .with_state(app)
+}
+
+/// Each kind of client is told in its own way.
+async fn nowhere(uri: Uri) -> Response {
+    if uri.path().starts_with("/v2/") {
+        return oci::unknown_path().into_response();
+    }
+    Error::NotFound("such path: docs/marketplace-api.md lists them".to_owned()).into_response()
 }

@@ -6,6 +6,7 @@ pub(crate) mod invitations;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod namespaces;
+pub(crate) mod oci;
 pub(crate) mod operator;
 pub(crate) mod packages;
 pub(crate) mod publish;

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use soma_capability::Name;
-use soma_registry::log::{Act, Checkpoint, Inclusion, Leaf, LogKey, NoteSecret};
+use soma_registry::log::{Act, Checkpoint, Frontier, Inclusion, Leaf, LogKey, NoteSecret};
+use soma_registry::oci::{Artifact, Referrer};
 use soma_registry::{
     Bundle, Change, Envelope, Logged, Namespace, Package, Position, ProvenLeaf, Release,
     SignedChange,
@@ -12,7 +13,7 @@ use soma_registry::{
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Mutex;
 
-use crate::db::{self, accounts, invitations, log, namespaces, packages, releases, tokens};
+use crate::db::{self, accounts, invitations, log, namespaces, oci, packages, releases, tokens};
 use crate::error::Error;
 use crate::names::skeleton;
 use crate::witnesses::Witnesses;
@@ -122,8 +123,13 @@ impl Sequencer {
         }
         let body = leaf.to_bytes()?;
         let owners = change.release().is_none();
-        let leaf = log::append(&mut tx, head, &body, &name, owners).await?;
+        let frontier = log::append(&mut tx, head, &body, &name, owners).await?;
+        if let (Some(release), Some(publication)) = (&release, publication) {
+            self.attach(&mut tx, &frontier, release, publication)
+                .await?;
+        }
         tx.commit().await?;
+        let leaf = position.index;
         *self.signed.lock().await = None;
         if let Change::Recovered { account, .. } = change {
             tokens::delete_all(&self.pool, account).await?;
@@ -157,22 +163,55 @@ impl Sequencer {
         statement: Envelope,
     ) -> Result<Bundle, Error> {
         let checkpoint = self.checkpoint().await?;
-        let size = checkpoint.size();
-        let chain = log::chain(&self.pool, &release.capsule.publisher(), release.leaf).await?;
-        let mut leaves = Vec::with_capacity(chain.len());
-        for (index, leaf) in chain {
-            let wanted = Inclusion::wanted(index, size)?;
-            let hashes = log::hashes(&self.pool, &wanted).await?;
-            let inclusion = Inclusion::from_hashes(index, size, &hashes)?;
-            leaves.push(ProvenLeaf { leaf, inclusion });
-        }
-        let checkpoint = String::from_utf8(checkpoint.to_bytes())
-            .map_err(|error| Error::Log(error.to_string()))?;
-        Ok(Bundle {
-            statement,
-            logged: Some(Logged { checkpoint, leaves }),
-        })
+        let mut connection = self.pool.acquire().await?;
+        prove(&mut connection, release, statement, &checkpoint).await
     }
+
+    /// Writes what OCI clients are served of a version: among it the bundle as it was when the
+    /// version came, since what has a digest cannot change with the log.
+    async fn attach(
+        &self,
+        tx: &mut AnyConnection,
+        frontier: &Frontier,
+        release: &Release,
+        publication: &Publication<'_>,
+    ) -> Result<(), Error> {
+        let mut checkpoint = Checkpoint::sign(&self.secret, frontier)?;
+        checkpoint.cosign(&self.secret, db::now())?;
+        let statement = publication.statement.clone();
+        let bundle = prove(&mut *tx, release, statement, &checkpoint).await?;
+        let unwritable = |error: serde_json::Error| Error::Log(error.to_string());
+        let artifact = Artifact::of(publication.package).map_err(unwritable)?;
+        let referrer = Referrer::of(&artifact, &bundle.to_bytes()?).map_err(unwritable)?;
+        let (capsule, version) = (&release.capsule, &release.version);
+        oci::insert(tx, capsule, version, &artifact, &referrer).await?;
+        Ok(())
+    }
+}
+
+/// The leaves that a version follows from, each with its way to the checkpoint.
+async fn prove(
+    connection: &mut AnyConnection,
+    release: &Release,
+    statement: Envelope,
+    checkpoint: &Checkpoint,
+) -> Result<Bundle, Error> {
+    let size = checkpoint.size();
+    let publisher = release.capsule.publisher();
+    let chain = log::chain(&mut *connection, &publisher, release.leaf).await?;
+    let mut leaves = Vec::with_capacity(chain.len());
+    for (index, leaf) in chain {
+        let wanted = Inclusion::wanted(index, size)?;
+        let hashes = log::hashes(&mut *connection, &wanted).await?;
+        let inclusion = Inclusion::from_hashes(index, size, &hashes)?;
+        leaves.push(ProvenLeaf { leaf, inclusion });
+    }
+    let checkpoint =
+        String::from_utf8(checkpoint.to_bytes()).map_err(|error| Error::Log(error.to_string()))?;
+    Ok(Bundle {
+        statement,
+        logged: Some(Logged { checkpoint, leaves }),
+    })
 }
 
 async fn judge(

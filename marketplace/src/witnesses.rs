@@ -130,7 +130,9 @@ async fn request(
     old: u64,
 ) -> Result<AddCheckpoint, Silence> {
     let size = checkpoint.size();
-    let hashes = log::hashes(pool, &Consistency::wanted(old, size)?).await?;
+    let wanted = Consistency::wanted(old, size)?;
+    let mut connection = pool.acquire().await?;
+    let hashes = log::hashes(&mut connection, &wanted).await?;
     Ok(AddCheckpoint {
         consistency: Consistency::from_hashes(old, size, &hashes)?,
         note: checkpoint.to_bytes(),

@@ -54,14 +54,14 @@ pub(crate) async fn head(connection: &mut AnyConnection) -> sqlx::Result<Head> {
     })
 }
 
-/// Adds a leaf and the hashes that it completes.
+/// Adds a leaf and the hashes that it completes. Gives the log's edge with it.
 pub(crate) async fn append(
     tx: &mut AnyConnection,
     mut head: Head,
     body: &[u8],
     namespace: &Name,
     owners: bool,
-) -> sqlx::Result<u64> {
+) -> sqlx::Result<Frontier> {
     let leaf = head.frontier.size();
     let new = head.frontier.push(body);
     let body = std::str::from_utf8(body).map_err(|error| sqlx::Error::Encode(error.into()))?;
@@ -84,7 +84,7 @@ pub(crate) async fn append(
         .bind(stored(head.time))
         .execute(tx)
         .await?;
-    Ok(leaf)
+    Ok(head.frontier)
 }
 
 /// The leaves of a range, in order; fewer where the log ends.
@@ -98,7 +98,7 @@ pub(crate) async fn leaves(pool: &AnyPool, from: u64, to: u64) -> sqlx::Result<V
 
 /// The leaves about a namespace's owners before `before`, and the one at `release`.
 pub(crate) async fn chain(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     namespace: &Name,
     release: u64,
 ) -> sqlx::Result<Vec<(u64, String)>> {
@@ -108,7 +108,7 @@ pub(crate) async fn chain(
     )
     .bind(namespace.as_str())
     .bind(stored(release))
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     Ok(rows
         .into_iter()
@@ -118,11 +118,10 @@ pub(crate) async fn chain(
 
 /// The stored hashes of these indexes; those that are not there are missing.
 pub(crate) async fn hashes(
-    pool: &AnyPool,
+    connection: &mut AnyConnection,
     indexes: &[u64],
 ) -> sqlx::Result<BTreeMap<u64, TreeHash>> {
     let mut found = BTreeMap::new();
-    let mut connection = pool.acquire().await?;
     for some in indexes.chunks(ROWS) {
         let mut select = Sql::new("SELECT hash_index, hash FROM hashes WHERE hash_index IN (");
         for (at, index) in some.iter().enumerate() {
@@ -130,7 +129,7 @@ pub(crate) async fn hashes(
             select.number(stored(*index));
         }
         select.push(")");
-        for row in select.fetch(&mut connection).await? {
+        for row in select.fetch(&mut *connection).await? {
             let hash: String = row.try_get("hash")?;
             let hash = TreeHash::try_from(hash).map_err(|e| sqlx::Error::Decode(e.into()))?;
             found.insert(number(row.try_get("hash_index")?), hash);

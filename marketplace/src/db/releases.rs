@@ -153,3 +153,21 @@ pub(crate) async fn uses(pool: &AnyPool, digest: &Digest) -> sqlx::Result<bool> 
     .await?;
     Ok(found.is_some())
 }
+
+/// Whether a version of this capsule is this file.
+pub(crate) async fn has(
+    pool: &AnyPool,
+    capsule: &CapsuleName,
+    digest: &Digest,
+) -> sqlx::Result<bool> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "SELECT CAST(1 AS BIGINT) FROM releases
+         WHERE digest = $1 AND namespace = $2 AND name = $3",
+    )
+    .bind(digest.to_string())
+    .bind(capsule.namespace())
+    .bind(capsule.name())
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.is_some())
+}

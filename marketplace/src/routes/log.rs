@@ -48,7 +48,8 @@ async fn entries(app: &AppState, resource: &Resource) -> Result<Vec<u8>, Error> 
 
 async fn hashes(app: &AppState, resource: &Resource) -> Result<Option<Vec<u8>>, Error> {
     let wanted = resource.hashes();
-    let found = log::hashes(&app.pool, &wanted).await?;
+    let mut connection = app.pool.acquire().await?;
+    let found = log::hashes(&mut connection, &wanted).await?;
     let bytes = wanted
         .iter()
         .map(|index| found.get(index).map(|hash| *hash.as_bytes()));

@@ -3,6 +3,7 @@
 mod bad_input;
 mod crash;
 mod log;
+mod oci;
 mod owners;
 mod publish;
 mod search;

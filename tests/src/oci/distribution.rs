@@ -106,7 +106,7 @@ impl Drop for Distribution {
 }
 
 /// Runs `skopeo`; none where it is not installed, which is said aloud.
-pub(super) fn skopeo(arguments: &[&str]) -> Option<Output> {
+pub(crate) fn skopeo(arguments: &[&str]) -> Option<Output> {
     let mut command = Command::new("skopeo");
     command.arg("--insecure-policy").args(arguments);
     let output = command.output().ok();

@@ -6,6 +6,8 @@ mod fake;
 mod real;
 mod token;
 
+pub(crate) use distribution::skopeo;
+
 use soma_registry::Package;
 use soma_registry::oci::{Reference, Registry, RegistryError};
 
