@@ -1,12 +1,16 @@
 //! The log over HTTP: C2SP's resources, checked by code that is not the marketplace's.
 
-use soma_registry::log::{Resource, read_bundle};
+use std::path::Path;
+use std::process::Command;
+
+use soma_registry::SecretKey;
+use soma_registry::log::{NoteSecret, Resource, read_bundle};
 use tlog_tiles::{
     Hash, Tile, TileHashReader, TileReader, check_tree, prove_tree, record_hash, stored_hash_index,
     tree_hash,
 };
 
-use crate::harness::{TestMarketplace, echo};
+use crate::harness::{TestMarketplace, echo, lacking, repository, target};
 
 /// Fetches tiles under C2SP's paths, for the library that checks them against a tree.
 struct Fetch {
@@ -77,6 +81,7 @@ fn tiles_entries_and_checkpoints_agree_by_the_library_s_reckoning() {
             }
         }
         assert_eq!(index, 260);
+        sumdb_agrees(&market);
         for missing in [
             "tile/0/001",
             "tile/0/001.p/5",
@@ -90,6 +95,34 @@ fn tiles_entries_and_checkpoints_agree_by_the_library_s_reckoning() {
             assert_eq!(response.status(), 404, "{missing}");
         }
     });
+}
+
+/// Has Go's own sumdb packages read checkpoint, tiles and entries, under the log's key and under
+/// another one of the same origin.
+fn sumdb_agrees(market: &TestMarketplace) {
+    let other = NoteSecret::new(market.key.origin(), SecretKey::generate().unwrap()).unwrap();
+    for (key, agrees) in [(&market.key, true), (&other.log_key(), false)] {
+        let mut go = Command::new("go");
+        go.args(["run", "tests/sumdb/check.go"])
+            .arg(format!("{}/log", market.url))
+            .arg(key.to_string())
+            // Debian's packages, and nothing from a network.
+            .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")])
+            .env("GOCACHE", target().join("go"))
+            .current_dir(repository());
+        let packages = Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog");
+        let output = go.output().ok().filter(|_| packages.exists());
+        let Some(output) = output else {
+            return lacking("what Go's sumdb says of the log: Go or its packages are not there");
+        };
+        assert_eq!(output.status.success(), agrees, "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            said.contains("260 leaves, all included"),
+            agrees,
+            "{output:?}"
+        );
+    }
 }
 
 /// A name a number, of letters that look like no other.
