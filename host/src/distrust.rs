@@ -101,14 +101,17 @@ pub(crate) enum Distrust {
     #[error("the host's own list of marketplaces is refused: {0}")]
     List(#[from] MarketplacesError),
     /// The file that came is not the version that was to come.
-    #[error("what the marketplace sent is not proven: {0}")]
+    #[error("the capsule file is not the one that the log has: {0}")]
     Unproven(#[from] BundleError),
     /// The bundle proves something else than what the log is known to say.
-    #[error("what the marketplace sent is not proven: its {0} is not the one that the log has")]
+    #[error("the capsule file is not the one that the log has: the {0} differs")]
     Differs(&'static str),
-    /// The file is no capsule.
-    #[error("what the marketplace sent is not proven: {0}")]
+    /// The marketplace's file is no capsule.
+    #[error("what the marketplace sent is no capsule: {0}")]
     NoCapsule(#[from] soma_registry::PackageError),
+    /// The same of what a client brought: nobody else is to blame.
+    #[error(transparent)]
+    Brought(Box<Distrust>),
 }
 
 impl Distrust {
@@ -128,6 +131,7 @@ impl Distrust {
             Self::Marketplace(error) if error.is_alarm() => Kind::Unproven,
             Self::List(_) | Self::Marketplace(_) => Kind::MarketplaceFailed,
             Self::Unproven(_) | Self::Differs(_) | Self::NoCapsule(_) => Kind::Unproven,
+            Self::Brought(_) => Kind::UnprovenFile,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The story of one installation: what the trust policy says, what the log says, whether the file
 //! is the one that it says it of, and only then the catalogue.
 
+mod brought;
 mod choose;
 mod prove;
 
@@ -9,10 +10,11 @@ use std::time::{Duration, Instant};
 use semver::VersionReq;
 use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Digest};
-use soma_registry::Check;
+use soma_registry::{Bundle, Check};
 
+pub(crate) use self::brought::{Brought, FORM};
 use self::choose::{Chosen, choose};
-use self::prove::{Proven, prove};
+use self::prove::prove;
 use crate::app::App;
 use crate::catalog::{Done, Fresh, Proof};
 use crate::db::capsules::{Installation, Logged};
@@ -43,8 +45,22 @@ pub(crate) struct Wanted {
     pub(crate) preview: bool,
 }
 
+impl Wanted {
+    /// This very file, which is of one version.
+    fn exactly(fresh: &Fresh) -> Self {
+        Self {
+            package: fresh.about.manifest.name.clone(),
+            version: None,
+            digest: Some(fresh.about.digest),
+            marketplace: None,
+            origin: None,
+            preview: false,
+        }
+    }
+}
+
 /// How long the parts of an installation took, in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Timings {
     /// Catching up with the log.
     log_ms: f64,
@@ -56,7 +72,7 @@ pub(crate) struct Timings {
     compile_ms: f64,
 }
 
-/// What came from a marketplace, proven.
+/// What came, proven.
 pub(crate) struct Arrived {
     pub(crate) fresh: Fresh,
     pub(crate) proof: Proof,
@@ -87,17 +103,12 @@ pub(crate) fn admit_file(trust: &Trust) -> Result<(), Error> {
 pub(crate) async fn fetch(app: &App, wanted: &Wanted) -> Result<Arrived, Error> {
     let trust = app.live().settings.trust.clone();
     let begin = Instant::now();
-    let Chosen {
-        source,
-        release,
-        keys,
-        mut checks,
-    } = choose(app, wanted, &trust).await?;
+    let chosen = choose(app, wanted, &trust).await?;
     let log_ms = milliseconds(begin.elapsed());
 
     let begin = Instant::now();
-    let (capsule, version) = (&release.capsule, &release.version);
-    let client = &source.client;
+    let (capsule, version) = (&chosen.release.capsule, &chosen.release.version);
+    let client = &chosen.source.client;
     let fetched = tokio::try_join!(
         client.capsule(capsule, version),
         client.bundle(capsule, version)
@@ -111,25 +122,62 @@ pub(crate) async fn fetch(app: &App, wanted: &Wanted) -> Result<Arrived, Error> 
         Error::Package(error) => Distrust::NoCapsule(error).into(),
         error => error,
     })?;
+    let mut arrived = arrive(chosen, fresh, vec![bundle]).await?;
+    arrived.timings = Timings {
+        log_ms,
+        fetch_ms,
+        verify_ms: milliseconds(begin.elapsed()),
+        compile_ms: 0.0,
+    };
+    Ok(arrived)
+}
+
+/// Proves a file that was brought here by what a log has of its name and version: as good as if it
+/// had been fetched from the marketplace, which only its log is asked of.
+pub(crate) async fn prove_brought(app: &App, brought: Brought) -> Result<Arrived, Error> {
+    let trust = app.live().settings.trust.clone();
+    let Brought { file, bundles } = brought;
+    let begin = Instant::now();
+    let fresh = app.catalog.read(file).await?;
+    let read = begin.elapsed();
+
+    let begin = Instant::now();
+    let chosen = choose(app, &Wanted::exactly(&fresh), &trust).await?;
+    let log_ms = milliseconds(begin.elapsed());
+
+    let begin = Instant::now();
+    let arrived = arrive(chosen, fresh, bundles).await;
+    let mut arrived = arrived.map_err(|error| match error {
+        Error::Distrust(why) => Distrust::Brought(why).into(),
+        error => error,
+    })?;
+    arrived.timings = Timings {
+        log_ms,
+        fetch_ms: 0.0,
+        verify_ms: milliseconds(read + begin.elapsed()),
+        compile_ms: 0.0,
+    };
+    Ok(arrived)
+}
+
+async fn arrive(chosen: Chosen, fresh: Fresh, bundles: Vec<Bundle>) -> Result<Arrived, Error> {
+    let Chosen {
+        source,
+        release,
+        keys,
+        mut checks,
+    } = chosen;
     let logged = Logged {
         log: source.log(),
         leaf: release.leaf,
     };
-    let Proven {
-        fresh,
-        checks: proven,
-    } = prove(fresh, bundle, client.key().clone(), release).await?;
-    checks.extend(proven);
+    let proven = prove(fresh, bundles, source.client.key().clone(), release).await?;
+    checks.extend(proven.checks);
     Ok(Arrived {
-        fresh,
+        fresh: proven.fresh,
         proof: Proof { logged, keys },
         checks,
-        timings: Timings {
-            log_ms,
-            fetch_ms,
-            verify_ms: milliseconds(begin.elapsed()),
-            compile_ms: 0.0,
-        },
+        timings: Timings::default(),
     })
 }
 

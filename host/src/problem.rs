@@ -73,6 +73,7 @@ kinds! {
     InvalidInput UNPROCESSABLE_ENTITY "invalid-input" "The input does not fit the tool's schema";
     InvalidCapsule UNPROCESSABLE_ENTITY "invalid-capsule" "The file is not a capsule that this host can run";
     MarketplaceFailed BAD_GATEWAY "marketplace-failed" "The marketplace does not answer as it should";
+    UnprovenFile UNPROCESSABLE_ENTITY "unproven-file" "The file is not proven to be in a log";
     Unproven BAD_GATEWAY "unproven" "What the marketplace sent is not proven";
     LogDistrusted BAD_GATEWAY "log-distrusted" "The log is not believed any more";
     LogSilent SERVICE_UNAVAILABLE "log-silent" "Nothing was heard of the log for too long";

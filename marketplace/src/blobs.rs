@@ -76,6 +76,8 @@ fn path(digest: &Digest) -> Path {
 
 fn s3(place: &str) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let url = Url::parse(place).with_context(|| format!("`{place}`"))?;
+    // Whoever was first wins, and it is the same provider everywhere in this project.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let bucket = url.host_str().context("an s3:// URL names a bucket")?;
     // Endpoint, region and keys come from the usual AWS_ variables.
     let store = AmazonS3Builder::from_env()

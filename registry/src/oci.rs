@@ -25,7 +25,7 @@ mod session;
 
 pub use artifact::Artifact;
 pub use blob::{Blob, Descriptor};
-pub use credentials::{Credentials, DockerConfigError};
+pub use credentials::{Credentials, CredentialsError};
 pub use error::RegistryError;
 pub use pull::Pulled;
 pub use push::Pushed;

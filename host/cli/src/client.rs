@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -40,6 +41,11 @@ pub(crate) enum Body {
     None,
     Json(String),
     Wasm(Vec<u8>),
+    /// A capsule file, and the bundles that prove it.
+    Proven {
+        capsule: Vec<u8>,
+        bundles: Vec<Vec<u8>>,
+    },
 }
 
 /// The longest that a host may be silent: an installation compiles, which it bounds at six minutes,
@@ -173,6 +179,12 @@ impl Client {
             Body::None => request,
             Body::Json(text) => request.header(CONTENT_TYPE, "application/json").body(text),
             Body::Wasm(bytes) => request.header(CONTENT_TYPE, "application/wasm").body(bytes),
+            Body::Proven { capsule, bundles } => {
+                let form = bundles.into_iter().fold(Form::new(), |form, bundle| {
+                    form.part("bundle", Part::bytes(bundle))
+                });
+                request.multipart(form.part("capsule", Part::bytes(capsule)))
+            }
         };
         let response = request
             .send()

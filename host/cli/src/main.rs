@@ -13,6 +13,7 @@ mod keyring;
 mod lockfile;
 mod logins;
 mod marketplace;
+mod oci;
 mod passphrase;
 mod problem;
 mod project;

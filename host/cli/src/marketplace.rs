@@ -75,6 +75,15 @@ impl MarketplaceArgs {
         Ok(chosen.client()?)
     }
 
+    /// The same; none where none is named and none is known.
+    pub(crate) fn open_any(self) -> Result<Option<Marketplace>, Failure> {
+        let known = Marketplaces::read(&self.data.clone().path()?)?;
+        if self.marketplace.is_none() && known.iter().next().is_none() {
+            return Ok(None);
+        }
+        self.open().map(Some)
+    }
+
     /// The marketplace, with the token of `SOMA_TOKEN` or of the last login.
     pub(crate) fn sign_in(self) -> Result<Session, Failure> {
         let marketplace = self.open()?;

@@ -1,7 +1,7 @@
 //! Whether a file that came is the version that the log has.
 
 use soma_registry::log::LogKey;
-use soma_registry::{Bundle, Check, Release};
+use soma_registry::{Bundle, BundleError, Check, Release};
 
 use crate::catalog::Fresh;
 use crate::distrust::Distrust;
@@ -13,33 +13,48 @@ pub(super) struct Proven {
     pub(super) checks: Vec<Check>,
 }
 
-/// Has the bundle prove the file, and compares what it proves with what follows from the log:
-/// `release`. Away from the threads that serve.
+/// Has one of the bundles prove the file, and compares what it proves with what follows from the
+/// log: `release`. Where none does, what is wrong with the first. Away from the threads that serve.
 pub(super) async fn prove(
     fresh: Fresh,
-    bundle: Bundle,
+    bundles: Vec<Bundle>,
     key: LogKey,
     release: Release,
 ) -> Result<Proven, Error> {
     let prove = move || {
-        // The file first: it decides whatever the bundle says.
+        // The file first: it decides whatever the bundles say.
         if fresh.about.digest != release.digest {
-            return Err(Error::from(Distrust::Differs("digest")));
+            return Err(Distrust::Differs("digest").into());
         }
-        let proven = bundle.prove(&fresh.package, &key).map_err(Distrust::from)?;
-        // A bundle knows nothing of what became of the version later.
-        let same = Release {
-            standing: release.standing.clone(),
-            ..proven.release
-        };
-        if same != release {
-            return Err(Distrust::Differs("release").into());
+        let mut refusal = Error::from(Distrust::from(BundleError::NotLogged));
+        for bundle in bundles.iter().rev() {
+            match prove_with(bundle, &fresh, &key, &release) {
+                Ok(checks) => return Ok(Proven { fresh, checks }),
+                Err(error) => refusal = error,
+            }
         }
-        Ok(Proven {
-            fresh,
-            checks: proven.checks,
-        })
+        Err(refusal)
     };
     let proven = tokio::task::spawn_blocking(prove).await;
     proven.map_err(|panic| Error::Panicked(panic.to_string()))?
+}
+
+fn prove_with(
+    bundle: &Bundle,
+    fresh: &Fresh,
+    key: &LogKey,
+    release: &Release,
+) -> Result<Vec<Check>, Error> {
+    let proven = bundle.prove(&fresh.package, key);
+    let proven = proven.map_err(Distrust::from)?;
+    // A bundle knows nothing of what became of the version later.
+    let same = Release {
+        standing: release.standing.clone(),
+        ..proven.release
+    };
+    if same == *release {
+        Ok(proven.checks)
+    } else {
+        Err(Distrust::Differs("release").into())
+    }
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use http::StatusCode;
 use serde_json::{Value, json};
+use soma_registry::Check;
 
 use super::capsules::full;
 use crate::app::{App, AppState};
@@ -13,12 +14,12 @@ use crate::catalog::{Change, Done, Installed};
 use crate::db::capsules::Logged;
 use crate::error::Error;
 use crate::finished::Finished;
-use crate::install::{self, Wanted};
+use crate::install::{self, Arrived, Brought, Timings};
 use crate::key::Scope;
 use crate::path::CapsulePath;
 
 /// The capsule, and `change`: what the installation did. 201 where the name was free. The body says
-/// what is wanted from a marketplace, or is a file itself.
+/// what is wanted from a marketplace, or is a file with its bundles, or a file alone.
 pub(crate) async fn install(
     State(app): State<AppState>,
     caller: Caller,
@@ -33,10 +34,26 @@ pub(crate) async fn install(
             let (app, caller) = (app.clone(), caller.clone());
             async move {
                 let _place = place;
-                from_marketplace(&app, &caller, &wanted).await
+                let arrived = install::fetch(&app, &wanted).await?;
+                if wanted.preview {
+                    return Ok(preview(&app, arrived));
+                }
+                keep(&app, &caller, arrived).await
             }
         };
         return Finished::new(from_marketplace).await;
+    }
+    if body::is_of_type(request.headers(), install::FORM) {
+        let brought = Brought::from_request(request, &app).await?;
+        let proven = {
+            let (app, caller) = (app.clone(), caller.clone());
+            async move {
+                let _place = place;
+                let arrived = install::prove_brought(&app, brought).await?;
+                keep(&app, &caller, arrived).await
+            }
+        };
+        return Finished::new(proven).await;
     }
     install::admit_file(&app.live().settings.trust)?;
     let file = body::read(request, WASM, soma_registry::MAX_FILE_BYTES as u64).await?;
@@ -51,32 +68,36 @@ pub(crate) async fn install(
     Ok(installed(&app, &caller, &done))
 }
 
-/// The same, with the `checks` that were made and how long each part took.
-async fn from_marketplace(
+/// What would be installed.
+fn preview(app: &App, arrived: Arrived) -> (StatusCode, Json<Value>) {
+    let would_be = Installed {
+        row: install::row_of(&arrived.fresh, Some(arrived.proof.logged)),
+        about: arrived.fresh.about.into(),
+    };
+    let mut answer = full(app, &would_be);
+    answer["change"] = Value::Null;
+    answer["installed_at"] = Value::Null;
+    (
+        StatusCode::OK,
+        checked(answer, &arrived.checks, arrived.timings),
+    )
+}
+
+async fn keep(
     app: &App,
     caller: &Caller,
-    wanted: &Wanted,
+    arrived: Arrived,
 ) -> Result<(StatusCode, Json<Value>), Error> {
-    let arrived = install::fetch(app, wanted).await?;
-    let (status, mut answer, checks, timings) = if wanted.preview {
-        let logged = arrived.proof.logged.clone();
-        let would_be = Installed {
-            row: install::row_of(&arrived.fresh, Some(logged)),
-            about: arrived.fresh.about.into(),
-        };
-        let mut answer = full(app, &would_be);
-        answer["change"] = Value::Null;
-        answer["installed_at"] = Value::Null;
-        (StatusCode::OK, answer, arrived.checks, arrived.timings)
-    } else {
-        let finished = install::finish(app, caller.tenant_id(), arrived).await?;
-        let (done, checks, timings) = finished;
-        let (status, Json(answer)) = installed(app, caller, &done);
-        (status, answer, checks, timings)
-    };
+    let (done, checks, timings) = install::finish(app, caller.tenant_id(), arrived).await?;
+    let (status, Json(answer)) = installed(app, caller, &done);
+    Ok((status, checked(answer, &checks, timings)))
+}
+
+/// With the checks that were made, and how long each part took.
+fn checked(mut answer: Value, checks: &[Check], timings: Timings) -> Json<Value> {
     answer["checks"] = json!(checks);
     answer["timings"] = json!(timings);
-    Ok((status, Json(answer)))
+    Json(answer)
 }
 
 fn installed(app: &App, caller: &Caller, done: &Done) -> (StatusCode, Json<Value>) {

@@ -1,11 +1,12 @@
 //! Who we are to a registry.
 
-use std::collections::HashMap;
+use std::env;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 use secrecy::SecretString;
-use serde::Deserialize;
 
 /// A user and a password, or the token that a registry gives out in place of one.
 #[derive(Clone, Debug)]
@@ -14,27 +15,39 @@ pub struct Credentials {
     pub(super) password: SecretString,
 }
 
-/// A file in the form of `~/.docker/config.json` that cannot be used.
+/// Credentials that are kept, and that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum DockerConfigError {
-    /// Not JSON, or not of that form.
-    #[error("this is not a Docker configuration: {0}")]
-    Json(#[from] serde_json::Error),
-    /// An entry's `auth` is not base64 of `USER:PASSWORD`.
-    #[error("the `auth` of `{0}` is not base64 of `USER:PASSWORD`")]
-    Auth(String),
-}
-
-#[derive(Deserialize)]
-struct DockerConfig {
-    #[serde(default)]
-    auths: HashMap<String, DockerAuth>,
-}
-
-#[derive(Deserialize)]
-struct DockerAuth {
-    #[serde(default)]
-    auth: String,
+pub enum CredentialsError {
+    /// The file is there, and cannot be opened.
+    #[error("cannot read {}: {error}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file is not what `docker login` writes, or a helper that it names fails.
+    #[error("{} has no usable credentials for {host}: {error}", .path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// The registry, with its port.
+        host: String,
+        /// Why.
+        error: CredentialRetrievalError,
+    },
+    /// An OAuth 2.0 refresh token, for which nothing is exchanged here.
+    #[error(
+        "{} has an identity token for {host}: only a user with a password or an access token will \
+         do",
+        .path.display()
+    )]
+    IdentityToken {
+        /// The file.
+        path: PathBuf,
+        /// The registry, with its port.
+        host: String,
+    },
 }
 
 impl Credentials {
@@ -44,56 +57,93 @@ impl Credentials {
         Self { user, password }
     }
 
-    /// What `docker login`, `podman login` or `oras login` left for this host (with its port).
-    /// There are none where they are kept by a helper program.
-    pub fn in_docker_config(json: &[u8], host: &str) -> Result<Option<Self>, DockerConfigError> {
-        let config: DockerConfig = serde_json::from_slice(json)?;
-        let mut entries = config.auths.into_iter();
-        let Some((key, entry)) = entries.find(|(key, _)| registry_of(key) == host) else {
-            return Ok(None);
-        };
-        if entry.auth.is_empty() {
-            return Ok(None);
+    /// What `docker login`, `oras login`, `podman login` or `skopeo login` left for this host (with
+    /// its port): in their files, or with the helper program that they name.
+    pub fn of_user(host: &str) -> Result<Option<Self>, CredentialsError> {
+        for path in files() {
+            if let Some(found) = in_file(path, host)? {
+                return Ok(Some(found));
+            }
         }
-        let decoded = BASE64_STANDARD.decode(&entry.auth).ok();
-        let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-        let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
-        let (user, password) = pair.ok_or(DockerConfigError::Auth(key))?;
-        Ok(Some(Self::new(user, password.into())))
+        Ok(None)
     }
 }
 
-/// Old entries are URLs.
-fn registry_of(key: &str) -> &str {
-    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
-    rest.split_once('/').map_or(rest, |(host, _)| host)
+/// Docker's file, then podman's, each where its variable says or where it usually is.
+fn files() -> impl Iterator<Item = PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let under = move |name, rest| set(name).map(|folder| PathBuf::from(folder).join(rest));
+    let docker = under("DOCKER_CONFIG", "config.json");
+    let docker = docker.or_else(move || under("HOME", ".docker/config.json"));
+    let podman = set("REGISTRY_AUTH_FILE").map(PathBuf::from);
+    let podman = podman.or_else(move || under("XDG_RUNTIME_DIR", "containers/auth.json"));
+    let lasting = under("XDG_CONFIG_HOME", "containers/auth.json");
+    let lasting = lasting.or_else(move || under("HOME", ".config/containers/auth.json"));
+    [docker, podman, lasting].into_iter().flatten()
+}
+
+fn in_file(path: PathBuf, host: &str) -> Result<Option<Credentials>, CredentialsError> {
+    let file = match File::open(&path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CredentialsError::Unreadable { path, error }),
+    };
+    match get_credential_from_reader(file, host) {
+        Ok(DockerCredential::UsernamePassword(user, password)) => {
+            Ok(Some(Credentials::new(&user, password.into())))
+        }
+        Ok(DockerCredential::IdentityToken(_)) => Err(CredentialsError::IdentityToken {
+            path,
+            host: host.to_owned(),
+        }),
+        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
+        Err(error) => Err(CredentialsError::Unusable {
+            path,
+            host: host.to_owned(),
+            error,
+        }),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use secrecy::ExposeSecret as _;
 
     use super::*;
 
     #[test]
     fn reads_what_docker_login_wrote() {
-        let json = br#"{
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let read = |host| in_file(path.clone(), host);
+        assert!(read("old.example").unwrap().is_none());
+        let json = r#"{
             "auths": {
                 "https://old.example/v1/": {"auth": "bWU6YTpi"},
                 "helped.example": {},
+                "token.example": {"identitytoken": "t"},
                 "bad.example:5000": {"auth": "bWU="}
             },
-            "credsStore": "desktop"
+            "credHelpers": {"gone.example": "no-such-program"}
         }"#;
-        let read = |host| Credentials::in_docker_config(json, host);
+        fs::write(&path, json).unwrap();
         let found = read("old.example").unwrap().unwrap();
         assert_eq!(found.user, "me");
         assert_eq!(found.password.expose_secret(), "a:b");
         assert!(!format!("{found:?}").contains("a:b"));
         assert!(read("helped.example").unwrap().is_none());
         assert!(read("other.example").unwrap().is_none());
-        assert!(read("bad.example:5000").is_err());
-        assert!(Credentials::in_docker_config(b"1", "h").is_err());
-        assert!(Credentials::in_docker_config(b"{}", "h").unwrap().is_none());
+        for (host, words) in [
+            ("bad.example:5000", "decode"),
+            ("gone.example", "helper"),
+            ("token.example", "identity token"),
+        ] {
+            let error = read(host).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains(host), "{error}");
+        }
+        fs::write(&path, "1").unwrap();
+        assert!(read("other.example").is_err());
     }
 }

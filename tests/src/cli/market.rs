@@ -11,7 +11,7 @@ use super::Said;
 use crate::harness::{Setup, TestHost, TestMarketplace, TestWitness, command, echo};
 
 /// Runs the command as somebody with this home, whose key is in it.
-async fn by(home: &Path, arguments: &[&str]) -> Said {
+pub(super) async fn by(home: &Path, arguments: &[&str]) -> Said {
     let mut command = command(home);
     command.args(arguments);
     let key = home.join("test.key");
@@ -23,14 +23,20 @@ async fn by(home: &Path, arguments: &[&str]) -> Said {
 }
 
 /// A home with a key file that only its owner can read, and the marketplace pinned.
-async fn home(market: &TestMarketplace) -> tempfile::TempDir {
+pub(super) async fn home(market: &TestMarketplace) -> tempfile::TempDir {
     home_with(market, &SecretKey::generate().unwrap()).await
 }
 
 /// The same, with this key.
 async fn home_with(market: &TestMarketplace, key: &SecretKey) -> tempfile::TempDir {
-    use std::io::Write as _;
     let home = tempfile::tempdir().unwrap();
+    write_key(home.path(), key);
+    pin(home.path(), market).await;
+    home
+}
+
+pub(super) fn write_key(home: &Path, key: &SecretKey) {
+    use std::io::Write as _;
     let seed: String = key
         .seed()
         .iter()
@@ -38,13 +44,11 @@ async fn home_with(market: &TestMarketplace, key: &SecretKey) -> tempfile::TempD
         .collect();
     let mut options = fs::OpenOptions::new();
     let file = options.create_new(true).write(true).mode(0o600);
-    let mut file = file.open(home.path().join("test.key")).unwrap();
+    let mut file = file.open(home.join("test.key")).unwrap();
     writeln!(file, "ed25519-secret:{seed}").unwrap();
-    pin(home.path(), market).await;
-    home
 }
 
-async fn pin(home: &Path, market: &TestMarketplace) {
+pub(super) async fn pin(home: &Path, market: &TestMarketplace) {
     let key = market.key.to_string();
     let add = ["marketplace", "add", &market.url, "--key", &key];
     by(home, &add).await.exits(0);
@@ -65,6 +69,7 @@ fn two_authors_publish_and_an_operator_searches_installs_and_calls() {
             let again = by(home, &["publish", file, "--yes"]).await.exits(1);
             assert!(again.err.contains("published already"), "{}", again.err);
         }
+        assert_eq!(market.files(), 2);
 
         let host = TestHost::start(&Setup::default(), None).await;
         let operator = host.data();

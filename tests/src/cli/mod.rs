@@ -6,6 +6,7 @@ mod input;
 mod json;
 pub(crate) mod languages;
 mod market;
+mod oci;
 
 use std::io::Write as _;
 use std::path::Path;

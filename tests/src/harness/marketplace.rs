@@ -23,6 +23,7 @@ use super::host::command;
 use super::lacking;
 use super::packages::component;
 use super::paths::soma;
+use super::s3::S3;
 
 /// Longer than anything takes on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,9 +34,11 @@ pub(crate) struct TestMarketplace {
     pub(crate) url: String,
     pub(crate) key: LogKey,
     folder: TempDir,
-    database: Option<String>,
+    environment: Vec<(String, String)>,
     arguments: Vec<OsString>,
     process: Child,
+    /// Where its files are, where that is not its folder.
+    s3: Option<S3>,
 }
 
 /// An account that is logged in, and its key.
@@ -53,7 +56,7 @@ pub(crate) struct Offer {
 }
 
 impl TestMarketplace {
-    /// Runs the test on SQLite, then on Postgres.
+    /// Runs the test on SQLite and a folder, then on Postgres and S3.
     pub(crate) fn run(test: impl AsyncFn(Self)) {
         Self::run_with(&[], test);
     }
@@ -77,31 +80,33 @@ impl TestMarketplace {
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            test(Self::start(&Database::Sqlite, arguments).await).await;
+            test(Self::start(&Database::Sqlite, None, arguments).await).await;
             let Some(server) = postgres() else {
                 return lacking("a test's run on Postgres: SOMA_TEST_POSTGRES is not set");
             };
             let schema = Database::fresh_schema(server).await;
-            test(Self::start(&schema, arguments).await).await;
+            test(Self::start(&schema, S3::start(), arguments).await).await;
             schema.drop().await;
         });
     }
 
-    /// Starts one on this database.
-    pub(crate) async fn start(database: &Database, arguments: &[&str]) -> Self {
+    async fn start(database: &Database, s3: Option<S3>, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut environment = s3.as_ref().map_or_else(Vec::new, S3::environment);
         let database = database.url();
+        environment.extend(database.map(|url| ("SOMA_MARKETPLACE_DATABASE".to_owned(), url)));
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        let mut process = spawn(folder.path(), database.as_deref(), &arguments);
+        let mut process = spawn(folder.path(), &environment, &arguments);
         let url = listening(&mut process, folder.path()).await;
         let key = fs::read_to_string(folder.path().join("log.vkey")).expect("the log's key");
         Self {
             url,
             key: key.trim().parse().expect("a key"),
             folder,
-            database,
+            environment,
             arguments,
             process,
+            s3,
         }
     }
 
@@ -126,14 +131,24 @@ impl TestMarketplace {
 
     /// Starts it again on what the last one left.
     pub(crate) async fn restart(&mut self) {
-        let database = self.database.as_deref();
-        self.process = spawn(self.folder.path(), database, &self.arguments);
+        self.process = spawn(self.folder.path(), &self.environment, &self.arguments);
         self.url = listening(&mut self.process, self.folder.path()).await;
     }
 
     /// The data folder.
     pub(crate) fn data(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// How many capsule files it keeps.
+    pub(crate) fn files(&self) -> usize {
+        match &self.s3 {
+            Some(s3) => s3.objects(),
+            None => {
+                let files = fs::read_dir(self.data().join("blobs/sha256"));
+                files.map_or(0, Iterator::count)
+            }
+        }
     }
 
     /// A client that is nobody.
@@ -276,18 +291,15 @@ pub(crate) fn problem<T: std::fmt::Debug>(result: Result<T, ClientError>, code: 
     }
 }
 
-fn spawn(data: &Path, database: Option<&str>, arguments: &[OsString]) -> Child {
+fn spawn(data: &Path, environment: &[(String, String)], arguments: &[OsString]) -> Child {
     let mut command: Command = command(data);
     command
         .args(["marketplace", "serve", "--listen", "127.0.0.1:0"])
         .args(["--origin", "market.test/log"])
         .arg("--data")
         .arg(data)
-        .args(arguments);
-    if let Some(url) = database {
-        command.env("SOMA_MARKETPLACE_DATABASE", url);
-    }
-    command
+        .args(arguments)
+        .envs(environment.iter().cloned())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(

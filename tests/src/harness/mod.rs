@@ -10,6 +10,7 @@ mod marketplace;
 mod packages;
 mod paths;
 mod recorder;
+mod s3;
 mod setup;
 mod upstream;
 mod witness;

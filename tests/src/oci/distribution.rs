@@ -6,14 +6,14 @@ use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 use soma_capability::Digest;
-use soma_registry::oci::{Credentials, Reference};
+use soma_registry::oci::Reference;
 use tempfile::TempDir;
 
 use super::reference;
 use crate::harness::lacking;
 
 /// A running registry, empty at first, which ends with this value.
-pub(super) struct Distribution {
+pub(crate) struct Distribution {
     process: Child,
     folder: TempDir,
     address: String,
@@ -21,19 +21,19 @@ pub(super) struct Distribution {
 
 impl Distribution {
     /// Open to everybody; none where it is not installed, which is said aloud.
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         Self::start_with("")
     }
 
-    /// Demands a user and a password.
-    pub(super) fn start_locked() -> Option<(Self, Credentials)> {
+    /// Demands the user `docker` and this password.
+    pub(crate) fn start_locked() -> Option<(Self, String)> {
         // It makes up a user for a file that is not there, and says so.
         let registry = Self::start_with("auth: {htpasswd: {realm: tests, path: users}}\n")?;
         let log = registry.log();
         let password = log.split("password=").nth(1).expect("a password");
         let password = password.split_whitespace().next().expect("not empty");
-        let credentials = Credentials::new("docker", password.into());
-        Some((registry, credentials))
+        let password = password.to_owned();
+        Some((registry, password))
     }
 
     fn start_with(more: &str) -> Option<Self> {
@@ -84,12 +84,12 @@ impl Distribution {
     }
 
     /// Something in it, such as `tests/a:1`.
-    pub(super) fn reference(&self, rest: &str) -> Reference {
+    pub(crate) fn reference(&self, rest: &str) -> Reference {
         reference(&format!("oci://{}/{rest}", self.address))
     }
 
     /// What it keeps under this digest.
-    pub(super) fn stored(&self, digest: Digest) -> PathBuf {
+    pub(crate) fn stored(&self, digest: Digest) -> PathBuf {
         let hex = digest.hex();
         self.folder.path().join(format!(
             "data/docker/registry/v2/blobs/sha256/{}/{hex}/data",

@@ -6,7 +6,7 @@ mod fake;
 mod real;
 mod token;
 
-pub(crate) use distribution::skopeo;
+pub(crate) use distribution::{Distribution, skopeo};
 
 use soma_registry::Package;
 use soma_registry::oci::{Reference, Registry, RegistryError};

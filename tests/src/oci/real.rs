@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::Value;
 use soma_capability::Digest;
 use soma_registry::oci::{
-    Artifact, CONFIG_TYPE, LAYER_TYPE, Reference, Referrer, Registry, RegistryError, fallback_tag,
+    Artifact, CONFIG_TYPE, Credentials, LAYER_TYPE, Reference, Referrer, Registry, RegistryError,
+    fallback_tag,
 };
 
 use super::distribution::{Distribution, skopeo};
@@ -165,11 +166,11 @@ async fn what_is_not_there_and_what_cannot_be_there() {
 
 #[tokio::test]
 async fn a_password_opens_what_is_locked() {
-    let Some((server, credentials)) = Distribution::start_locked() else {
+    let Some((server, password)) = Distribution::start_locked() else {
         return;
     };
     let (package, reference) = (capsule(), server.reference("tests/locked:1"));
-    let wrong = soma_registry::oci::Credentials::new("docker", "no".into());
+    let wrong = Credentials::new("docker", "no".into());
     for known in [None, Some(wrong)] {
         let registry = Registry::new(known);
         let errors = [
@@ -181,7 +182,8 @@ async fn a_password_opens_what_is_locked() {
             assert!(unauthorized, "{error}");
         }
     }
-    let registry = Registry::new(Some(credentials));
+    let right = Credentials::new("docker", password.into());
+    let registry = Registry::new(Some(right));
     let pushed = registry.push(&package, Some(BUNDLE), &reference).await;
     let pulled = registry.pull(&pushed.unwrap().reference).await.unwrap();
     assert_eq!(pulled.package, package.bytes());

@@ -1,6 +1,7 @@
 //! What a host takes on trust: installing from a marketplace, what is refused and why, and what
 //! happens once something is revoked. The marketplace is a [`FalseLog`], whose key the tests hold.
 
+mod brought;
 mod cli;
 mod install;
 mod log;

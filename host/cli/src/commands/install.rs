@@ -1,15 +1,17 @@
-//! `soma install`: capsules onto a host, from a marketplace or from a file.
+//! `soma install`: capsules onto a host, from a marketplace, an OCI registry or a file.
 
 use std::path::{Path, PathBuf};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use soma_registry::PackageSpec;
+use soma_registry::oci::Reference;
+use soma_registry::{Bundle, PackageSpec};
 use url::Url;
 
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::failure::Failure;
 use crate::lockfile::{Locked, Lockfile};
+use crate::oci;
 use crate::project;
 use crate::screen::{Screen, visible};
 
@@ -19,15 +21,18 @@ use crate::screen::{Screen, visible};
   soma install soma/jq
   soma install 'acme/weather@^1.2' --lock capsules.lock
   soma install --lock capsules.lock
+  soma install oci://ghcr.io/acme/weather:1.2.0
   soma install target/capsule/hello.wasm
   soma install .
 
 The host fetches a package itself and installs it where file, signature, log and its own trust
-policy agree. With --lock and names, what was installed is recorded; without names, exactly what is
+policy agree. From an OCI registry it is fetched here, as whoever is logged in there, and the host
+installs it by the same rules. With --lock and names, what was installed is recorded; without names, exactly what is
 recorded is installed.")]
 pub(crate) struct Install {
-    /// NAMESPACE/NAME or NAMESPACE/NAME@REQUIREMENT; or a capsule file (a path that exists, or ends
-    /// in .wasm), or a project folder, which is built first
+    /// NAMESPACE/NAME or NAMESPACE/NAME@REQUIREMENT; oci://HOST/REPOSITORY:TAG or …@DIGEST; a
+    /// capsule file (a path that exists, or ends in .wasm), or a project folder, which is built
+    /// first
     #[arg(value_name = "WHAT", required_unless_present = "lock")]
     what: Vec<String>,
 
@@ -39,6 +44,10 @@ pub(crate) struct Install {
     #[arg(long, value_name = "URL")]
     marketplace: Option<Url>,
 
+    /// Take what an OCI registry has without a marketplace's proof too, as if it were a file here
+    #[arg(long, conflicts_with = "lock")]
+    unlogged: bool,
+
     #[command(flatten)]
     host: HostArgs,
 }
@@ -46,6 +55,7 @@ pub(crate) struct Install {
 /// One thing to install.
 enum What {
     Path(PathBuf),
+    Artifact(Reference),
     Package(PackageSpec),
 }
 
@@ -76,16 +86,18 @@ impl Install {
         for what in &what {
             let done = match what {
                 What::Path(path) => install_file(&client, path, screen).await?,
+                What::Artifact(reference) => {
+                    install_artifact(&client, reference, self.unlogged, screen).await?
+                }
                 What::Package(spec) => {
                     let marketplace = self.marketplace.as_ref();
-                    let done = install_package(&client, spec, marketplace, screen).await?;
-                    if let (Some(lockfile), Some(path)) = (&mut lockfile, &self.lock) {
-                        lockfile.record(Locked::of(&done)?);
-                        lockfile.write(path)?;
-                    }
-                    done
+                    install_package(&client, spec, marketplace, screen).await?
                 }
             };
+            if let (Some(lockfile), Some(path)) = (&mut lockfile, &self.lock) {
+                lockfile.record(Locked::of(&done)?);
+                lockfile.write(path)?;
+            }
             installed.push(done);
         }
         show(&installed, screen)
@@ -94,6 +106,9 @@ impl Install {
 
 impl What {
     fn read(text: &str) -> Result<Self, Failure> {
+        if oci::is_reference(text) {
+            return oci::reference(text).map(Self::Artifact);
+        }
         let path = Path::new(text);
         if path.exists() || path.extension().is_some_and(|end| end == "wasm") {
             return Ok(Self::Path(path.to_owned()));
@@ -111,6 +126,34 @@ async fn install_file(client: &Client, path: &Path, screen: Screen) -> Result<Va
     let package = project::open(path, screen).await?.package;
     screen.step("Installing", "the host compiles and checks it");
     let body = Body::Wasm(package.into_bytes());
+    client.send(Method::POST, &["capsules"], body).await
+}
+
+async fn install_artifact(
+    client: &Client,
+    reference: &Reference,
+    unlogged: bool,
+    screen: Screen,
+) -> Result<Value, Failure> {
+    screen.step("Pulling", &reference.to_string());
+    let pulled = oci::registry(reference)?.pull(reference).await?;
+    let is_logged =
+        |bundle: &Vec<u8>| Bundle::from_bytes(bundle).is_ok_and(|bundle| bundle.logged.is_some());
+    let bundles: Vec<_> = pulled.bundles.into_iter().filter(is_logged).collect();
+    let body = match (bundles.is_empty(), unlogged) {
+        (false, _) => Body::Proven {
+            capsule: pulled.package,
+            bundles,
+        },
+        (true, true) => Body::Wasm(pulled.package),
+        (true, false) => {
+            return Err(Failure::failed(format_args!(
+                "nothing at {reference} proves that its publisher published it in a marketplace"
+            ))
+            .hint("--unlogged installs it all the same, where the host takes such"));
+        }
+    };
+    screen.step("Installing", "the host verifies, compiles and checks it");
     client.send(Method::POST, &["capsules"], body).await
 }
 

@@ -1,6 +1,8 @@
 //! `soma publish`: builds a project, signs what came out, and sends it.
 
-use std::path::PathBuf;
+mod oci;
+
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -11,23 +13,33 @@ use soma_registry::{Change, ChangeRequest, Package, SecretKey, Statement};
 use super::namespace;
 use crate::failure::Failure;
 use crate::marketplace::{MarketplaceArgs, Session};
+use crate::oci::{is_reference, reference};
 use crate::passphrase;
 use crate::project;
 use crate::screen::{Screen, strong, visible};
 use crate::signer::SignerArgs;
 
-/// Publish a capsule in a marketplace: build it, sign it, send it
+/// Publish a capsule in a marketplace, or in an OCI registry: build it, sign it, send it
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   soma publish
   soma publish target/capsule/weather.wasm
   SOMA_TOKEN=… soma publish --key-file ci.key --yes
+  soma publish target/capsule/weather.wasm oci://ghcr.io/acme/weather
+
+To an OCI registry goes what a marketplace has of it too, so that hosts install it from there as they
+do from the marketplace; publish there first.
 
 A version is for ever: it can be yanked or revoked, and never be replaced.")]
 pub(crate) struct Publish {
     /// A project's folder, which is built first, or a capsule file
     #[arg(default_value = ".")]
     path: PathBuf,
+
+    /// An OCI registry's repository, with or without a tag, to push it to; the marketplace is asked
+    /// for its proof alone. `docker login` and its like say who one is there
+    #[arg(value_name = "oci://HOST/REPOSITORY[:TAG]")]
+    to: Option<String>,
 
     /// Take the namespace without asking, where nobody has it
     #[arg(long, short)]
@@ -42,12 +54,26 @@ pub(crate) struct Publish {
 
 impl Publish {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        if let Some((path, to)) = self.registry() {
+            let to = reference(to)?;
+            let package = project::open(path, screen).await?.package;
+            return oci::push(&package, &to, &self.signer, self.marketplace, screen).await;
+        }
         let session = self.marketplace.sign_in()?;
         let package = project::open(&self.path, screen).await?.package;
         let key = self.signer.key()?;
         let publisher = package.manifest().name.publisher();
         ensure_namespace(&session, &publisher, &key, self.yes, screen).await?;
         send(&session, package, &key, screen).await
+    }
+
+    /// What goes to which registry, where one is named: alone, it is in the first place.
+    fn registry(&self) -> Option<(&Path, &str)> {
+        match (&self.to, self.path.to_str()) {
+            (Some(to), _) => Some((&self.path, to)),
+            (None, Some(to)) if is_reference(to) => Some((Path::new("."), to)),
+            _ => None,
+        }
     }
 }
 
