@@ -2,7 +2,7 @@
 //! told. docs/marketplace-api.md describes each kind.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use soma_registry::log::{CheckpointError, LeafError, ProofError, WitnessRefusal};
@@ -28,7 +28,7 @@ pub(crate) enum Error {
     #[error("there is no {0}")]
     NotFound(String),
     /// A route, but not for this method.
-    #[error("the path does not take this method")]
+    #[error("the `Allow` header says which methods the path takes")]
     MethodNotAllowed,
     /// Another body is needed.
     #[error("send the body as `{0}`, and say so in `Content-Type`")]
@@ -300,11 +300,6 @@ impl IntoResponse for Error {
             }
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            StatusCode::METHOD_NOT_ALLOWED => {
-                headers
-                    .entry(ALLOW)
-                    .or_insert(HeaderValue::from_static("GET"));
             }
             _ => {}
         }

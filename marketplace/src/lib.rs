@@ -15,6 +15,7 @@ mod error;
 mod metrics;
 mod names;
 mod note_file;
+mod openapi;
 mod path;
 mod publish;
 mod rate;

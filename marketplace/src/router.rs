@@ -1,53 +1,51 @@
 //! The whole API on one screen.
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::get;
+use axum::{Json, Router};
 use http::Uri;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::AppState;
 use crate::edge::edge;
 use crate::error::Error;
+use crate::openapi::Api;
 use crate::routes::{
     changes, health, invitations, log, login, namespaces, oci, operator, packages, publish, tokens,
 };
 
 pub(crate) fn router(app: AppState) -> Router {
-    Router::new()
-        .route("/v1", get(health::about))
-        .route("/v1/login/challenge", post(login::challenge))
-        .route("/v1/login", post(login::login))
-        .route("/v1/tokens", get(tokens::list).post(tokens::create))
-        .route("/v1/tokens/{id}", delete(tokens::revoke))
-        .route("/v1/publish", post(publish::publish))
-        .route("/v1/changes", post(changes::submit))
-        .route(
-            "/v1/invitations",
-            get(invitations::list).post(invitations::create),
-        )
-        .route("/v1/invitations/{id}", delete(invitations::withdraw))
-        .route("/v1/namespaces/{namespace}", get(namespaces::get))
-        .route("/v1/packages", get(packages::search))
-        .route("/v1/packages/{namespace}/{name}", get(packages::get))
-        .route(
-            "/v1/packages/{namespace}/{name}/{version}",
-            get(packages::release),
-        )
-        .route(
-            "/v1/packages/{namespace}/{name}/{version}/capsule",
-            get(packages::capsule),
-        )
-        .route(
-            "/v1/packages/{namespace}/{name}/{version}/bundle",
-            get(packages::bundle),
-        )
-        .route("/v1/operator/reviews", get(operator::reviews))
-        .route("/v1/operator/reviews/{id}/approve", post(operator::approve))
-        .route("/v1/operator/reviews/{id}/refuse", post(operator::refuse))
-        .route("/v1/operator/changes", post(operator::change))
-        .route("/log/checkpoint", get(log::checkpoint))
+    let (router, document) = OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(health::about))
+        .routes(routes!(login::challenge))
+        .routes(routes!(login::login))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(publish::publish))
+        .routes(routes!(changes::submit))
+        .routes(routes!(invitations::list, invitations::create))
+        .routes(routes!(invitations::withdraw))
+        .routes(routes!(namespaces::get))
+        .routes(routes!(packages::search))
+        .routes(routes!(packages::get))
+        .routes(routes!(packages::release))
+        .routes(routes!(packages::capsule))
+        .routes(routes!(packages::bundle))
+        .routes(routes!(operator::reviews))
+        .routes(routes!(operator::approve))
+        .routes(routes!(operator::refuse))
+        .routes(routes!(operator::change))
+        .routes(routes!(log::checkpoint))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .split_for_parts();
+    router
+        .route("/v1/openapi.json", get(async || Json(document)))
         .route("/log/tile/{*path}", get(log::resource))
         .route("/v2/", get(oci::base).fallback(oci::unsupported))
         .route(
@@ -66,9 +64,6 @@ pub(crate) fn router(app: AppState) -> Router {
             "/v2/{namespace}/{name}/referrers/{digest}",
             get(oci::referrers).fallback(oci::unsupported),
         )
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
         .fallback(nowhere)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         // Each handler bounds what it reads.

@@ -6,6 +6,7 @@ use dsse::Envelope;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Name, Tool};
+use utoipa::ToSchema;
 
 use crate::change::{ChangeError, meant_for};
 use crate::index::{Namespace, Release};
@@ -13,13 +14,15 @@ use crate::key::{PublicKey, SecretKey};
 use crate::manifest::Manifest;
 use crate::signed;
 
+pub mod shape;
+
 /// DSSE's payload type of a [`Login`].
 pub const LOGIN_TYPE: &str = "application/vnd.soma.login.v1+json";
 
 const MAX_LOGIN_BYTES: usize = 4 << 10;
 
 /// `GET /v1`: who this is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct About {
     /// The log's key as a C2SP vkey. To be pinned from elsewhere, not from here.
     pub log: String,
@@ -28,7 +31,7 @@ pub struct About {
 }
 
 /// `POST /v1/login/challenge`: a text to sign, good for some minutes and once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Challenge {
     /// The text.
     pub challenge: String,
@@ -64,7 +67,7 @@ impl Login {
 }
 
 /// A token was made: for this once, its text.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct NewToken {
     /// The token, to be sent as `Authorization: Bearer …`.
     pub token: String,
@@ -74,7 +77,7 @@ pub struct NewToken {
 }
 
 /// What is known of a token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Token {
     /// Its public id.
     pub id: String,
@@ -90,7 +93,7 @@ pub struct Token {
 }
 
 /// `POST /v1/tokens`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     /// What its owner calls it: 1–64 characters.
@@ -105,7 +108,7 @@ pub struct TokenRequest {
 }
 
 /// What a token may be used for. None is enough by itself: every change is signed too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenScope {
     /// Capsules that have no version yet, and new namespaces.
@@ -121,14 +124,14 @@ pub enum TokenScope {
 }
 
 /// A change was logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Logged {
     /// The leaf's index.
     pub leaf: u64,
 }
 
 /// What became of a publication.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum Published {
     /// It is there.
@@ -146,13 +149,14 @@ pub enum Published {
 }
 
 /// A publication that somebody looks at first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Review {
     /// Its id.
     pub id: String,
     /// The capsule.
     pub capsule: CapsuleName,
     /// The version.
+    #[schema(value_type = String)]
     pub version: Version,
     /// Why it is held.
     pub reason: String,
@@ -161,16 +165,17 @@ pub struct Review {
 }
 
 /// An offer to become an owner: the change, which the one who is invited signs too to accept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Invitation {
     /// Its id.
     pub id: String,
     /// Signed by an owner.
+    #[schema(value_type = shape::Envelope)]
     pub change: Envelope,
 }
 
 /// `GET /v1/namespaces/{namespace}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NamespaceInfo {
     /// Its name.
     pub name: Name,
@@ -180,11 +185,12 @@ pub struct NamespaceInfo {
 }
 
 /// One hit of a search, and what a list shows of a capsule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Summary {
     /// The capsule.
     pub capsule: CapsuleName,
     /// Its newest version that may be chosen.
+    #[schema(value_type = String)]
     pub version: Version,
     /// That version's description.
     pub description: String,
@@ -197,7 +203,7 @@ pub struct Summary {
 }
 
 /// One page of hits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Hits {
     /// The hits, best first.
     pub hits: Vec<Summary>,
@@ -207,7 +213,7 @@ pub struct Hits {
 }
 
 /// `GET /v1/packages/{namespace}/{name}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PackageInfo {
     /// The capsule.
     pub capsule: CapsuleName,
@@ -218,11 +224,12 @@ pub struct PackageInfo {
 }
 
 /// `GET /v1/packages/{namespace}/{name}/{version}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReleaseInfo {
     /// As the log has it.
     pub release: Release,
     /// What its author wrote.
+    #[schema(value_type = Object)]
     pub manifest: Manifest,
     /// Its tools.
     pub tools: Vec<Tool>,
@@ -231,7 +238,7 @@ pub struct ReleaseInfo {
 }
 
 /// `POST /v1/operator/changes`: what the marketplace does on its own word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum OperatorChange {
     /// Revokes a version.
@@ -239,6 +246,7 @@ pub enum OperatorChange {
         /// The capsule.
         capsule: CapsuleName,
         /// The version.
+        #[schema(value_type = String)]
         version: Version,
         /// Why.
         reason: String,
@@ -250,6 +258,7 @@ pub enum OperatorChange {
         /// The owner who lost the keys.
         account: Name,
         /// The new key.
+        #[schema(value_type = String)]
         key: PublicKey,
     },
     /// Ends a recovery after its wait.
@@ -262,7 +271,7 @@ pub enum OperatorChange {
 }
 
 /// An RFC 9457 problem, as it is read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// Which kind, for a program.
     #[serde(rename = "type")]

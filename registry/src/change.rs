@@ -7,6 +7,7 @@ use dsse::Envelope;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Digest, Name};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::key::{PublicKey, SecretKey};
@@ -130,10 +131,11 @@ pub struct Owner {
 }
 
 /// A key, and how long it may sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerKey {
     /// The key.
+    #[schema(value_type = String)]
     pub public: PublicKey,
     /// Unix seconds from which on it signs nothing; none is never.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use soma_registry::Manifest;
 use soma_registry::api::{Hits, Summary};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, Row as _};
+use utoipa::IntoParams;
 
 use super::sql::Sql;
 use super::{from_json, number};
@@ -20,8 +21,9 @@ const RANKED: i64 = 2_000;
 const MAX_WORDS: usize = 8;
 
 /// `GET /v1/packages`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// Words, all of which must be there, each perhaps as the beginning of a longer one.
     q: Option<String>,

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use soma_registry::api::{Logged, TokenScope};
+use soma_registry::api::{Logged, TokenScope, shape};
 use soma_registry::log::Act;
 use soma_registry::{Change, Envelope, SignedChange};
 
@@ -14,6 +14,20 @@ use crate::error::Error;
 use crate::publish::is_reserved;
 use crate::sequencer::lookalike;
 
+/// Logs a change other than a publication.
+#[utoipa::path(
+    post,
+    path = "/v1/changes",
+    operation_id = "submitChange",
+    tag = "Changes",
+    request_body(
+        content = shape::Envelope,
+        description = "Of a `ChangeRequest`, as `application/vnd.soma.change.v1+json`, \
+                       with all the signatures it needs."
+    ),
+    responses((status = 201, description = "It is in the log.", body = Logged), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn submit(
     State(app): State<AppState>,
     caller: Caller,

@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use soma_registry::api::{Invitation, TokenScope};
+use soma_registry::api::{Invitation, TokenScope, shape};
 use soma_registry::{Change, Envelope, Refusal, SignedChange};
 use uuid::Uuid;
 
@@ -17,6 +17,15 @@ use crate::path::IdPath;
 
 const MOST: usize = 100;
 
+/// The account's open invitations.
+#[utoipa::path(
+    get,
+    path = "/v1/invitations",
+    operation_id = "listInvitations",
+    tag = "Changes",
+    responses((status = 200, description = "Those to accept.", body = Vec<Invitation>), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn list(
     State(app): State<AppState>,
     caller: Caller,
@@ -25,6 +34,19 @@ pub(crate) async fn list(
     Ok(Json(invitations::of(&app.pool, &caller.account).await?))
 }
 
+/// Offers to make somebody an owner.
+#[utoipa::path(
+    post,
+    path = "/v1/invitations",
+    operation_id = "createInvitation",
+    tag = "Changes",
+    request_body(
+        content = shape::Envelope,
+        description = "Of an `add-owner` that lacks the other's signature alone."
+    ),
+    responses((status = 201, description = "The offer.", body = Invitation), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn create(
     State(app): State<AppState>,
     caller: Caller,
@@ -59,6 +81,15 @@ pub(crate) async fn create(
 }
 
 /// By the one who is invited, or by an owner.
+#[utoipa::path(
+    delete,
+    path = "/v1/invitations/{id}",
+    operation_id = "withdrawInvitation",
+    tag = "Changes",
+    params(IdPath),
+    responses((status = 204, description = "It is gone."), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn withdraw(
     State(app): State<AppState>,
     caller: Caller,

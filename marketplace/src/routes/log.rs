@@ -10,6 +10,22 @@ use crate::app::AppState;
 use crate::db::log;
 use crate::error::Error;
 
+/// The newest checkpoint.
+#[utoipa::path(
+    get,
+    path = "/log/checkpoint",
+    operation_id = "getCheckpoint",
+    tag = "Log",
+    responses(
+        (
+            status = 200,
+            description = "A signed note, as C2SP has them.",
+            body = String,
+            content_type = "text/plain"
+        ),
+        Error
+    ),
+)]
 pub(crate) async fn checkpoint(State(app): State<AppState>) -> Result<Response, Error> {
     let checkpoint = app.log.checkpoint().await?;
     let headers = [
@@ -19,6 +35,23 @@ pub(crate) async fn checkpoint(State(app): State<AppState>) -> Result<Response, 
     Ok((headers, checkpoint.to_bytes()).into_response())
 }
 
+/// A tile of hashes, or an entry bundle (`entries/…`).
+#[utoipa::path(
+    get,
+    path = "/log/tile/{path}",
+    operation_id = "getTile",
+    tag = "Log",
+    params(("path" = String, Path, description = "As C2SP's tlog-tiles has them.")),
+    responses(
+        (
+            status = 200,
+            description = "It never changes.",
+            body = Vec<u8>,
+            content_type = "application/octet-stream"
+        ),
+        Error
+    ),
+)]
 pub(crate) async fn resource(
     State(app): State<AppState>,
     Path(path): Path<String>,

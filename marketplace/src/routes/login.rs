@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use soma_registry::Envelope;
-use soma_registry::api::{Challenge, Login, NewToken, TokenScope};
+use soma_registry::api::{Challenge, Login, NewToken, TokenScope, shape};
 
 use crate::app::AppState;
 use crate::auth::issue;
@@ -17,6 +17,14 @@ const CHALLENGE_LIFETIME: u64 = 5 * 60;
 /// Seconds that a login lasts.
 const LOGIN_LIFETIME: u64 = 60 * 60;
 
+/// A text to sign within five minutes.
+#[utoipa::path(
+    post,
+    path = "/v1/login/challenge",
+    operation_id = "loginChallenge",
+    tag = "Accounts",
+    responses((status = 200, description = "The text.", body = Challenge), Error),
+)]
 pub(crate) async fn challenge(State(app): State<AppState>) -> Result<Json<Challenge>, Error> {
     let mut random = [0; CHALLENGE_BYTES];
     getrandom::fill(&mut random)?;
@@ -26,6 +34,20 @@ pub(crate) async fn challenge(State(app): State<AppState>) -> Result<Json<Challe
 }
 
 /// Signed by the account's key. Signed by a second one too, that one takes its place.
+#[utoipa::path(
+    post,
+    path = "/v1/login",
+    operation_id = "login",
+    tag = "Accounts",
+    request_body(
+        content = shape::Envelope,
+        description = "Of a `Login`, as `application/vnd.soma.login.v1+json`."
+    ),
+    responses(
+        (status = 200, description = "A token with every scope, for an hour.", body = NewToken),
+        Error
+    ),
+)]
 pub(crate) async fn login(
     State(app): State<AppState>,
     Document(envelope): Document<Envelope>,

@@ -9,6 +9,18 @@ use crate::db::namespaces;
 use crate::error::Error;
 use crate::path::NamespacePath;
 
+/// Who owns a namespace.
+#[utoipa::path(
+    get,
+    path = "/v1/namespaces/{namespace}",
+    operation_id = "getNamespace",
+    tag = "Capsules",
+    params(NamespacePath),
+    responses(
+        (status = 200, description = "Owners and keys, as the log has them.", body = NamespaceInfo),
+        Error
+    ),
+)]
 pub(crate) async fn get(
     State(app): State<AppState>,
     NamespacePath(name): NamespacePath,

@@ -15,6 +15,15 @@ use crate::error::Error;
 use crate::path::IdPath;
 use crate::publish;
 
+/// What is held.
+#[utoipa::path(
+    get,
+    path = "/v1/operator/reviews",
+    operation_id = "listReviews",
+    tag = "Operators",
+    responses((status = 200, description = "Oldest first.", body = Vec<Review>), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn reviews(
     State(app): State<AppState>,
     caller: Caller,
@@ -23,6 +32,16 @@ pub(crate) async fn reviews(
     Ok(Json(reviews::list(&app.pool).await?))
 }
 
+/// Publishes what is held.
+#[utoipa::path(
+    post,
+    path = "/v1/operator/reviews/{id}/approve",
+    operation_id = "approveReview",
+    tag = "Operators",
+    params(IdPath),
+    responses((status = 201, description = "It is there.", body = Published), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn approve(
     State(app): State<AppState>,
     caller: Caller,
@@ -35,6 +54,16 @@ pub(crate) async fn approve(
     ))
 }
 
+/// Drops what is held.
+#[utoipa::path(
+    post,
+    path = "/v1/operator/reviews/{id}/refuse",
+    operation_id = "refuseReview",
+    tag = "Operators",
+    params(IdPath),
+    responses((status = 204, description = "It is gone."), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn refuse(
     State(app): State<AppState>,
     caller: Caller,
@@ -48,6 +77,16 @@ pub(crate) async fn refuse(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Does something on the marketplace's own word.
+#[utoipa::path(
+    post,
+    path = "/v1/operator/changes",
+    operation_id = "submitOperatorChange",
+    tag = "Operators",
+    request_body(content = OperatorChange),
+    responses((status = 201, description = "It is in the log.", body = Logged), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn change(
     State(app): State<AppState>,
     caller: Caller,

@@ -17,6 +17,15 @@ use crate::path::{PackagePath, ReleasePath};
 /// What a version's digest names never changes.
 pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
+/// Finds capsules.
+#[utoipa::path(
+    get,
+    path = "/v1/packages",
+    operation_id = "search",
+    tag = "Capsules",
+    params(search::Wanted),
+    responses((status = 200, description = "One page, best first.", body = Hits), Error),
+)]
 pub(crate) async fn search(
     State(app): State<AppState>,
     query: Result<Query<search::Wanted>, QueryRejection>,
@@ -25,6 +34,15 @@ pub(crate) async fn search(
     Ok(Json(search::find(&app.pool, &wanted).await?))
 }
 
+/// A capsule with all its versions.
+#[utoipa::path(
+    get,
+    path = "/v1/packages/{namespace}/{name}",
+    operation_id = "getPackage",
+    tag = "Capsules",
+    params(PackagePath),
+    responses((status = 200, description = "The capsule.", body = PackageInfo), Error),
+)]
 pub(crate) async fn get(
     State(app): State<AppState>,
     PackagePath(capsule): PackagePath,
@@ -40,6 +58,15 @@ pub(crate) async fn get(
     }))
 }
 
+/// One version.
+#[utoipa::path(
+    get,
+    path = "/v1/packages/{namespace}/{name}/{version}",
+    operation_id = "getRelease",
+    tag = "Capsules",
+    params(ReleasePath),
+    responses((status = 200, description = "The version.", body = ReleaseInfo), Error),
+)]
 pub(crate) async fn release(
     State(app): State<AppState>,
     path: ReleasePath,
@@ -48,6 +75,23 @@ pub(crate) async fn release(
     Ok(Json(info.ok_or_else(|| unknown(&path))?))
 }
 
+/// A version's file.
+#[utoipa::path(
+    get,
+    path = "/v1/packages/{namespace}/{name}/{version}/capsule",
+    operation_id = "getCapsule",
+    tag = "Capsules",
+    params(ReleasePath),
+    responses(
+        (
+            status = 200,
+            description = "The component.",
+            body = Vec<u8>,
+            content_type = "application/wasm"
+        ),
+        Error
+    ),
+)]
 pub(crate) async fn capsule(
     State(app): State<AppState>,
     path: ReleasePath,
@@ -67,6 +111,23 @@ fn file_of(file: Bytes) -> Response {
     (headers, file).into_response()
 }
 
+/// A version's signature and proofs.
+#[utoipa::path(
+    get,
+    path = "/v1/packages/{namespace}/{name}/{version}/bundle",
+    operation_id = "getBundle",
+    tag = "Capsules",
+    params(ReleasePath),
+    responses(
+        (
+            status = 200,
+            description = "The bundle.",
+            body = Object,
+            content_type = "application/vnd.soma.bundle.v1+json"
+        ),
+        Error
+    ),
+)]
 pub(crate) async fn bundle(
     State(app): State<AppState>,
     path: ReleasePath,

@@ -7,17 +7,45 @@ use axum::extract::multipart::{Field, MultipartRejection};
 use axum::extract::{Multipart, State};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
-use soma_registry::api::Published;
+use soma_registry::api::{Published, shape};
 use soma_registry::{MAX_CHANGE_BYTES, MAX_FILE_BYTES, MAX_STATEMENT_BYTES};
+use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::publish::{self, Offer};
 
+/// The parts of the body, the file last.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Form {
+    /// Of what the author says of the file: an in-toto statement.
+    statement: shape::Envelope,
+    /// Of the `publish` that is to be logged.
+    change: shape::Envelope,
+    /// The component.
+    #[schema(value_type = String, format = Binary)]
+    capsule: Vec<u8>,
+}
+
 /// 64 MiB at 256 KiB/s, and then some.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
+/// Publishes a version: all of it or nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/publish",
+    operation_id = "publish",
+    tag = "Changes",
+    request_body(content = Form, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "It is there.", body = Published),
+        (status = 202, description = "It is held: somebody looks at it first.", body = Published),
+        Error
+    ),
+    security(("token" = [])),
+)]
 pub(crate) async fn publish(
     State(app): State<AppState>,
     caller: Caller,

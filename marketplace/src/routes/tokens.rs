@@ -15,6 +15,15 @@ use crate::path::IdPath;
 const LONGEST: u64 = 366 * 24 * 60 * 60;
 const MOST: usize = 100;
 
+/// The account's tokens.
+#[utoipa::path(
+    get,
+    path = "/v1/tokens",
+    operation_id = "listTokens",
+    tag = "Accounts",
+    responses((status = 200, description = "Without their texts.", body = Vec<Token>), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn list(
     State(app): State<AppState>,
     caller: Caller,
@@ -24,6 +33,19 @@ pub(crate) async fn list(
     Ok(Json(all.into_iter().map(|token| token.about).collect()))
 }
 
+/// Makes a token.
+#[utoipa::path(
+    post,
+    path = "/v1/tokens",
+    operation_id = "createToken",
+    tag = "Accounts",
+    request_body(content = TokenRequest),
+    responses(
+        (status = 201, description = "The only time that its text is shown.", body = NewToken),
+        Error
+    ),
+    security(("token" = [])),
+)]
 pub(crate) async fn create(
     State(app): State<AppState>,
     caller: Caller,
@@ -70,6 +92,16 @@ fn check(request: &TokenRequest) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Revokes a token.
+#[utoipa::path(
+    delete,
+    path = "/v1/tokens/{id}",
+    operation_id = "revokeToken",
+    tag = "Accounts",
+    params(IdPath),
+    responses((status = 204, description = "It opens nothing any more."), Error),
+    security(("token" = [])),
+)]
 pub(crate) async fn revoke(
     State(app): State<AppState>,
     caller: Caller,

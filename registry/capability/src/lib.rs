@@ -8,6 +8,7 @@ mod digest;
 mod limits;
 mod name;
 mod origin;
+mod schema;
 pub mod text;
 mod tool;
 

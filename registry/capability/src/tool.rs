@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// One tool of a capsule. Serialises in the field names of MCP's `Tool`, so that the same JSON
 /// serves clients of both.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tool {
     /// 1–64 characters of `a-z`, `A-Z`, `0-9`, `_`, `-`; unique within the capsule.
@@ -26,7 +27,7 @@ pub struct Tool {
 
 /// The author's claims about a tool's effects, under MCP's names. The host enforces grants and
 /// limits whatever they say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(
     clippy::struct_excessive_bools,

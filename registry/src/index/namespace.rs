@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use soma_capability::Name;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::recovery::Recovery;
@@ -11,21 +12,24 @@ use crate::change::OwnerKey;
 use crate::key::PublicKey;
 
 /// A namespace: its owners, their keys, and what is under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Namespace {
     /// Each owner's keys, those that hold no more among them.
+    #[schema(value_type = HashMap<String, HashMap<String, KeyStanding>>)]
     pub owners: BTreeMap<Name, BTreeMap<PublicKey, KeyStanding>>,
     /// Recoveries under way, by owner.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = HashMap<String, Recovery>)]
     pub recoveries: BTreeMap<Name, Recovery>,
     /// The leaf of the last change of owners or keys.
     pub owners_since: u64,
     /// Ids of the changes that could be made again if they were sent again.
+    #[schema(value_type = Vec<String>)]
     pub(super) seen: BTreeSet<Uuid>,
 }
 
 /// What a key may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeyStanding {
     /// Unix seconds from which on it signs nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! How an owner without keys gets one again: after a public wait in which every owner can object.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::change::OwnerKey;
 
@@ -8,7 +9,7 @@ use crate::change::OwnerKey;
 pub const RECOVERY_WAIT: u64 = 7 * 24 * 60 * 60;
 
 /// A recovery that is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Recovery {
     /// The key that is to be the owner's.
     pub key: OwnerKey,

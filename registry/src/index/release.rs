@@ -3,15 +3,17 @@
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Digest, Name};
+use utoipa::ToSchema;
 
 use crate::key::PublicKey;
 
 /// A published version. Digest, statement and key never change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Release {
     /// The capsule.
     pub capsule: CapsuleName,
     /// The version.
+    #[schema(value_type = String)]
     pub version: Version,
     /// The sha256 of its file.
     pub digest: Digest,
@@ -20,6 +22,7 @@ pub struct Release {
     /// The owner who published it.
     pub account: Name,
     /// The key that signed.
+    #[schema(value_type = String)]
     pub key: PublicKey,
     /// The leaf that says so.
     pub leaf: u64,
@@ -30,7 +33,7 @@ pub struct Release {
 }
 
 /// Whether a version may be chosen, and run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// It may.
@@ -42,7 +45,7 @@ pub enum Standing {
 }
 
 /// Why and when a version was revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Revocation {
     /// In the words of who did it.
     pub reason: String,

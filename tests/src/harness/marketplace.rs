@@ -46,6 +46,8 @@ pub(crate) struct Author {
     pub(crate) account: Name,
     pub(crate) key: SecretKey,
     pub(crate) market: Marketplace,
+    /// Of the login.
+    pub(crate) token: String,
 }
 
 /// What an author sends to publish.
@@ -167,12 +169,13 @@ impl TestMarketplace {
     pub(crate) async fn login(&self, account: &str, key: SecretKey) -> Author {
         let account: Name = account.parse().expect("a name");
         let market = self.client();
-        let token = market.login(&account, &key).await.expect("a login");
-        let market = market.with_token(&token.token.into()).expect("a token");
+        let token = market.login(&account, &key).await.expect("a login").token;
+        let market = market.with_token(&token.clone().into()).expect("a token");
         Author {
             account,
             key,
             market,
+            token,
         }
     }
 

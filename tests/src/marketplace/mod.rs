@@ -4,6 +4,7 @@ mod bad_input;
 mod crash;
 mod log;
 mod oci;
+mod openapi;
 mod owners;
 mod publish;
 mod search;

@@ -102,6 +102,7 @@ fn an_expired_key_signs_nothing() {
             account: ada.account.clone(),
             key: ci,
             market: ada.market.clone(),
+            token: ada.token.clone(),
         };
         let refused = with_ci.publish(&echo("ada/echo", "1.0.0").await).await;
         let detail = problem(refused, "not-allowed");

@@ -15,11 +15,12 @@ fn wanted(scopes: &[TokenScope], namespaces: Option<&[&str]>) -> TokenRequest {
 }
 
 async fn with_token(market: &TestMarketplace, author: &Author, wanted: &TokenRequest) -> Author {
-    let token = author.market.create_token(wanted).await.unwrap();
+    let token = author.market.create_token(wanted).await.unwrap().token;
     Author {
         account: author.account.clone(),
         key: author.key.clone(),
-        market: market.client().with_token(&token.token.into()).unwrap(),
+        market: market.client().with_token(&token.clone().into()).unwrap(),
+        token,
     }
 }
 
