@@ -33,6 +33,9 @@ pub(crate) enum Error {
     /// Another body is needed.
     #[error("send the body as `{0}`, and say so in `Content-Type`")]
     UnsupportedMediaType(&'static str),
+    /// The body is compressed.
+    #[error("send the body as it is, without a `Content-Encoding`")]
+    Encoded,
     /// More bytes than allowed.
     #[error("{what} has more than {limit} bytes, the bound in force")]
     TooLarge {
@@ -126,7 +129,7 @@ impl Error {
                 "method-not-allowed",
                 "The path does not take this method",
             ),
-            Self::UnsupportedMediaType(_) => (
+            Self::UnsupportedMediaType(_) | Self::Encoded => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
                 "The body has the wrong media type",

@@ -17,6 +17,9 @@ use crate::error::Error;
 use crate::names::{WELL_USED, near};
 use crate::sequencer::Publication;
 
+/// Of one namespace so many publications may wait for a look.
+const MOST_HELD: i64 = 10;
+
 /// What an author sends in one request.
 pub(crate) struct Offer {
     pub(crate) statement: Envelope,
@@ -185,6 +188,12 @@ async fn hold(
         change: change.clone(),
     };
     let mut connection = app.pool.acquire().await?;
+    if reviews::waiting(&mut connection, capsule.namespace()).await? >= MOST_HELD {
+        return Err(Error::Forbidden(format!(
+            "{MOST_HELD} publications of `{}` wait for a look already",
+            capsule.namespace()
+        )));
+    }
     reviews::insert(&mut connection, &held).await?;
     tracing::warn!(capsule = %capsule, reason, "held for review");
     Ok(Published::Held { review, reason })

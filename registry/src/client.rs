@@ -93,23 +93,28 @@ impl Marketplace {
 /// Whether a marketplace may be there: https, or http on this machine, and nothing in the address
 /// that is not shown to it.
 pub(crate) fn check_address(url: &Url) -> Result<(), ClientError> {
-    let refuse = |why| {
-        Err(ClientError::Address {
+    if let Some(why) = flaw(url) {
+        return Err(ClientError::Address {
             url: url.to_string(),
             why,
-        })
-    };
+        });
+    }
+    Ok(())
+}
+
+/// Why nothing that is trusted with anything may be at an address.
+pub(crate) fn flaw(url: &Url) -> Option<&'static str> {
     if url.cannot_be_a_base() || !url.username().is_empty() || url.password().is_some() {
-        return refuse("it is not a plain address");
+        return Some("it is not a plain address");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return refuse("it has a `?` or a `#`");
+        return Some("it has a `?` or a `#`");
     }
     match url.scheme() {
-        "https" => Ok(()),
-        "http" if is_loopback(url) => Ok(()),
-        "http" => refuse("it is on another machine and not encrypted"),
-        _ => refuse("it is neither https nor http"),
+        "https" => None,
+        "http" if is_loopback(url) => None,
+        "http" => Some("it is on another machine and not encrypted"),
+        _ => Some("it is neither https nor http"),
     }
 }
 

@@ -34,13 +34,17 @@ struct Log<'a> {
     evidence: Option<&'a str>,
 }
 
-/// A capsule of which there is a newer version.
+/// A capsule of which there is a newer version, or that must not run any more.
 #[derive(Serialize)]
 struct Outdated<'a> {
     name: &'a CapsuleName,
     version: &'a Version,
-    newest: Version,
+    /// None where no newer one may be chosen.
+    newest: Option<Version>,
     origin: &'a str,
+    /// Why the installed version was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<String>,
 }
 
 pub(crate) async fn list(
@@ -72,7 +76,8 @@ pub(crate) async fn list(
     Ok(Json(json!({ "logs": entries })))
 }
 
-/// The tenant's capsules of which the log has a newer version that may be chosen.
+/// The tenant's capsules of which the log has a newer version that may be chosen, and those that
+/// were revoked.
 pub(crate) async fn outdated(
     State(app): State<AppState>,
     caller: Caller,
@@ -96,13 +101,16 @@ pub(crate) async fn outdated(
                     && logs::now().saturating_sub(release.published) >= minimum_age
             })
             .map(|release| release.version)
+            .filter(|newest| newest > version)
             .max();
-        if let Some(newest) = newest.filter(|newest| newest > version) {
+        let revoked = app.logs.revocation(&capsule.row);
+        if newest.is_some() || revoked.is_some() {
             outdated.push(Outdated {
                 name,
                 version,
                 newest,
                 origin: logged.origin(),
+                revoked: revoked.map(|revoked| revoked.revocation.reason),
             });
         }
     }

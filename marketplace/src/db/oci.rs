@@ -2,7 +2,7 @@
 
 use semver::Version;
 use soma_capability::{CapsuleName, Digest};
-use soma_registry::oci::{Artifact, Blob, Descriptor, Referrer};
+use soma_registry::oci::{Artifact, Blob, Descriptor, Referrer, index};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, Row as _};
 
@@ -30,6 +30,9 @@ pub(crate) async fn insert(
     artifact: &Artifact,
     referrer: &Referrer,
 ) -> sqlx::Result<()> {
+    // What the fallback tag names, to be had by its digest too.
+    let listed = index(&[referrer.descriptor()]);
+    let listed = listed.map_err(|error| sqlx::Error::Encode(error.into()))?;
     let of_version = Role {
         version: Some(version.to_string()),
         ..Role::default()
@@ -44,6 +47,7 @@ pub(crate) async fn insert(
         (&referrer.config, Role::default()),
         (&referrer.bundle, Role::default()),
         (&referrer.manifest, attached),
+        (&listed, Role::default()),
     ] {
         put(tx, capsule, blob, role).await?;
     }

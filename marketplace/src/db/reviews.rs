@@ -36,6 +36,14 @@ pub(crate) async fn insert(connection: &mut AnyConnection, held: &Held) -> sqlx:
     Ok(())
 }
 
+/// How many wait of this namespace.
+pub(crate) async fn waiting(connection: &mut AnyConnection, namespace: &str) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COUNT(*) FROM reviews WHERE namespace = $1")
+        .bind(namespace)
+        .fetch_one(connection)
+        .await
+}
+
 fn review(row: &AnyRow) -> sqlx::Result<Review> {
     let version: &str = row.try_get("version")?;
     Ok(Review {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use soma_capability::{CapsuleName, Digest};
 use soma_registry::BUNDLE_TYPE;
-use soma_registry::oci::{INDEX_TYPE, LAYER_TYPE, fallback_tag, index};
+use soma_registry::oci::{INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, fallback_tag, index};
 
 use super::packages::FOR_EVER;
 use crate::app::{App, AppState};
@@ -88,7 +88,7 @@ async fn answer(
     found: Option<Document>,
 ) -> Result<Response, OciError> {
     let is_manifest =
-        |document: &Document| document.media_type == soma_registry::oci::MANIFEST_TYPE;
+        |document: &Document| [MANIFEST_TYPE, INDEX_TYPE].contains(&&*document.media_type);
     let found = found.filter(is_manifest);
     let document = found.ok_or_else(|| unknown_manifest(capsule, reference))?;
     if let Some(version) = &document.version {

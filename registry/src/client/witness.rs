@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use url::Url;
 
-use super::{ClientError, check_address, http_client};
+use super::{ClientError, flaw, http_client};
 use crate::log::{AddCheckpoint, NoteKeyError, WitnessKey};
 
 /// A witness that takes longer is done without.
@@ -41,8 +41,16 @@ pub enum WitnessError {
     #[error(transparent)]
     Key(#[from] NoteKeyError),
     /// No witness may be there.
+    #[error("`{url}` cannot be a witness: {why}")]
+    Address {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// No HTTP client, such as where the machine's certificates cannot be read.
     #[error(transparent)]
-    Address(#[from] ClientError),
+    Client(#[from] ClientError),
     /// It does not answer.
     #[error("the witness does not answer: {0}")]
     Unreachable(#[from] reqwest::Error),
@@ -96,7 +104,10 @@ impl FromStr for Witness {
         // A key's name may have an `@`; the address may not.
         let (key, url) = text.rsplit_once('@').ok_or(WitnessError::Form)?;
         let url: Url = url.parse().map_err(|_| WitnessError::Form)?;
-        check_address(&url)?;
+        if let Some(why) = flaw(&url) {
+            let url = url.to_string();
+            return Err(WitnessError::Address { url, why });
+        }
         let mut add_checkpoint = url.clone();
         if let Ok(mut segments) = add_checkpoint.path_segments_mut() {
             segments.pop_if_empty().push("add-checkpoint");

@@ -97,9 +97,9 @@ fn a_describe_that_lies_loops_or_traps_is_refused() {
             let detail = refused(&ada, ada.offer(&package), "invalid-tools").await;
             assert!(detail.contains(part), "{guest}: {detail}");
         }
-        ada.publish(&as_capsule("echo", "ada/echo", "1.0.0").await)
-            .await
-            .unwrap();
+        // What would differ from run to run has nothing to differ by: no time, no random, no network.
+        let honest = as_capsule("describe_lies", "ada/honest", "1.0.0").await;
+        ada.publish(&honest).await.unwrap();
     });
 }
 
@@ -256,6 +256,17 @@ fn malformed_requests_get_a_problem_and_the_service_goes_on() {
             let problem: Value = response.json().await.unwrap();
             assert_eq!(problem["status"], status);
         }
+        // A little that would become much is not unpacked.
+        let request = http.post(format!("{}/v1/changes", market.url));
+        let request = request.header("content-type", "application/json");
+        let request = request
+            .header("content-encoding", "gzip")
+            .body(vec![0; 1000]);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 415);
+        let problem: Value = response.json().await.unwrap();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("Content-Encoding"), "{detail}");
         for header in ["Bearer", "Basic x", "Bearer smt_x", "Bearer \u{7f}"] {
             let request = http.get(format!("{}/v1/tokens", market.url));
             let sent = request.header("authorization", header).send().await;

@@ -101,8 +101,11 @@ fn answers_are_the_specification_s() {
         let (_, _, index) = get(&market, &attached).await;
         assert_eq!(index["manifests"][0]["artifactType"], BUNDLE_TYPE);
         let tag = fallback_tag(manifest);
-        let (_, _, same) = get(&market, &format!("/v2/ada/echo/manifests/{tag}")).await;
+        let (_, headers, same) = get(&market, &format!("/v2/ada/echo/manifests/{tag}")).await;
         assert_eq!(same, index);
+        let digest = headers["docker-content-digest"].to_str().unwrap();
+        let by_digest = format!("/v2/ada/echo/manifests/{digest}");
+        assert_eq!(get(&market, &by_digest).await.2, index);
         let (_, headers, none) = get(&market, &format!("{attached}?artifactType=a/b")).await;
         assert_eq!(none["manifests"], serde_json::json!([]));
         assert_eq!(headers["oci-filters-applied"], "artifactType");

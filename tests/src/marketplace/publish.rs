@@ -142,6 +142,13 @@ fn names_that_could_be_mistaken_are_refused_or_held() {
         problem(market.client().package(&moderno).await, "not-found");
         assert_eq!(root.market.reviews().await.unwrap().len(), 1);
         problem(eve.market.reviews().await, "forbidden");
+        for patch in 1..10 {
+            let more = echo("moderno/tool", &format!("1.0.{patch}")).await;
+            eve.publish(&more).await.unwrap();
+        }
+        let more = eve.publish(&echo("moderno/tool", "1.1.0").await).await;
+        let detail = problem(more, "forbidden");
+        assert!(detail.contains("wait for a look already"), "{detail}");
         root.market
             .decide(&review, Decision::Approve)
             .await

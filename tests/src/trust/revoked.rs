@@ -42,6 +42,10 @@ fn a_revoked_version_does_not_run_any_more() {
         let calls = "soma_calls_total{capsule=\"acme/echo\",outcome=\"revoked\",tool=\"run\"}";
         assert!(host.metric(calls).await > 0.0);
         install(&host).await.problem(410, "revoked");
+        let outdated = host.invoke.get("/v1/outdated").await.expect(200);
+        let outdated = &outdated["outdated"][0];
+        assert_eq!(outdated["revoked"], "it sends secrets away", "{outdated}");
+        assert!(outdated["newest"].is_null(), "{outdated}");
         // Neither a restart without a network, nor without the marketplace, nor as a file.
         log.set_down(true);
         host.restart(|data| std::fs::write(data.join("marketplaces.toml"), "").unwrap())

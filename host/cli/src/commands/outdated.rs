@@ -1,4 +1,4 @@
-//! `soma outdated`: which installed capsules have a newer version.
+//! `soma outdated`: which installed capsules have a newer version, or were revoked.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::client::{Client, HostArgs, LocalKey};
 use crate::failure::Failure;
 use crate::screen::{Screen, table};
 
-/// List the installed capsules that have a newer version in their log
+/// List the installed capsules that have a newer version in their log, or were revoked
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  soma outdated")]
 pub(crate) struct Outdated {
@@ -21,7 +21,7 @@ impl Outdated {
         let items = list["outdated"].as_array().map(Vec::as_slice);
         let rows = items.unwrap_or_default().iter().map(row).collect();
         screen.show(&list, |out| {
-            let headings = ["capsule", "installed", "newest", "origin"];
+            let headings = ["capsule", "installed", "newest", "origin", "revoked"];
             table(
                 out,
                 &headings,
@@ -33,7 +33,7 @@ impl Outdated {
 }
 
 fn row(capsule: &Value) -> Vec<String> {
-    let members = ["name", "version", "newest", "origin"];
+    let members = ["name", "version", "newest", "origin", "revoked"];
     let text = |name| capsule[name].as_str().unwrap_or_default().to_owned();
     members.map(text).into()
 }

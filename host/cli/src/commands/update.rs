@@ -41,9 +41,15 @@ impl Update {
             if !self.capsules.is_empty() && !self.capsules.contains(&name) {
                 continue;
             }
+            let Some(version) = outdated["newest"].as_str() else {
+                let installed = outdated["version"].as_str().unwrap_or_default();
+                screen.aside(&format!(
+                    "{name} {installed} was revoked, and nothing is newer"
+                ));
+                continue;
+            };
             let path = ["capsules", name.namespace(), name.name()];
             let old = client.get(&path, &[]).await?;
-            let version = outdated["newest"].as_str().unwrap_or_default();
             let wanted = json!({
                 "package": name, "version": format!("={version}"), "origin": outdated["origin"],
             });
