@@ -15,6 +15,7 @@ use sqlx::AnyPool;
 use crate::admission::Admission;
 use crate::auth::Keyring;
 use crate::catalog::Catalog;
+use crate::grants::{Grants, Networks};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::settings::{Live, Settings};
@@ -30,6 +31,7 @@ pub(crate) struct App {
     pub(crate) pool: AnyPool,
     pub(crate) keyring: Keyring,
     pub(crate) catalog: Catalog,
+    pub(crate) grants: Grants,
     pub(crate) logs: Logs,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
@@ -42,13 +44,13 @@ pub(crate) struct App {
 /// The live settings, and what is made from them.
 pub(crate) struct InForce {
     pub(crate) settings: Live,
-    pub(crate) network: Network,
+    pub(crate) networks: Networks,
 }
 
 impl InForce {
     fn new(settings: Live) -> anyhow::Result<Self> {
-        let network = Network::new(settings.allow_http.iter().cloned())?;
-        Ok(Self { settings, network })
+        let networks = Networks::new(Network::open(settings.allow_http.clone())?);
+        Ok(Self { settings, networks })
     }
 }
 
@@ -85,6 +87,7 @@ impl App {
             live: ArcSwap::from_pointee(InForce::new(settings.live.clone())?),
             keyring: Keyring::new(pool.clone()),
             catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
+            grants: Grants::new(pool.clone()),
             logs,
             admission: Admission::new(
                 settings.live.concurrent_calls,
@@ -104,6 +107,11 @@ impl App {
     /// The live settings of this moment. To be dropped soon.
     pub(crate) fn live(&self) -> Guard<Arc<InForce>> {
         self.live.load()
+    }
+
+    /// The same, to be kept for as long as a call takes to prepare.
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
+        self.live.load_full()
     }
 
     /// Puts new live settings in force. Says what could not be.

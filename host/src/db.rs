@@ -1,6 +1,7 @@
 //! The database: SQLite by default, Postgres to share. One SQL text for both, a file a table.
 
 pub(crate) mod capsules;
+pub(crate) mod grants;
 pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod pins;

@@ -59,6 +59,9 @@ pub(crate) enum Error {
     /// No pin of that namespace.
     #[error("`{0}` is not pinned")]
     UnknownPin(String),
+    /// Nothing is granted to that capsule.
+    #[error("nothing is granted to `{0}`")]
+    UnknownGrant(CapsuleName),
     /// The trust policy, or a log that does not show what it must.
     #[error(transparent)]
     Distrust(#[from] Box<Distrust>),
@@ -118,6 +121,9 @@ pub(crate) enum Error {
     /// A failed look-up that several requests waited for.
     #[error("{0}")]
     Shared(Arc<Error>),
+    /// No HTTP client for a capsule.
+    #[error("{0}")]
+    Client(String),
     /// The system gives no random bytes.
     #[error("no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -144,6 +150,7 @@ impl Error {
             Self::UnknownTool { .. } => Kind::UnknownTool,
             Self::UnknownTenant(_) => Kind::UnknownTenant,
             Self::UnknownKey(_) => Kind::UnknownKey,
+            Self::UnknownGrant(_) => Kind::UnknownGrant,
             Self::UnknownPin(_) => Kind::UnknownPin,
             Self::Distrust(error) => error.kind(),
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
@@ -162,6 +169,7 @@ impl Error {
             Self::Database(_)
             | Self::Storage(_)
             | Self::Load(_)
+            | Self::Client(_)
             | Self::Random(_)
             | Self::Metrics(_)
             | Self::Panicked(_) => Kind::Internal,

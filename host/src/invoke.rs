@@ -57,12 +57,12 @@ pub(crate) async fn invoke(
     let installed = app.catalog.find(caller.tenant_id(), &capsule).await?;
     let ready = installed.about.tool(&tool)?.clone();
 
+    let tenant = caller.tenant_id().to_owned();
     let prepare = async {
-        let live = app.live();
+        let live = app.in_force();
         app.logs.admit(&installed.row, &live.settings.trust)?;
         let limits = policy::limits(&live.settings, &installed.about.manifest);
-        let network = live.network.clone();
-        drop(live);
+        let network = policy::network(&live, &app.grants, &tenant, &installed).await?;
         let input = check(app, input, &ready, &limits).await?;
         let code = app.catalog.code(&installed.about).await?;
         let slot = place.slot().await?;

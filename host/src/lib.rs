@@ -19,6 +19,7 @@ mod edge;
 mod error;
 mod finished;
 mod follow;
+mod grants;
 mod input;
 mod install;
 mod invoke;

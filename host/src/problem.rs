@@ -58,6 +58,7 @@ kinds! {
     NoSuchPath NOT_FOUND "no-such-path" "There is nothing at this path";
     UnknownCapsule NOT_FOUND "unknown-capsule" "No such capsule is installed";
     UnknownPackage NOT_FOUND "unknown-package" "No marketplace has such a version";
+    UnknownGrant NOT_FOUND "unknown-grant" "Nothing is granted to the capsule";
     UnknownPin NOT_FOUND "unknown-pin" "The namespace is not pinned";
     UnknownTool NOT_FOUND "unknown-tool" "The capsule has no such tool";
     UnknownTenant NOT_FOUND "unknown-tenant" "There is no such tenant";
@@ -72,8 +73,8 @@ kinds! {
     Misdirected MISDIRECTED_REQUEST "misdirected" "This host does not go by that name";
     InvalidInput UNPROCESSABLE_ENTITY "invalid-input" "The input does not fit the tool's schema";
     InvalidCapsule UNPROCESSABLE_ENTITY "invalid-capsule" "The file is not a capsule that this host can run";
-    MarketplaceFailed BAD_GATEWAY "marketplace-failed" "The marketplace does not answer as it should";
     UnprovenFile UNPROCESSABLE_ENTITY "unproven-file" "The file is not proven to be in a log";
+    MarketplaceFailed BAD_GATEWAY "marketplace-failed" "The marketplace does not answer as it should";
     Unproven BAD_GATEWAY "unproven" "What the marketplace sent is not proven";
     LogDistrusted BAD_GATEWAY "log-distrusted" "The log is not believed any more";
     LogSilent SERVICE_UNAVAILABLE "log-silent" "Nothing was heard of the log for too long";

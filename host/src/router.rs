@@ -7,7 +7,7 @@ use axum::routing::{delete, get, post};
 use crate::app::AppState;
 use crate::edge::edge;
 use crate::error::Error;
-use crate::routes::{calls, capsules, health, installs, keys, logs, pins, tenants};
+use crate::routes::{calls, capsules, grants, health, installs, keys, logs, pins, tenants};
 
 pub(crate) fn router(app: AppState) -> Router {
     Router::new()
@@ -32,6 +32,10 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/v1/admin/keys", get(keys::list).post(keys::create))
         .route("/v1/admin/keys/{id}", delete(keys::revoke))
         .route("/v1/admin/keys/{id}/rotate", post(keys::rotate))
+        .route(
+            "/v1/admin/grants/{namespace}/{name}",
+            get(grants::get).put(grants::put).delete(grants::revoke),
+        )
         .route("/v1/admin/pins", get(pins::list))
         .route("/v1/admin/pins/{name}", delete(pins::remove))
         .route("/v1/admin/logs", get(logs::list))

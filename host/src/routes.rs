@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod capsules;
+pub(crate) mod grants;
 pub(crate) mod health;
 pub(crate) mod installs;
 pub(crate) mod keys;

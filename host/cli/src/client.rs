@@ -137,11 +137,22 @@ impl Client {
         path: &[&str],
         query: &[(&str, String)],
     ) -> Result<Value, Failure> {
+        self.send_with(Method::GET, path, query, Body::None).await
+    }
+
+    /// Sends a request to `/v1/…?…`.
+    pub(crate) async fn send_with(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Body,
+    ) -> Result<Value, Failure> {
         let mut url = self.url(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.exchange(Method::GET, url, Body::None).await
+        self.exchange(method, url, body).await
     }
 
     /// Sends a request to `/v1/…`. The answer's JSON, `null` where it has none.

@@ -51,9 +51,9 @@ impl GuestLog {
 
     /// Writes the host's own line about a request that it did not send. It is the guest that
     /// makes it happen, as often as it likes: so it is one of the guest's lines.
-    pub(crate) fn denied(&self, origin: &str) {
-        if self.takes(origin.len()) {
-            tracing::warn!(target: "denied", %origin, "a request was denied; `--allow-http {origin}` would allow it");
+    pub(crate) fn denied(&self, missing: &str, remedy: &str) {
+        if self.takes(missing.len() + remedy.len()) {
+            tracing::warn!(target: "denied", missing, remedy, "a request was denied");
         }
     }
 

@@ -1,17 +1,35 @@
 //! What a call may reach on the network, and the client it goes through.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use soma_capability::Origin;
+use http::Method;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use soma_capability::{HttpCapability, HttpGrant, Origin, PathError, normalise_path, special};
+use url::{Host, Url};
 
-/// The origins a call may send requests to. Cheap to clone; clones share one connection pool.
+use crate::imports::fields::shortened;
+
+/// What one capsule may send requests to. Cheap to clone; clones share one connection pool, and
+/// others do not: a connection that was made under one grant serves no other.
 #[derive(Clone, Debug, Default)]
 pub struct Network(Option<Arc<Reach>>);
 
 #[derive(Debug)]
 struct Reach {
-    allowed: Vec<Origin>,
+    rules: Arc<Rules>,
     client: reqwest::Client,
+}
+
+/// What is in force.
+#[derive(Debug, Default)]
+struct Rules {
+    /// Every request to these is allowed, whoever asks.
+    open: Vec<Origin>,
+    /// What the manifest asks for, and what the operator granted: both must fit.
+    asked: Vec<HttpCapability>,
+    granted: Vec<HttpGrant>,
 }
 
 /// The HTTP client could not be made; most likely the machine has no root certificates.
@@ -19,33 +37,373 @@ struct Reach {
 #[error("no HTTP client: {0}")]
 pub struct NetworkError(#[from] reqwest::Error);
 
+/// Why a request is not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No server should be asked this.
+    Malformed(String),
+    /// It is well formed, and not allowed.
+    Denied(Denial),
+}
+
+/// What was missing: for the guest. For the operator there is more in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denial {
+    /// The manifest does not ask for it, so that nothing can be granted.
+    #[error("the manifest does not ask for {0}")]
+    NotAsked(Wanted),
+    /// The manifest asks for it, and it is not granted.
+    #[error("no grant covers {0}")]
+    NotGranted(Wanted),
+    /// The server is at an address that is granted by number or not at all.
+    #[error("{host} is at {address}, which is {what}")]
+    Special {
+        host: String,
+        address: IpAddr,
+        what: &'static str,
+    },
+}
+
+/// A request, as far as it is matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    method: String,
+    origin: Origin,
+    path: String,
+}
+
 impl Network {
     /// Nothing at all.
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// Exactly these origins.
-    pub fn new(allowed: impl IntoIterator<Item = Origin>) -> Result<Self, NetworkError> {
-        let allowed: Vec<Origin> = allowed.into_iter().collect();
-        if allowed.is_empty() {
+    /// Every request to these origins.
+    pub fn open(origins: Vec<Origin>) -> Result<Self, NetworkError> {
+        Self::new(Rules {
+            open: origins,
+            ..Rules::default()
+        })
+    }
+
+    /// The same, and what a capsule asks for where its operator granted it.
+    pub fn granted(
+        open: Vec<Origin>,
+        asked: Vec<HttpCapability>,
+        granted: Vec<HttpGrant>,
+    ) -> Result<Self, NetworkError> {
+        Self::new(Rules {
+            open,
+            asked,
+            granted,
+        })
+    }
+
+    fn new(rules: Rules) -> Result<Self, NetworkError> {
+        // What is asked and not granted must be told apart from what is not asked.
+        if rules.open.is_empty() && rules.asked.is_empty() {
             return Ok(Self::none());
         }
         // Whoever was first wins, and it is the same provider everywhere in this project.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let rules = Arc::new(rules);
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             // A proxy from the environment would see what was granted to somebody else.
             .no_proxy()
             .referer(false)
             .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::new(Guard(rules.clone())))
             .build()?;
-        Ok(Self(Some(Arc::new(Reach { allowed, client }))))
+        Ok(Self(Some(Arc::new(Reach { rules, client }))))
     }
 
-    /// The client, where this origin is allowed.
-    pub(crate) fn client_for(&self, origin: &Origin) -> Option<&reqwest::Client> {
-        let reach = self.0.as_deref()?;
-        reach.allowed.contains(origin).then_some(&reach.client)
+    /// The client for this request, where it is allowed. The URL becomes what was matched.
+    pub(crate) fn permit(
+        &self,
+        method: &Method,
+        url: &mut Url,
+    ) -> Result<&reqwest::Client, Refusal> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(malformed("a URL with a user or password in it is not sent"));
+        }
+        let origin =
+            Origin::of(url).ok_or_else(|| malformed("only http and https are spoken here"))?;
+        let Some(reach) = self.0.as_deref() else {
+            return Err(Refusal::Denied(Denial::NotAsked(Wanted {
+                method: method.to_string(),
+                origin,
+                path: url.path().to_owned(),
+            })));
+        };
+        reach.rules.permit(method, origin, url)?;
+        Ok(&reach.client)
+    }
+
+    /// Whether a server at this address may answer for this URL: asked once more when it has.
+    pub(crate) fn admits_peer(&self, url: &Url, peer: Option<SocketAddr>) -> Result<(), Denial> {
+        match (self.0.as_deref(), url.host_str(), peer) {
+            (Some(reach), Some(host), Some(peer)) => reach.rules.admit(host, peer.ip()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Rules {
+    fn permit(&self, method: &Method, origin: Origin, url: &mut Url) -> Result<(), Refusal> {
+        if !self.open.contains(&origin) {
+            let path = normalise_path(url.path()).map_err(|error| unreadable(&error))?;
+            url.set_path(&path);
+            if url.path() != path {
+                return Err(malformed("the path has no single form"));
+            }
+            let wanted = Wanted {
+                method: method.to_string(),
+                origin,
+                path,
+            };
+            self.match_both(wanted).map_err(Refusal::Denied)?;
+        }
+        // Names are looked at when they are resolved.
+        let literal = match url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            _ => None,
+        };
+        match (literal, url.host_str()) {
+            (Some(address), Some(host)) => self.admit(host, address).map_err(Refusal::Denied),
+            _ => Ok(()),
+        }
+    }
+
+    fn match_both(&self, wanted: Wanted) -> Result<(), Denial> {
+        let Wanted {
+            method,
+            origin,
+            path,
+        } = &wanted;
+        let (scheme, host, port) = (origin.scheme(), origin.host(), origin.port());
+        if !self
+            .asked
+            .iter()
+            .any(|asked| asked.matches(method, scheme, host, port, path))
+        {
+            return Err(Denial::NotAsked(wanted));
+        }
+        if !self
+            .granted
+            .iter()
+            .any(|granted| granted.matches(method, scheme, host, port, path))
+        {
+            return Err(Denial::NotGranted(wanted));
+        }
+        Ok(())
+    }
+
+    /// Whether this host may be at this address.
+    fn admit(&self, host: &str, address: IpAddr) -> Result<(), Denial> {
+        let Some(what) = special(address) else {
+            return Ok(());
+        };
+        let is_named = is_literally(host, address);
+        let open = is_named && self.open.iter().any(|origin| origin.host() == host);
+        let granted = self.granted.iter().any(|granted| {
+            let by_number = || {
+                granted
+                    .addresses
+                    .iter()
+                    .any(|range| range.contains(address))
+            };
+            let origin_host = granted.origin.host();
+            origin_host.matches(host) && (is_named && origin_host.is_exact() || by_number())
+        });
+        if open || granted {
+            return Ok(());
+        }
+        Err(Denial::Special {
+            host: host.to_owned(),
+            address,
+            what,
+        })
+    }
+}
+
+/// Whether whoever wrote this host meant this very address.
+fn is_literally(host: &str, address: IpAddr) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(literal) => literal == address,
+        Err(_) => host == "localhost" && address.is_loopback(),
+    }
+}
+
+/// Looks names up once, for the client to connect to what was looked at and to nothing else.
+struct Guard(Arc<Rules>);
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let rules = self.0.clone();
+        Box::pin(async move {
+            let host = name.as_str();
+            let addresses = tokio::net::lookup_host((host, 0)).await?;
+            let addresses: Vec<SocketAddr> = addresses.collect();
+            // All of them: a name that leads inside and outside is not to be trusted with either.
+            for address in &addresses {
+                rules.admit(host, address.ip())?;
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn malformed(why: &str) -> Refusal {
+    Refusal::Malformed(why.to_owned())
+}
+
+fn unreadable(error: &PathError) -> Refusal {
+    Refusal::Malformed(format!("the path: {error}"))
+}
+
+impl Denial {
+    /// What an operator would have to grant, as `soma grant set` takes it.
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Self::NotAsked(wanted) => {
+                let origin = shortened(&wanted.origin.to_string());
+                format!("the manifest must ask for `{wanted}`, or `--allow-http {origin}`")
+            }
+            Self::NotGranted(wanted) => format!("`soma grant set CAPSULE --http '{wanted}'`"),
+            Self::Special { address, .. } => {
+                format!("the grant's entry for that host needs `--address {address}`")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            method,
+            origin,
+            path,
+        } = self;
+        let place = format!("{method} {origin}{path}");
+        f.write_str(&shortened(&place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(open: &[&str], asked: &[&str], granted: &[&str]) -> Network {
+        let asked = asked.iter().map(|text| {
+            let grant: HttpGrant = text.parse().unwrap();
+            HttpCapability {
+                origin: grant.origin,
+                methods: grant.methods,
+                paths: grant.paths,
+                credential: None,
+                why: "A test.".to_owned(),
+            }
+        });
+        Network::granted(
+            open.iter().map(|text| text.parse().unwrap()).collect(),
+            asked.collect(),
+            granted.iter().map(|text| text.parse().unwrap()).collect(),
+        )
+        .unwrap()
+    }
+
+    fn ask(network: &Network, method: &str, url: &str) -> Result<String, Refusal> {
+        let mut url = url.parse().unwrap();
+        let method = method.parse().unwrap();
+        network.permit(&method, &mut url)?;
+        Ok(url.to_string())
+    }
+
+    #[test]
+    fn both_must_fit_and_what_was_matched_is_sent() {
+        let network = network(
+            &[],
+            &[
+                "GET,POST https://a.example/items/{id}",
+                "GET https://b.example/**",
+            ],
+            &["GET https://a.example/**"],
+        );
+        let sent = |url| ask(&network, "GET", url);
+        assert_eq!(
+            sent("https://A.example:443/items/%61?q=/../x#y").unwrap(),
+            "https://a.example/items/a?q=/../x#y"
+        );
+        for (method, url, part) in [
+            ("POST", "https://a.example/items/1", "no grant covers POST"),
+            ("GET", "https://b.example/", "no grant covers GET https://b"),
+            ("GET", "https://a.example/other", "does not ask for GET"),
+            ("GET", "https://a.example./items/1", "does not ask"),
+            ("GET", "http://a.example/items/1", "does not ask"),
+            ("GET", "https://a.example:8443/items/1", "does not ask"),
+            ("GET", "https://a.example/items/1/2", "does not ask"),
+            ("GET", "https://a.example/items/1%2F2", "does not ask"),
+            ("get", "https://a.example/items/1", "does not ask"),
+        ] {
+            let Err(Refusal::Denied(denial)) = ask(&network, method, url) else {
+                panic!("{method} {url}");
+            };
+            assert!(denial.to_string().contains(part), "{url}: {denial}");
+        }
+        for url in [
+            "https://a.example//items/1",
+            "https://a.example/items/..%2f1",
+            "https://a.example/items/%2e%2e;/1",
+            "https://a.example/items/%252e%252e/1",
+            "https://u@a.example/items/1",
+            "https://u:p@a.example/items/1",
+            "ftp://a.example/items/1",
+        ] {
+            let refused = ask(&network, "GET", url);
+            assert!(matches!(refused, Err(Refusal::Malformed(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn special_addresses_are_granted_by_number() {
+        let all = "GET http://10.0.0.7/**";
+        let wide = network(&[], &["GET http://*.example.com/**", all], &[all]);
+        assert!(ask(&wide, "GET", "http://10.0.0.7/").is_ok());
+        // In whatever notation, it is the one that was granted, or it is not.
+        assert!(ask(&wide, "GET", "http://0xa.7/").is_ok());
+        assert!(ask(&wide, "GET", "http://10.0.0.8/").is_err());
+        let rules = &wide.0.as_ref().unwrap().rules;
+        let inside: IpAddr = "10.0.0.7".parse().unwrap();
+        assert!(rules.admit("a.example.com", inside).is_err());
+        assert!(
+            rules
+                .admit("a.example.com", "8.8.8.8".parse().unwrap())
+                .is_ok()
+        );
+
+        let mut grant: HttpGrant = "GET http://*.example.com/**".parse().unwrap();
+        grant.addresses = vec!["10.0.0.0/24".parse().unwrap()];
+        let rules = Rules {
+            granted: vec![grant],
+            ..Rules::default()
+        };
+        assert!(rules.admit("a.example.com", inside).is_ok());
+        assert!(
+            rules
+                .admit("a.example.com", "10.0.1.1".parse().unwrap())
+                .is_err()
+        );
+        assert!(rules.admit("a.example.org", inside).is_err());
+        let loopback: IpAddr = "127.0.0.1".parse().unwrap();
+        assert!(rules.admit("a.example.com", loopback).is_err());
+
+        let open = network(&["http://localhost:1", "http://a.example"], &[], &[]);
+        let rules = &open.0.as_ref().unwrap().rules;
+        assert!(rules.admit("localhost", loopback).is_ok());
+        assert!(rules.admit("localhost", inside).is_err());
+        assert!(rules.admit("a.example", loopback).is_err());
     }
 }

@@ -12,6 +12,7 @@ use crate::auth::Caller;
 use crate::body::{self, Document, JSON, WASM};
 use crate::catalog::{Change, Done, Installed};
 use crate::db::capsules::Logged;
+use crate::db::grants;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::install::{self, Arrived, Brought, Timings};
@@ -132,7 +133,13 @@ pub(crate) async fn uninstall(
     caller.require(Scope::Install)?;
     let uninstall = {
         let (app, tenant, name) = (app.clone(), caller.tenant_id().to_owned(), name.clone());
-        async move { app.catalog.uninstall(&tenant, &name).await }
+        async move {
+            app.catalog.uninstall(&tenant, &name).await?;
+            // Whoever installs it anew is to be asked anew.
+            grants::delete(&app.pool, &tenant, &name).await?;
+            app.grants.forget();
+            Ok::<_, Error>(())
+        }
     };
     Finished::new(uninstall).await?;
     tracing::info!(tenant = caller.tenant(), capsule = %name, "uninstalled");

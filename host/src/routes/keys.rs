@@ -110,7 +110,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(ShownKey { key, secret })))
 }
 
-async fn find_tenant(app: &App, name: &str) -> Result<Tenant, Error> {
+pub(super) async fn find_tenant(app: &App, name: &str) -> Result<Tenant, Error> {
     let found = match is_tenant_name(name) {
         true => tenants::by_name(&app.pool, name).await?,
         false => None,

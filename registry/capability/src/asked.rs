@@ -3,7 +3,7 @@
 
 mod host;
 mod http;
-mod list;
+pub(crate) mod list;
 mod local;
 mod method;
 mod name;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use host::{HostError, HostPattern};
 pub use http::HttpCapability;
+pub(crate) use http::{methods, paths};
 pub use local::{ConfigCapability, KvCapability, ToolCapability};
 pub use method::{Method, MethodError};
 pub use name::{AskedNameError, ConfigKey, CredentialName};
@@ -129,7 +130,7 @@ fn covers_each<T>(mine: &[T], theirs: &[T], covers: impl Fn(&T, &T) -> bool) -> 
 }
 
 /// A text from outside, for an error: short, and without characters that could forge a line.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let short = text.chars().take(80).flat_map(char::escape_debug);
     short.collect()
 }

@@ -2,9 +2,11 @@
 //! [`Digest`]), what it offers ([`Tool`]), what it may ask for ([`Capabilities`]) and be given
 //! ([`Limits`], [`Origin`]), and which texts may be shown. A leaf crate without I/O.
 
+mod address;
 mod as_text;
 mod asked;
 mod digest;
+mod granted;
 mod limits;
 mod name;
 mod origin;
@@ -12,6 +14,7 @@ mod schema;
 pub mod text;
 mod tool;
 
+pub use address::{AddressRange, AddressRangeError, special};
 pub use asked::{
     AskedNameError, Capabilities, ConfigCapability, ConfigKey, CredentialName, HostError,
     HostPattern, HttpCapability, KvCapability, MAX_PATH_BYTES, Method, MethodError, OriginPattern,
@@ -19,6 +22,7 @@ pub use asked::{
     normalise_path,
 };
 pub use digest::{Digest, DigestError};
+pub use granted::{Grant, HttpGrant, HttpGrantError};
 pub use limits::{Limits, LimitsAsked};
 pub use name::{CapsuleName, Name, NameError};
 pub use origin::{Origin, OriginError};

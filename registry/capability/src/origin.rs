@@ -46,15 +46,18 @@ impl Origin {
         })
     }
 
-    pub(crate) fn scheme(&self) -> &str {
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &str {
         &self.scheme
     }
 
-    pub(crate) fn host(&self) -> &str {
+    /// The host, in its normal form; an IPv6 address in brackets.
+    pub fn host(&self) -> &str {
         &self.host
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// The port, the scheme's own where none is written.
+    pub fn port(&self) -> u16 {
         self.port
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod capsules;
+mod grants;
 mod health;
 mod keys;
 mod tenants;

@@ -84,7 +84,7 @@ enum Scope {
     Invoke,
 }
 
-fn time(text: &str) -> anyhow::Result<Timestamp> {
+pub(super) fn time(text: &str) -> anyhow::Result<Timestamp> {
     text.parse()
         .context("a time is written like 2027-01-01T00:00:00Z")
 }

@@ -4,6 +4,7 @@ mod build;
 mod call;
 pub(crate) mod compile_component;
 mod completions;
+mod grant;
 mod info;
 mod inspect;
 mod install;
@@ -85,6 +86,9 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke API keys of a host
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Say what capsules may do beyond computing
+    #[command(subcommand)]
+    Grant(Box<grant::GrantCommand>),
     /// Show and remove what ties a namespace to the log it was first installed from
     #[command(subcommand)]
     Pin(pin::PinCommand),
@@ -124,6 +128,7 @@ impl Command {
             Self::Log(command) => command.run(screen).await,
             Self::Tenant(command) => command.run(screen).await,
             Self::Key(command) => command.run(screen).await,
+            Self::Grant(command) => command.run(screen).await,
             Self::Pin(command) => command.run(screen).await,
             Self::Completions(command) => command.run(),
             // main runs it before anything else.

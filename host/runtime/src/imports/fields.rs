@@ -34,6 +34,15 @@ const HOST_FIELDS: [HeaderName; 11] = [
     UPGRADE,
 ];
 
+/// Fields by which some servers take another method or path than those that were matched.
+const OVERRIDES: [HeaderName; 5] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+];
+
 /// A guest's fields. Refuses what HTTP cannot carry, line breaks first of all.
 pub(crate) fn headers_in(headers: &[wit::Header]) -> Result<HeaderMap, SendError> {
     let bytes: usize = headers
@@ -60,9 +69,14 @@ pub(crate) fn headers_in(headers: &[wit::Header]) -> Result<HeaderMap, SendError
 }
 
 pub(crate) fn refuse_host_fields(headers: &HeaderMap) -> Result<(), SendError> {
-    match headers.keys().find(|name| HOST_FIELDS.contains(name)) {
-        Some(name) => Err(invalid(format!(
+    if let Some(name) = headers.keys().find(|name| HOST_FIELDS.contains(name)) {
+        return Err(invalid(format!(
             "the host sets the field `{name}`, a guest cannot"
+        )));
+    }
+    match headers.keys().find(|name| OVERRIDES.contains(name)) {
+        Some(name) => Err(invalid(format!(
+            "the field `{name}` could make it another request than the one that was matched"
         ))),
         None => Ok(()),
     }

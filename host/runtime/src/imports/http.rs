@@ -6,17 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt as _;
-use soma_capability::{Limits, Origin};
+use soma_capability::Limits;
 use tokio::time::Instant;
 use url::Url;
 
 use super::body::MeteredBody;
-use super::fields::{headers_in, headers_out, refuse_host_fields, shortened, take_length};
+use super::fields::{headers_in, headers_out, refuse_host_fields, take_length};
 use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
 use crate::log::GuestLog;
 use crate::meter::Traffic;
-use crate::network::Network;
+use crate::network::{Denial, Network, Refusal};
 use crate::state::InvocationState;
 
 /// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
@@ -107,12 +107,12 @@ impl SendHook {
         if request.url.len() > MOST_URL_BYTES {
             return Err(invalid(format!("a URL has at most {MOST_URL_BYTES} bytes")));
         }
-        let url = Url::parse(&request.url).map_err(|error| invalid(format!("URL: {error}")))?;
+        let mut url = Url::parse(&request.url).map_err(|error| invalid(format!("URL: {error}")))?;
         let method = guest_method(&request.method)?;
         let mut headers = request.headers;
         refuse_host_fields(&headers)?;
         let length = take_length(&mut headers)?;
-        let client = self.permit(&url)?;
+        let client = self.permit(&method, &mut url)?;
 
         let timeouts = request.timeouts;
         let now = Instant::now();
@@ -123,33 +123,45 @@ impl SendHook {
         let body = MeteredBody::sent(request.body, length, self.traffic.clone(), deadline)?;
         Traffic::add(&self.traffic.requests, 1);
         let answer = client
-            .request(method, url)
+            .request(method, url.clone())
             .headers(headers)
             .body(reqwest::Body::wrap(body))
             .send();
         let response = tokio::time::timeout_at(deadline.min(within(timeouts.head)), answer)
             .await
             .map_err(|_| SendError::Timeout)?
-            .map_err(SendError::from)?;
+            .map_err(|error| self.failed(error))?;
+        let peer = self.network.admits_peer(&url, response.remote_addr());
+        peer.map_err(|denial| self.denied(&denial))?;
         Ok(Response::from(response).map(|body| {
             MeteredBody::received(body, self.traffic.clone(), self.max_body, deadline)
                 .at_most_between_pieces(timeouts.piece)
         }))
     }
 
-    fn permit(&self, url: &Url) -> Result<&reqwest::Client, SendError> {
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid("a URL with a user or password in it is not sent"));
+    fn permit(&self, method: &Method, url: &mut Url) -> Result<&reqwest::Client, SendError> {
+        self.network
+            .permit(method, url)
+            .map_err(|refusal| match refusal {
+                Refusal::Malformed(why) => invalid(why),
+                Refusal::Denied(denial) => self.denied(&denial),
+            })
+    }
+
+    /// Where a name leads is found out on the way.
+    fn failed(&self, error: reqwest::Error) -> SendError {
+        match innermost(&error).downcast_ref::<Denial>() {
+            Some(denial) => self.denied(denial),
+            None => error.into(),
         }
-        let origin =
-            Origin::of(url).ok_or_else(|| invalid("only http and https are spoken here"))?;
-        self.network.client_for(&origin).ok_or_else(|| {
-            // For the operator: what would allow it. The guest, and so the model, learns only
-            // what was missing.
-            let origin = shortened(&origin.to_string());
-            self.log.denied(&origin);
-            SendError::Denied(format!("no grant covers {origin}"))
-        })
+    }
+
+    /// For the operator: what would allow it. The guest, and so the model, learns only what was
+    /// missing.
+    fn denied(&self, denial: &Denial) -> SendError {
+        let missing = denial.to_string();
+        self.log.denied(&missing, &denial.remedy());
+        SendError::Denied(missing)
     }
 }
 
@@ -167,12 +179,17 @@ pub(crate) fn invalid(why: impl Into<String>) -> SendError {
     SendError::InvalidRequest(why.into())
 }
 
+fn innermost(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
+}
+
 impl From<reqwest::Error> for SendError {
     fn from(error: reqwest::Error) -> Self {
-        let mut cause: &(dyn std::error::Error + 'static) = &error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
+        let cause = innermost(&error);
         if let Some(own) = cause.downcast_ref::<Self>() {
             return own.clone();
         }

@@ -46,6 +46,11 @@ pub enum HostError {
 }
 
 impl HostPattern {
+    /// Whether it is one host, and not all below a domain.
+    pub fn is_exact(&self) -> bool {
+        !self.one_level_below
+    }
+
     /// Whether this is the host, or the host is one level below. A host that is not in its normal
     /// form (as the `url` crate writes it) is not matched.
     pub fn matches(&self, host: &str) -> bool {

@@ -36,13 +36,15 @@ pub struct HttpCapability {
     pub why: String,
 }
 
-fn methods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Method>, D::Error> {
+pub(crate) fn methods<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Method>, D::Error> {
     let methods = list::of(deserializer, "methods", MAX_METHODS)?;
     distinct(&methods, Method::to_string)?;
     Ok(methods)
 }
 
-fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathTemplate>, D::Error> {
+pub(crate) fn paths<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<PathTemplate>, D::Error> {
     let texts: Vec<String> = list::of(deserializer, "paths", MAX_PATHS)?;
     // An error points at the list, so it must say which of these is meant.
     let parse = |text: &String| {

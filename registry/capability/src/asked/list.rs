@@ -10,7 +10,7 @@ use crate::text;
 const MAX_WHY: usize = 200;
 
 /// At least one and at most `bound`.
-pub(super) fn of<'de, D, T>(deserializer: D, what: &str, bound: usize) -> Result<Vec<T>, D::Error>
+pub(crate) fn of<'de, D, T>(deserializer: D, what: &str, bound: usize) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -1,0 +1,99 @@
+//! What capsules are granted, and the network that follows from it: made once for each grant, so
+//! that its connections are its own and end with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use moka::future::Cache;
+use soma_capability::{CapsuleName, Digest};
+use soma_runtime::{Network, NetworkError};
+use sqlx::AnyPool;
+
+use crate::believed::Believed;
+use crate::catalog::Installed;
+use crate::db::capsules::Logged;
+use crate::db::grants::{self, Granted};
+use crate::error::Error;
+
+/// A network that nothing was called through for so long is let go, with its connections.
+const IDLE: Duration = Duration::from_secs(5 * 60);
+const REMEMBERED: u64 = 10_000;
+
+/// All grants, most of the time without the database.
+pub(crate) struct Grants {
+    pool: AnyPool,
+    granted: Believed<(String, CapsuleName), Option<Arc<Granted>>>,
+}
+
+/// Networks that were made, each of one capsule file under one grant.
+pub(crate) struct Networks {
+    /// Every capsule's, which nothing was granted to.
+    open: Network,
+    made: Cache<(String, Digest, Option<String>), Network>,
+}
+
+impl Grants {
+    pub(crate) fn new(pool: AnyPool) -> Self {
+        let granted = Believed::new();
+        Self { pool, granted }
+    }
+
+    /// What holds now for this installation: not what has expired, and not what was granted to a
+    /// capsule of the same name from elsewhere.
+    pub(crate) async fn of(
+        &self,
+        tenant: &str,
+        installed: &Installed,
+    ) -> Result<Option<Arc<Granted>>, Error> {
+        let key = (tenant.to_owned(), installed.row.name.clone());
+        let look_up = || async {
+            let found = grants::get(&self.pool, tenant, &key.1).await?;
+            Ok(found.map(Arc::new))
+        };
+        let granted = self.granted.get(&key, look_up).await?;
+        let log = installed.row.logged.as_ref().map(|Logged { log, .. }| log);
+        Ok(granted.filter(|granted| {
+            let expired = granted
+                .expires_at
+                .is_some_and(|end| end <= Timestamp::now());
+            !expired && granted.log.as_ref() == log
+        }))
+    }
+
+    /// Forgets all of them, because one has changed.
+    pub(crate) fn forget(&self) {
+        self.granted.forget();
+    }
+}
+
+impl Networks {
+    pub(crate) fn new(open: Network) -> Self {
+        Self {
+            open,
+            made: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_idle(IDLE)
+                .build(),
+        }
+    }
+
+    /// What a capsule reaches that nothing was granted to.
+    pub(crate) fn open(&self) -> Network {
+        self.open.clone()
+    }
+
+    /// The one of a tenant's capsule file under this grant.
+    pub(crate) async fn of(
+        &self,
+        tenant: &str,
+        digest: Digest,
+        granted: Option<&Granted>,
+        make: impl FnOnce() -> Result<Network, NetworkError>,
+    ) -> Result<Network, Error> {
+        let revision = granted.map(|granted| granted.revision.clone());
+        let key = (tenant.to_owned(), digest, revision);
+        let made = self.made.try_get_with(key, async { make() }).await;
+        made.map_err(|error| Error::Client(error.to_string()))
+    }
+}

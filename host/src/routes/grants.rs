@@ -1,0 +1,121 @@
+//! What a tenant's capsule is granted, for administrators.
+
+use axum::Json;
+use axum::extract::{Query, State, rejection::QueryRejection};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use soma_capability::{Capabilities, CapsuleName, Grant};
+
+use crate::app::{App, AppState};
+use crate::auth::Caller;
+use crate::body::Document;
+use crate::catalog::Installed;
+use crate::db::capsules::Logged;
+use crate::db::grants::{self, Granted, New};
+use crate::db::storable;
+use crate::error::Error;
+use crate::key::Scope;
+use crate::path::CapsulePath;
+
+use super::keys::find_tenant;
+
+/// Whose capsule it is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Of {
+    tenant: String,
+}
+
+/// What is to be granted, in place of what was.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    grant: Grant,
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
+}
+
+/// A capsule's wishes, and what it got.
+#[derive(Serialize)]
+pub(crate) struct Standing<'a> {
+    capsule: &'a CapsuleName,
+    asked: &'a Capabilities,
+    /// None where nothing is granted that holds now.
+    granted: Option<&'a Granted>,
+}
+
+/// A tenant's id and an installed capsule of its.
+struct Target {
+    tenant: String,
+    installed: std::sync::Arc<Installed>,
+}
+
+type OfQuery = Result<Query<Of>, QueryRejection>;
+
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    caller: Caller,
+    CapsulePath(capsule): CapsulePath,
+    query: OfQuery,
+) -> Result<Json<serde_json::Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let target = find(&app, &capsule, query).await?;
+    let granted = app.grants.of(&target.tenant, &target.installed).await?;
+    Ok(Json(serde_json::json!(Standing {
+        capsule: &capsule,
+        asked: &target.installed.about.manifest.capabilities,
+        granted: granted.as_deref(),
+    })))
+}
+
+pub(crate) async fn put(
+    State(app): State<AppState>,
+    caller: Caller,
+    CapsulePath(capsule): CapsulePath,
+    query: OfQuery,
+    Document(wanted): Document<Wanted>,
+) -> Result<Json<Granted>, Error> {
+    caller.require(Scope::Admin)?;
+    if wanted.expires_at.is_some_and(|end| end <= Timestamp::now()) {
+        return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
+    }
+    let target = find(&app, &capsule, query).await?;
+    let logged = target.installed.row.logged.as_ref();
+    let new = New {
+        log: logged.map(|Logged { log, .. }| log.as_str()),
+        grant: &wanted.grant,
+        by: caller.key_id(),
+        expires_at: wanted.expires_at.map(storable),
+    };
+    let granted = grants::put(&app.pool, &target.tenant, &capsule, &new).await;
+    app.grants.forget();
+    let granted = granted?;
+    tracing::warn!(%capsule, key = caller.key_id(), grant = ?granted.grant, "granted");
+    Ok(Json(granted))
+}
+
+pub(crate) async fn revoke(
+    State(app): State<AppState>,
+    caller: Caller,
+    CapsulePath(capsule): CapsulePath,
+    query: OfQuery,
+) -> Result<StatusCode, Error> {
+    caller.require(Scope::Admin)?;
+    let Query(Of { tenant }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let tenant = find_tenant(&app, &tenant).await?;
+    let deleted = grants::delete(&app.pool, &tenant.id, &capsule).await;
+    app.grants.forget();
+    if !deleted? {
+        return Err(Error::UnknownGrant(capsule));
+    }
+    tracing::warn!(%capsule, tenant = tenant.name, key = caller.key_id(), "grant revoked");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn find(app: &App, capsule: &CapsuleName, query: OfQuery) -> Result<Target, Error> {
+    let Query(Of { tenant }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let tenant = find_tenant(app, &tenant).await?.id;
+    let installed = app.catalog.find(&tenant, capsule).await?;
+    Ok(Target { tenant, installed })
+}

@@ -1,0 +1,166 @@
+//! What an operator gives one capsule of one tenant. In force is what is both asked and granted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::address::AddressRange;
+use crate::asked::{
+    CredentialName, HttpCapability, Method, OriginPattern, PathTemplate, list, methods, paths,
+};
+
+const MAX_HTTP: usize = 64;
+const MAX_ADDRESSES: usize = 32;
+
+/// Everything that is granted; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Grant {
+    /// Requests to servers, at most 64 entries.
+    #[serde(deserialize_with = "http", skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpGrant>,
+}
+
+/// Requests that may be sent: any of these methods on any of these paths, at this origin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HttpGrant {
+    /// Where to. One that is an address, or `localhost`, grants what is special about it too.
+    pub origin: OriginPattern,
+    /// 1–16 methods.
+    #[serde(deserialize_with = "methods")]
+    pub methods: Vec<Method>,
+    /// 1–32 path templates.
+    #[serde(deserialize_with = "paths")]
+    pub paths: Vec<PathTemplate>,
+    /// The credential that accompanies such a request where the capsule asks for it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialName>,
+    /// Addresses that are [special](crate::special) and that the origin's name may lead to all the
+    /// same; at most 32.
+    #[serde(
+        default,
+        deserialize_with = "addresses",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub addresses: Vec<AddressRange>,
+}
+
+/// Why a text is no grant of requests.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpGrantError {
+    /// Not of the form.
+    #[error(
+        "`{0}`: write METHOD[,METHOD…] ORIGIN/PATH, as in `GET,POST https://api.github.com/repos/**`"
+    )]
+    Form(String),
+    /// One of its parts is wrong.
+    #[error("{0}")]
+    Part(String),
+}
+
+fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
+    list::of(deserializer, "entries for `http`", MAX_HTTP)
+}
+
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AddressRange>, D::Error> {
+    list::of(deserializer, "addresses", MAX_ADDRESSES)
+}
+
+impl Grant {
+    /// All that a capsule asks for, and nothing more.
+    pub fn all_of(asked: &[HttpCapability]) -> Self {
+        let http = asked.iter().map(|asked| HttpGrant {
+            origin: asked.origin.clone(),
+            methods: asked.methods.clone(),
+            paths: asked.paths.clone(),
+            credential: asked.credential.clone(),
+            addresses: Vec::new(),
+        });
+        Self {
+            http: http.collect(),
+        }
+    }
+
+    /// Whether nothing is granted.
+    pub fn is_empty(&self) -> bool {
+        self.http.is_empty()
+    }
+}
+
+impl HttpGrant {
+    /// Whether such a request is granted. Host and path must be in their normal form.
+    pub fn matches(&self, method: &str, scheme: &str, host: &str, port: u16, path: &str) -> bool {
+        self.methods.iter().any(|m| m.as_str() == method)
+            && self.origin.matches(scheme, host, port)
+            && self.paths.iter().any(|template| template.matches(path))
+    }
+}
+
+/// `GET,POST https://api.github.com/repos/{owner}/**`: how it is written on a command line.
+impl FromStr for HttpGrant {
+    type Err = HttpGrantError;
+
+    fn from_str(text: &str) -> Result<Self, HttpGrantError> {
+        let form = || HttpGrantError::Form(crate::asked::shown(text));
+        let (methods, place) = text.split_once(' ').ok_or_else(form)?;
+        let (scheme, rest) = place.split_once("://").ok_or_else(form)?;
+        let (authority, path) = rest.split_once('/').ok_or_else(form)?;
+        let part = |error: &dyn fmt::Display| HttpGrantError::Part(error.to_string());
+        let methods = methods
+            .split(',')
+            .map(|method| method.parse().map_err(|e| part(&e)))
+            .collect::<Result<_, _>>()?;
+        let origin = format!("{scheme}://{authority}");
+        Ok(Self {
+            origin: origin.parse().map_err(|e| part(&e))?,
+            methods,
+            paths: vec![format!("/{path}").parse().map_err(|e| part(&e))?],
+            credential: None,
+            addresses: Vec::new(),
+        })
+    }
+}
+
+impl fmt::Display for HttpGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        let methods = methods.join(",");
+        for (position, path) in self.paths.iter().enumerate() {
+            let between = if position == 0 { "" } else { "\n" };
+            write!(f, "{between}{methods} {}{path}", self.origin)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_form() {
+        let text = "GET,POST https://api.github.com/repos/{owner}/**";
+        let grant: HttpGrant = text.parse().unwrap();
+        assert_eq!(grant.to_string(), text);
+        let matches = |method, host, path| grant.matches(method, "https", host, 443, path);
+        assert!(matches("POST", "api.github.com", "/repos/a/b/c"));
+        assert!(!matches("DELETE", "api.github.com", "/repos/a/b"));
+        assert!(!matches("GET", "github.com", "/repos/a/b"));
+        assert!(!matches("GET", "api.github.com", "/user"));
+        for (text, part) in [
+            ("", "write METHOD"),
+            ("GET", "write METHOD"),
+            ("GET https://a", "write METHOD"),
+            ("https://a/b", "write METHOD"),
+            ("get https://a/b", "method"),
+            ("GET https://A/b", "written `https://a`"),
+            ("GET https://a//b", "empty"),
+            ("TRACE https://a/b", "TRACE"),
+        ] {
+            let message = text.parse::<HttpGrant>().unwrap_err().to_string();
+            assert!(message.contains(part), "{text:?}: {message}");
+        }
+    }
+}

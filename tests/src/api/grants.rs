@@ -1,0 +1,318 @@
+//! What a capsule reaches: what it asks for and its operator granted, both.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::cli::Said;
+use crate::harness::{Answer, Setup, TestHost, Upstream, command, pack, pack_with, send};
+
+/// A guest that asks for some of an upstream.
+async fn install_asking(host: &TestHost, guest: &str, upstream: &Upstream) {
+    host.install(&pack_with(guest, &asking(upstream))).await;
+}
+
+fn asking(upstream: &Upstream) -> String {
+    let origin = upstream.origin();
+    format!(
+        "[[capabilities.http]]\norigin = \"{origin}\"\nmethods = [\"GET\", \"PUT\"]\n\
+         paths = [\"/hello\", \"/echo\", \"/redirect\", \"/items/{{id}}\"]\nwhy = \"A test.\"\n"
+    )
+}
+
+fn path(guest: &str) -> String {
+    let name = guest.replace('_', "-");
+    format!("/v1/admin/grants/tests/{name}?tenant=default")
+}
+
+async fn grant(host: &TestHost, guest: &str, wanted: &Value) -> Answer {
+    let request = host.admin.request(Method::PUT, &path(guest));
+    send(request.json(wanted)).await
+}
+
+/// A grant of these methods and paths of the upstream.
+fn of(upstream: &Upstream, methods: &[&str], paths: &[&str]) -> Value {
+    let entry = json!({"origin": upstream.origin(), "methods": methods, "paths": paths});
+    json!({"grant": {"http": [entry]}})
+}
+
+/// What a guest is answered: the status, or why there is none.
+async fn ask(host: &TestHost, guest: &str, method: &str, url: &str) -> Value {
+    let answer = host
+        .call(guest, &json!({"method": method, "url": url}))
+        .await;
+    if guest == "wasi_http" && answer.status != 200 {
+        // It only says that it failed.
+        return json!("denied");
+    }
+    let answer = answer.structured();
+    match &answer["error"] {
+        Value::Null => answer["status"].clone(),
+        error => error.clone(),
+    }
+}
+
+#[test]
+fn what_is_asked_and_granted_is_reached_by_either_door() {
+    let (upstream, other) = (Upstream::start(), Upstream::start());
+    Setup::default().run(async |host| {
+        for guest in ["http", "wasi_http"] {
+            install_asking(&host, guest, &upstream).await;
+            let get = async |url: &str| ask(&host, guest, "GET", url).await;
+            let (hello, echo) = (upstream.url("/hello"), upstream.url("/echo"));
+            assert_eq!(get(&hello).await, "denied");
+            // More than it asks for is granted: it gets what it asks for.
+            let all = of(
+                &upstream,
+                &["GET", "PUT", "POST"],
+                &["/hello", "/items/**", "/fail"],
+            );
+            grant(&host, guest, &all).await.expect(200);
+            assert_eq!(get(&hello).await, 200, "{guest}");
+            assert_eq!(get(&upstream.url("/h%65llo")).await, 200, "{guest}");
+            let before = upstream.requests();
+            for url in [
+                echo.clone(),
+                upstream.url("/fail"),
+                upstream.url("/hello/"),
+                upstream.url("/hello/x"),
+                upstream.url("/HELLO"),
+                upstream.url("/items/a%2fb"),
+                upstream.url("/items/a/b"),
+                other.url("/hello"),
+                hello.replace("127.0.0.1", "localhost"),
+                hello.replace("http:", "https:"),
+                "http://169.254.169.254/hello".to_owned(),
+                "http://2852039166/hello".to_owned(),
+                "http://0xa9fea9fe/hello".to_owned(),
+                "http://0251.0376.0251.0376/hello".to_owned(),
+                "http://[::ffff:169.254.169.254]/hello".to_owned(),
+                "http://[fd00:ec2::254]/hello".to_owned(),
+            ] {
+                assert_eq!(get(&url).await, "denied", "{guest}: {url}");
+            }
+            assert_eq!((upstream.requests(), other.requests()), (before, 0));
+            // The same address in another notation is the same.
+            let decimal = hello.replace("127.0.0.1", "2130706433");
+            assert_eq!(get(&decimal).await, 200, "{guest}");
+
+            let url = path(guest);
+            host.admin.delete(&url).await.expect(204);
+            assert_eq!(get(&hello).await, "denied");
+            host.admin.delete(&url).await.problem(404, "unknown-grant");
+        }
+    });
+}
+
+#[test]
+fn paths_that_servers_read_in_two_ways_are_not_sent() {
+    let upstream = Upstream::start();
+    Setup::default().run(async |host| {
+        install_asking(&host, "http", &upstream).await;
+        let all = of(&upstream, &["GET", "PUT"], &["/**"]);
+        grant(&host, "http", &all).await.expect(200);
+        for path in [
+            "//hello",
+            "/items/..%2fhello",
+            "/items/%2e%2e%2fhello",
+            "/items/..%5chello",
+            "/items/..;/hello",
+            "/items/%252e%252e",
+            "/items/%0d%0ax:y",
+        ] {
+            let answer = ask(&host, "http", "GET", &upstream.url(path)).await;
+            assert_eq!(answer, "invalid-request", "{path}");
+        }
+        // What a browser resolves is resolved before it is matched.
+        for (path, answer) in [
+            ("/items/../hello", json!(200)),
+            ("/items\\..\\hello", json!(200)),
+        ] {
+            assert_eq!(ask(&host, "http", "GET", &upstream.url(path)).await, answer);
+        }
+        for (method, answer) in [
+            ("POST", "denied"),
+            ("put", "denied"),
+            ("TRACE", "invalid-request"),
+            ("CONNECT", "invalid-request"),
+        ] {
+            let given = ask(&host, "http", method, &upstream.url("/echo")).await;
+            assert_eq!(given, answer, "{method}");
+        }
+        for field in [
+            "X-HTTP-Method-Override",
+            "X-HTTP-Method",
+            "X-Original-URL",
+            "host",
+        ] {
+            let input = json!({"url": upstream.url("/hello"), "headers": {field: "DELETE"}});
+            let answer = host.call("http", &input).await.structured();
+            assert_eq!(answer["error"], "invalid-request", "{field}: {answer}");
+        }
+        // A redirect comes back as it is; to follow it is another request.
+        let answer = ask(&host, "http", "GET", &upstream.url("/redirect")).await;
+        assert_eq!(answer, 302);
+        let seen = json!({"method": "PUT", "url": upstream.url("/echo"), "body": "hi"});
+        let seen = host.call("http", &seen).await.structured();
+        assert!(seen["body"].as_str().unwrap().contains("\"PUT\""), "{seen}");
+    });
+}
+
+#[test]
+fn grants_are_an_operators_and_a_tenants() {
+    let upstream = Upstream::start();
+    Setup::default().run(async |mut host| {
+        install_asking(&host, "http", &upstream).await;
+        let hello = upstream.url("/hello");
+        let wanted = of(&upstream, &["GET"], &["/hello"]);
+        let by_caller = host.invoke.request(Method::PUT, &path("http"));
+        send(by_caller.json(&wanted))
+            .await
+            .problem(403, "forbidden");
+        host.invoke
+            .get(&path("http"))
+            .await
+            .problem(403, "forbidden");
+        let nobody = path("http").replace("default", "nobody");
+        let unknown = host.admin.request(Method::PUT, &nobody).json(&wanted);
+        send(unknown).await.problem(404, "unknown-tenant");
+        let elsewhere = grant(&host, "none", &wanted).await;
+        elsewhere.problem(404, "unknown-capsule");
+        for (wrong, words) in [
+            (json!({}), "grant"),
+            (
+                json!({"grant": {"http": [{"origin": "https://a"}]}}),
+                "methods",
+            ),
+            (json!({"grant": {"all": true}}), "unknown field"),
+            (
+                json!({"grant": {}, "expires_at": "2020-01-01T00:00:00Z"}),
+                "in the past",
+            ),
+        ] {
+            let problem = grant(&host, "http", &wrong)
+                .await
+                .problem(400, "bad-request");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains(words), "{detail}");
+        }
+
+        grant(&host, "http", &wanted).await.expect(200);
+        let standing = host.admin.get(&path("http")).await.expect(200);
+        assert_eq!(
+            standing["asked"]["http"][0]["methods"],
+            json!(["GET", "PUT"])
+        );
+        let granted = &standing["granted"]["grant"]["http"][0];
+        assert_eq!(granted["methods"], json!(["GET"]));
+        host.restart(|_| {}).await;
+        assert_eq!(ask(&host, "http", "GET", &hello).await, 200);
+        // It is of this name: another capsule gets nothing from it, and a newer file keeps it.
+        install_asking(&host, "wasi_http", &upstream).await;
+        assert_eq!(ask(&host, "wasi_http", "GET", &hello).await, "denied");
+        let lines = format!("{}[limits]\ntime-ms = 5000\n", asking(&upstream));
+        let newer = pack(&crate::harness::component("http"), "tests/http", &lines);
+        host.admin.install(newer.bytes()).await.expect(200);
+        assert_eq!(ask(&host, "http", "GET", &hello).await, 200);
+        // Installed anew, it is to be granted anew.
+        host.admin
+            .delete("/v1/capsules/tests/http")
+            .await
+            .expect(204);
+        host.install(&newer).await;
+        assert_eq!(ask(&host, "http", "GET", &hello).await, "denied");
+
+        let mut soon = wanted.clone();
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(1500);
+        soon["expires_at"] = json!(end);
+        grant(&host, "http", &soon).await.expect(200);
+        assert_eq!(ask(&host, "http", "GET", &hello).await, 200);
+        tokio::time::sleep(std::time::Duration::from_millis(1600)).await;
+        assert_eq!(ask(&host, "http", "GET", &hello).await, "denied");
+        host.logged("soma grant set CAPSULE --http 'GET http://127.0.0.1")
+            .await;
+    });
+}
+
+async fn soma(host: &TestHost, arguments: &[&str]) -> Said {
+    let mut command = command(&host.data());
+    command.args(arguments).stdin(std::process::Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    Said::of(output.unwrap().expect("soma"))
+}
+
+#[test]
+fn an_operator_grants_by_the_command_line() {
+    let upstream = Upstream::start();
+    Setup::default().run(async |host| {
+        install_asking(&host, "http", &upstream).await;
+        let hello = upstream.url("/hello");
+        let shown = soma(&host, &["grant", "show", "tests/http"])
+            .await
+            .exits(0)
+            .out;
+        assert!(shown.contains("may send GET and PUT requests"), "{shown}");
+        assert!(shown.contains("A test."), "{shown}");
+        let requests = format!("GET {hello}");
+        let set = ["grant", "set", "tests/http", "--http", &requests];
+        let said = soma(&host, &set).await.exits(2);
+        assert!(said.err.contains("--yes"), "{}", said.err);
+        let said = soma(&host, &[&set[..], &["--yes"]].concat()).await.exits(0);
+        assert!(said.out.contains(&requests), "{}", said.out);
+        assert_eq!(ask(&host, "http", "GET", &hello).await, 200);
+        let diff = soma(&host, &["grant", "diff", "tests/http"])
+            .await
+            .exits(0)
+            .out;
+        assert!(diff.contains("asked, not granted"), "{diff}");
+        let vain = [
+            "grant",
+            "set",
+            "tests/http",
+            "--http",
+            "GET https://a.test/",
+            "--yes",
+        ];
+        let said = soma(&host, &vain).await.exits(0);
+        assert!(said.err.contains("without effect"), "{}", said.err);
+        soma(&host, &["grant", "set", "tests/http", "--all", "--yes"])
+            .await
+            .exits(0);
+        let diff = soma(&host, &["grant", "diff", "tests/http"])
+            .await
+            .exits(0)
+            .out;
+        assert!(diff.contains("Exactly what is asked"), "{diff}");
+        let file = host.data().join("grant.toml");
+        let text = format!(
+            "[[http]]\norigin = \"{}\"\nmethods = [\"GET\"]\npaths = [\"/echo\"]\n",
+            upstream.origin()
+        );
+        std::fs::write(&file, text).unwrap();
+        let set = [
+            "grant",
+            "set",
+            "tests/http",
+            "--file",
+            file.to_str().unwrap(),
+            "--yes",
+        ];
+        soma(&host, &set).await.exits(0);
+        assert_eq!(ask(&host, "http", "GET", &hello).await, "denied");
+        assert_eq!(ask(&host, "http", "GET", &upstream.url("/echo")).await, 200);
+        soma(&host, &["grant", "revoke", "tests/http"])
+            .await
+            .exits(0);
+        soma(&host, &["grant", "revoke", "tests/http"])
+            .await
+            .exits(5);
+        soma(&host, &["grant", "show", "tests/none"]).await.exits(5);
+        for wrong in ["GET", "get https://a/", "GET https://A/", "GET https://a/{"] {
+            soma(&host, &["grant", "set", "tests/http", "--http", wrong])
+                .await
+                .exits(2);
+        }
+        soma(&host, &["grant", "set", "tests/http", "--yes"])
+            .await
+            .exits(2);
+    });
+}
