@@ -18,6 +18,7 @@ use crate::catalog::Catalog;
 use crate::grants::{Grants, Networks};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::secrets::{Sealer, Secrets};
 use crate::settings::{Live, Settings};
 use crate::{db, local_keys, owner_only};
 
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub(crate) keyring: Keyring,
     pub(crate) catalog: Catalog,
     pub(crate) grants: Grants,
+    pub(crate) secrets: Secrets,
     pub(crate) logs: Logs,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
@@ -80,6 +82,10 @@ impl App {
             &settings.data.join("code"),
             settings.compiler.clone(),
         )?;
+        let sealer = match &settings.secrets_key {
+            Some(file) => Sealer::open_file(file, false)?,
+            None => Sealer::open_file(&settings.data.join("secrets.key"), true)?,
+        };
         let capsules = settings.data.join("capsules/sha256");
         let trust = &settings.live.trust;
         let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
@@ -88,6 +94,7 @@ impl App {
             keyring: Keyring::new(pool.clone()),
             catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
             grants: Grants::new(pool.clone()),
+            secrets: Secrets::new(pool.clone(), sealer),
             logs,
             admission: Admission::new(
                 settings.live.concurrent_calls,

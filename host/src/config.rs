@@ -54,6 +54,11 @@ pub struct Config {
     )]
     pub allow_http: Vec<Origin>,
 
+    /// Key under which credentials are kept: a file of 64 hex digits, which hosts on one database
+    /// share [default: secrets.key in the data folder, made at the first start]
+    #[arg(long, env = "SOMA_SECRETS_KEY", value_name = "FILE")]
+    pub secrets_key: Option<PathBuf>,
+
     /// Certificate chain, PEM; read again when the file changes
     #[arg(long, env = "SOMA_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
@@ -212,6 +217,7 @@ impl Config {
             listen: self.listen.or(file.listen),
             database: self.database.or(file.database),
             allow_http: first_given(self.allow_http, file.allow_http),
+            secrets_key: self.secrets_key.or(file.secrets_key),
             tls_cert: self.tls_cert.or(file.tls_cert),
             tls_key: self.tls_key.or(file.tls_key),
             behind_proxy: self.behind_proxy.or(file.behind_proxy),

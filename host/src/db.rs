@@ -6,6 +6,7 @@ pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod pins;
 pub(crate) mod releases;
+pub(crate) mod secrets;
 pub(crate) mod tenants;
 
 use std::time::Duration;

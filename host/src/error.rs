@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{Response, StatusCode};
-use soma_capability::CapsuleName;
+use soma_capability::{CapsuleName, CredentialName};
 use soma_registry::PackageError;
 use soma_runtime::{Failure, LoadError, ToolError, Usage};
 
 use crate::distrust::Distrust;
 use crate::input::InvalidInput;
 use crate::problem::{Details, Kind, Problem};
+use crate::secrets::Unsealed;
 
 /// Why a request has no answer but a problem.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,9 @@ pub(crate) enum Error {
     /// Nothing is granted to that capsule.
     #[error("nothing is granted to `{0}`")]
     UnknownGrant(CapsuleName),
+    /// No credential of that name.
+    #[error("the credential `{0}` is not set")]
+    UnknownSecret(CredentialName),
     /// The trust policy, or a log that does not show what it must.
     #[error(transparent)]
     Distrust(#[from] Box<Distrust>),
@@ -121,6 +125,9 @@ pub(crate) enum Error {
     /// A failed look-up that several requests waited for.
     #[error("{0}")]
     Shared(Arc<Error>),
+    /// A credential that is kept and cannot be used.
+    #[error(transparent)]
+    Secret(#[from] Unsealed),
     /// No HTTP client for a capsule.
     #[error("{0}")]
     Client(String),
@@ -151,6 +158,7 @@ impl Error {
             Self::UnknownTenant(_) => Kind::UnknownTenant,
             Self::UnknownKey(_) => Kind::UnknownKey,
             Self::UnknownGrant(_) => Kind::UnknownGrant,
+            Self::UnknownSecret(_) => Kind::UnknownSecret,
             Self::UnknownPin(_) => Kind::UnknownPin,
             Self::Distrust(error) => error.kind(),
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
@@ -170,6 +178,7 @@ impl Error {
             | Self::Storage(_)
             | Self::Load(_)
             | Self::Client(_)
+            | Self::Secret(_)
             | Self::Random(_)
             | Self::Metrics(_)
             | Self::Panicked(_) => Kind::Internal,

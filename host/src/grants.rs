@@ -30,7 +30,7 @@ pub(crate) struct Grants {
 pub(crate) struct Networks {
     /// Every capsule's, which nothing was granted to.
     open: Network,
-    made: Cache<(String, Digest, Option<String>), Network>,
+    made: Cache<(String, Digest, String), Network>,
 }
 
 impl Grants {
@@ -83,15 +83,14 @@ impl Networks {
         self.open.clone()
     }
 
-    /// The one of a tenant's capsule file under this grant.
+    /// The one of a tenant's capsule file under a grant and its credentials, of this revision.
     pub(crate) async fn of(
         &self,
         tenant: &str,
         digest: Digest,
-        granted: Option<&Granted>,
+        revision: String,
         make: impl FnOnce() -> Result<Network, NetworkError>,
     ) -> Result<Network, Error> {
-        let revision = granted.map(|granted| granted.revision.clone());
         let key = (tenant.to_owned(), digest, revision);
         let made = self.made.try_get_with(key, async { make() }).await;
         made.map_err(|error| Error::Client(error.to_string()))

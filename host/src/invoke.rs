@@ -62,7 +62,7 @@ pub(crate) async fn invoke(
         let live = app.in_force();
         app.logs.admit(&installed.row, &live.settings.trust)?;
         let limits = policy::limits(&live.settings, &installed.about.manifest);
-        let network = policy::network(&live, &app.grants, &tenant, &installed).await?;
+        let network = policy::network(app, &live, &tenant, &installed).await?;
         let input = check(app, input, &ready, &limits).await?;
         let code = app.catalog.code(&installed.about).await?;
         let slot = place.slot().await?;

@@ -35,6 +35,7 @@ mod policy;
 mod problem;
 mod router;
 mod routes;
+mod secrets;
 mod serve;
 mod settings;
 mod telemetry;

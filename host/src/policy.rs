@@ -5,10 +5,10 @@ use soma_capability::Limits;
 use soma_registry::Manifest;
 use soma_runtime::Network;
 
-use crate::app::InForce;
+use crate::app::{App, InForce};
 use crate::catalog::Installed;
 use crate::error::Error;
-use crate::grants::Grants;
+use crate::secrets::Accompanying;
 use crate::settings::Live;
 
 /// The manifest's wishes over the host's defaults, nothing above the host's maximum.
@@ -19,8 +19,8 @@ pub(crate) fn limits(live: &Live, manifest: &Manifest) -> Limits {
 
 /// What is both asked for and granted, and what is open to every capsule.
 pub(crate) async fn network(
+    app: &App,
     live: &InForce,
-    grants: &Grants,
     tenant: &str,
     installed: &Installed,
 ) -> Result<Network, Error> {
@@ -28,14 +28,18 @@ pub(crate) async fn network(
     if asked.is_empty() {
         return Ok(live.networks.open());
     }
-    let granted = grants.of(tenant, installed).await?;
+    let (mut granted, mut revision) = (Vec::new(), String::new());
+    let mut accompanying = Accompanying::default();
+    if let Some(in_force) = app.grants.of(tenant, installed).await? {
+        granted.clone_from(&in_force.grant.http);
+        accompanying = app.secrets.of(tenant, &in_force.grant).await?;
+        revision = format!("{}{}", in_force.revision, accompanying.revision);
+    }
     let make = || {
         let open = live.settings.allow_http.clone();
-        let http = granted.as_ref().map(|granted| granted.grant.http.clone());
-        Network::granted(open, asked.clone(), http.unwrap_or_default())
+        let credentials = accompanying.credentials;
+        Network::granted(open, asked.clone(), granted, credentials)
     };
     let digest = installed.row.digest;
-    live.networks
-        .of(tenant, digest, granted.as_deref(), make)
-        .await
+    live.networks.of(tenant, digest, revision, make).await
 }

@@ -59,6 +59,7 @@ kinds! {
     UnknownCapsule NOT_FOUND "unknown-capsule" "No such capsule is installed";
     UnknownPackage NOT_FOUND "unknown-package" "No marketplace has such a version";
     UnknownGrant NOT_FOUND "unknown-grant" "Nothing is granted to the capsule";
+    UnknownSecret NOT_FOUND "unknown-secret" "There is no such credential";
     UnknownPin NOT_FOUND "unknown-pin" "The namespace is not pinned";
     UnknownTool NOT_FOUND "unknown-tool" "The capsule has no such tool";
     UnknownTenant NOT_FOUND "unknown-tenant" "There is no such tenant";

@@ -2,12 +2,14 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use crate::app::AppState;
 use crate::edge::edge;
 use crate::error::Error;
-use crate::routes::{calls, capsules, grants, health, installs, keys, logs, pins, tenants};
+use crate::routes::{
+    calls, capsules, grants, health, installs, keys, logs, pins, secrets, tenants,
+};
 
 pub(crate) fn router(app: AppState) -> Router {
     Router::new()
@@ -35,6 +37,11 @@ pub(crate) fn router(app: AppState) -> Router {
         .route(
             "/v1/admin/grants/{namespace}/{name}",
             get(grants::get).put(grants::put).delete(grants::revoke),
+        )
+        .route("/v1/admin/secrets", get(secrets::list))
+        .route(
+            "/v1/admin/secrets/{name}",
+            put(secrets::set).delete(secrets::remove),
         )
         .route("/v1/admin/pins", get(pins::list))
         .route("/v1/admin/pins/{name}", delete(pins::remove))

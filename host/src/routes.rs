@@ -8,4 +8,5 @@ pub(crate) mod installs;
 pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod pins;
+pub(crate) mod secrets;
 pub(crate) mod tenants;

@@ -31,6 +31,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The database's URL.
     pub database: String,
+    /// The file of the key for secrets; none for the one in the data folder.
+    pub secrets_key: Option<PathBuf>,
     /// The certificate, where the host speaks TLS itself.
     pub tls: Option<TlsFiles>,
     /// Whether somebody else ends TLS.
@@ -107,6 +109,7 @@ impl Settings {
             data,
             listen,
             database,
+            secrets_key: config.secrets_key.clone(),
             tls,
             behind_proxy,
             // Whoever reaches a proxy reaches what it stands before.
@@ -146,6 +149,7 @@ impl Settings {
             ("data", self.data != new.data),
             ("listen", self.listen != new.listen),
             ("database", self.database != new.database),
+            ("secrets-key", self.secrets_key != new.secrets_key),
             ("tls-cert, tls-key", self.tls != new.tls),
             ("behind-proxy", self.behind_proxy != new.behind_proxy),
             ("open-metrics", self.open_metrics != new.open_metrics),

@@ -1,14 +1,18 @@
 //! What a call may reach on the network, and the client it goes through.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use soma_capability::{HttpCapability, HttpGrant, Origin, PathError, normalise_path, special};
+use soma_capability::{
+    CredentialName, HttpCapability, HttpGrant, Origin, PathError, normalise_path, special,
+};
 use url::{Host, Url};
 
+use crate::credential::Credential;
 use crate::imports::fields::shortened;
 
 /// What one capsule may send requests to. Cheap to clone; clones share one connection pool, and
@@ -30,12 +34,28 @@ struct Rules {
     /// What the manifest asks for, and what the operator granted: both must fit.
     asked: Vec<HttpCapability>,
     granted: Vec<HttpGrant>,
+    /// What the names of credentials stand for, where that is known.
+    credentials: BTreeMap<CredentialName, Credential>,
 }
 
 /// The HTTP client could not be made; most likely the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("no HTTP client: {0}")]
 pub struct NetworkError(#[from] reqwest::Error);
+
+/// A leave to send one request.
+pub(crate) struct Leave<'a> {
+    pub(crate) client: &'a reqwest::Client,
+    pub(crate) rule: Rule<'a>,
+}
+
+/// By what a request is allowed.
+pub(crate) enum Rule<'a> {
+    /// Its origin is open.
+    Open,
+    /// It is asked for and granted, with this credential.
+    Granted(Option<&'a Credential>),
+}
 
 /// Why a request is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +75,9 @@ pub(crate) enum Denial {
     /// The manifest asks for it, and it is not granted.
     #[error("no grant covers {0}")]
     NotGranted(Wanted),
+    /// It is granted with a credential that is not there.
+    #[error("the credential `{0}` is not set")]
+    NoCredential(CredentialName),
     /// The server is at an address that is granted by number or not at all.
     #[error("{host} is at {address}, which is {what}")]
     Special {
@@ -91,11 +114,13 @@ impl Network {
         open: Vec<Origin>,
         asked: Vec<HttpCapability>,
         granted: Vec<HttpGrant>,
+        credentials: BTreeMap<CredentialName, Credential>,
     ) -> Result<Self, NetworkError> {
         Self::new(Rules {
             open,
             asked,
             granted,
+            credentials,
         })
     }
 
@@ -118,12 +143,8 @@ impl Network {
         Ok(Self(Some(Arc::new(Reach { rules, client }))))
     }
 
-    /// The client for this request, where it is allowed. The URL becomes what was matched.
-    pub(crate) fn permit(
-        &self,
-        method: &Method,
-        url: &mut Url,
-    ) -> Result<&reqwest::Client, Refusal> {
+    /// The leave to send this request, where it is allowed. The URL becomes what was matched.
+    pub(crate) fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, Refusal> {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(malformed("a URL with a user or password in it is not sent"));
         }
@@ -136,8 +157,11 @@ impl Network {
                 path: url.path().to_owned(),
             })));
         };
-        reach.rules.permit(method, origin, url)?;
-        Ok(&reach.client)
+        let rule = reach.rules.permit(method, origin, url)?;
+        Ok(Leave {
+            client: &reach.client,
+            rule,
+        })
     }
 
     /// Whether a server at this address may answer for this URL: asked once more when it has.
@@ -150,7 +174,8 @@ impl Network {
 }
 
 impl Rules {
-    fn permit(&self, method: &Method, origin: Origin, url: &mut Url) -> Result<(), Refusal> {
+    fn permit(&self, method: &Method, origin: Origin, url: &mut Url) -> Result<Rule<'_>, Refusal> {
+        let mut rule = Rule::Open;
         if !self.open.contains(&origin) {
             let path = normalise_path(url.path()).map_err(|error| unreadable(&error))?;
             url.set_path(&path);
@@ -162,7 +187,7 @@ impl Rules {
                 origin,
                 path,
             };
-            self.match_both(wanted).map_err(Refusal::Denied)?;
+            rule = Rule::Granted(self.match_both(wanted).map_err(Refusal::Denied)?);
         }
         // Names are looked at when they are resolved.
         let literal = match url.host() {
@@ -170,34 +195,45 @@ impl Rules {
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             _ => None,
         };
-        match (literal, url.host_str()) {
-            (Some(address), Some(host)) => self.admit(host, address).map_err(Refusal::Denied),
-            _ => Ok(()),
+        if let (Some(address), Some(host)) = (literal, url.host_str()) {
+            self.admit(host, address).map_err(Refusal::Denied)?;
         }
+        Ok(rule)
     }
 
-    fn match_both(&self, wanted: Wanted) -> Result<(), Denial> {
+    /// The credential that goes along, where one does: the first that is both asked for and granted
+    /// with a request like this.
+    fn match_both(&self, wanted: Wanted) -> Result<Option<&Credential>, Denial> {
         let Wanted {
             method,
             origin,
             path,
         } = &wanted;
         let (scheme, host, port) = (origin.scheme(), origin.host(), origin.port());
-        if !self
-            .asked
-            .iter()
-            .any(|asked| asked.matches(method, scheme, host, port, path))
-        {
+        let asked = self.asked.iter();
+        let asked: Vec<_> = asked
+            .filter(|asked| asked.matches(method, scheme, host, port, path))
+            .map(|asked| asked.credential.as_ref())
+            .collect();
+        let granted = self.granted.iter();
+        let granted: Vec<_> = granted
+            .filter(|granted| granted.matches(method, scheme, host, port, path))
+            .map(|granted| granted.credential.as_ref())
+            .collect();
+        if asked.is_empty() {
             return Err(Denial::NotAsked(wanted));
         }
-        if !self
-            .granted
-            .iter()
-            .any(|granted| granted.matches(method, scheme, host, port, path))
-        {
+        if granted.is_empty() {
             return Err(Denial::NotGranted(wanted));
         }
-        Ok(())
+        let both = |name: &&CredentialName| asked.contains(&Some(name));
+        let Some(name) = granted.into_iter().flatten().find(both) else {
+            return Ok(None);
+        };
+        match self.credentials.get(name) {
+            Some(credential) => Ok(Some(credential)),
+            None => Err(Denial::NoCredential(name.clone())),
+        }
     }
 
     /// Whether this host may be at this address.
@@ -273,6 +309,7 @@ impl Denial {
                 format!("the manifest must ask for `{wanted}`, or `--allow-http {origin}`")
             }
             Self::NotGranted(wanted) => format!("`soma grant set CAPSULE --http '{wanted}'`"),
+            Self::NoCredential(name) => format!("`soma secret set {name}`"),
             Self::Special { address, .. } => {
                 format!("the grant's entry for that host needs `--address {address}`")
             }
@@ -311,6 +348,7 @@ mod tests {
             open.iter().map(|text| text.parse().unwrap()).collect(),
             asked.collect(),
             granted.iter().map(|text| text.parse().unwrap()).collect(),
+            BTreeMap::new(),
         )
         .unwrap()
     }

@@ -24,7 +24,7 @@ use super::keys::find_tenant;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Of {
-    tenant: String,
+    pub(super) tenant: String,
 }
 
 /// What is to be granted, in place of what was.
@@ -91,7 +91,9 @@ pub(crate) async fn put(
     let granted = grants::put(&app.pool, &target.tenant, &capsule, &new).await;
     app.grants.forget();
     let granted = granted?;
-    tracing::warn!(%capsule, key = caller.key_id(), grant = ?granted.grant, "granted");
+    let http = granted.grant.http.iter().map(ToString::to_string);
+    let http = http.collect::<Vec<_>>().join("; ");
+    tracing::warn!(%capsule, key = caller.key_id(), http, "granted");
     Ok(Json(granted))
 }
 

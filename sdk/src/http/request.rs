@@ -46,7 +46,8 @@ impl Request {
         self
     }
 
-    /// Adds `Authorization: Bearer …`.
+    /// Adds `Authorization: Bearer …`, of a token that is yours to know. What a manifest asks for
+    /// with a `credential` needs none: the host adds it, and refuses this one.
     pub fn bearer_auth(self, token: impl std::fmt::Display) -> Self {
         self.header("authorization", format!("Bearer {token}"))
     }

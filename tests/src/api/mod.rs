@@ -5,4 +5,5 @@ mod capsules;
 mod grants;
 mod health;
 mod keys;
+mod secrets;
 mod tenants;

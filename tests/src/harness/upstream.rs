@@ -144,6 +144,7 @@ async fn echo(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Resp
     axum::Json(json!({
         "method": method.as_str(),
         "path": uri.path(),
+        "query": uri.query(),
         "headers": headers,
         "body": String::from_utf8_lossy(&body),
     }))

@@ -23,6 +23,7 @@ mod pin;
 mod publish;
 mod run;
 mod search;
+mod secret;
 mod serve;
 mod tenant;
 mod token;
@@ -89,6 +90,9 @@ pub(crate) enum Command {
     /// Say what capsules may do beyond computing
     #[command(subcommand)]
     Grant(Box<grant::GrantCommand>),
+    /// Keep the credentials that accompany capsules' requests
+    #[command(subcommand)]
+    Secret(Box<secret::SecretCommand>),
     /// Show and remove what ties a namespace to the log it was first installed from
     #[command(subcommand)]
     Pin(pin::PinCommand),
@@ -129,6 +133,7 @@ impl Command {
             Self::Tenant(command) => command.run(screen).await,
             Self::Key(command) => command.run(screen).await,
             Self::Grant(command) => command.run(screen).await,
+            Self::Secret(command) => command.run(screen).await,
             Self::Pin(command) => command.run(screen).await,
             Self::Completions(command) => command.run(),
             // main runs it before anything else.

@@ -2,12 +2,15 @@
 //! that are the host's to set.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+
+use url::Url;
 
 use super::http::{SendError, invalid};
 use crate::bindings::soma::capsule::http as wit;
+use crate::credential::Credential;
 
 /// Fields in one request: more than clients send, and far less than a `HeaderMap` can hold.
 const MOST_FIELDS: usize = 256;
@@ -80,6 +83,32 @@ pub(crate) fn refuse_host_fields(headers: &HeaderMap) -> Result<(), SendError> {
         ))),
         None => Ok(()),
     }
+}
+
+/// Refuses what a guest would show of its own where the operator says who it is.
+pub(crate) fn refuse_credentials(
+    headers: &HeaderMap,
+    url: &Url,
+    credential: Option<&Credential>,
+) -> Result<(), SendError> {
+    let own = credential.and_then(Credential::field_name);
+    let shown = [Some(AUTHORIZATION), Some(COOKIE), own];
+    if let Some(name) = shown
+        .into_iter()
+        .flatten()
+        .find(|name| headers.contains_key(name))
+    {
+        return Err(invalid(format!(
+            "the field `{name}` carries credentials: the operator sets it, a guest cannot"
+        )));
+    }
+    let own = credential.and_then(Credential::parameter);
+    if own.is_some_and(|own| url.query_pairs().any(|(name, _)| name == own)) {
+        return Err(invalid(
+            "the query has the parameter that the operator's credential is in",
+        ));
+    }
+    Ok(())
 }
 
 /// Takes `content-length` out of the fields: the client writes it itself, of the body that it

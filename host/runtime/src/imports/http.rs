@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::body::MeteredBody;
-use super::fields::{headers_in, headers_out, refuse_host_fields, take_length};
+use super::fields::{headers_in, headers_out, refuse_credentials, refuse_host_fields, take_length};
 use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
 use crate::log::GuestLog;
 use crate::meter::Traffic;
-use crate::network::{Denial, Network, Refusal};
+use crate::network::{Denial, Leave, Network, Refusal, Rule};
 use crate::state::InvocationState;
 
 /// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
@@ -112,7 +112,13 @@ impl SendHook {
         let mut headers = request.headers;
         refuse_host_fields(&headers)?;
         let length = take_length(&mut headers)?;
-        let client = self.permit(&method, &mut url)?;
+        let leave = self.permit(&method, &mut url)?;
+        if let Rule::Granted(credential) = leave.rule {
+            refuse_credentials(&headers, &url, credential)?;
+            if let Some(credential) = credential {
+                credential.apply(&mut headers, &mut url);
+            }
+        }
 
         let timeouts = request.timeouts;
         let now = Instant::now();
@@ -122,7 +128,8 @@ impl SendHook {
         let deadline = within(timeouts.exchange);
         let body = MeteredBody::sent(request.body, length, self.traffic.clone(), deadline)?;
         Traffic::add(&self.traffic.requests, 1);
-        let answer = client
+        let answer = leave
+            .client
             .request(method, url.clone())
             .headers(headers)
             .body(reqwest::Body::wrap(body))
@@ -139,7 +146,7 @@ impl SendHook {
         }))
     }
 
-    fn permit(&self, method: &Method, url: &mut Url) -> Result<&reqwest::Client, SendError> {
+    fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, SendError> {
         self.network
             .permit(method, url)
             .map_err(|refusal| match refusal {
@@ -189,6 +196,8 @@ fn innermost(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
 
 impl From<reqwest::Error> for SendError {
     fn from(error: reqwest::Error) -> Self {
+        // A credential may be in its query.
+        let error = error.without_url();
         let cause = innermost(&error);
         if let Some(own) = cause.downcast_ref::<Self>() {
             return own.clone();

@@ -1,0 +1,103 @@
+//! Credentials, for administrators. No answer has a value in it.
+
+use axum::Json;
+use axum::extract::{Query, State, rejection::QueryRejection};
+use http::StatusCode;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use soma_capability::CredentialName;
+use soma_runtime::Presentation;
+
+use super::grants::Of;
+use super::keys::find_tenant;
+use crate::app::{App, AppState};
+use crate::auth::Caller;
+use crate::body::Document;
+use crate::db::secrets::{self, Stored};
+use crate::db::tenants::Tenant;
+use crate::error::Error;
+use crate::key::Scope;
+use crate::path::NamePath;
+
+/// More than any token has.
+const MOST_BYTES: usize = 16 << 10;
+
+/// A value, and how it is shown to servers.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    value: SecretString,
+    /// As before, where it is left out.
+    #[serde(rename = "as")]
+    presentation: Option<Presentation>,
+}
+
+type OfQuery = Result<Query<Of>, QueryRejection>;
+
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    query: OfQuery,
+) -> Result<Json<Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let tenant = tenant(&app, query).await?;
+    let secrets = secrets::list(&app.pool, &tenant.id).await?;
+    Ok(Json(json!({ "secrets": secrets })))
+}
+
+pub(crate) async fn set(
+    State(app): State<AppState>,
+    caller: Caller,
+    NamePath(name): NamePath,
+    query: OfQuery,
+    Document(wanted): Document<Wanted>,
+) -> Result<Json<Stored>, Error> {
+    use secrecy::ExposeSecret as _;
+    caller.require(Scope::Admin)?;
+    let name = parse(&name)?;
+    if wanted.value.expose_secret().len() > MOST_BYTES {
+        let words = format!("a credential's value has at most {MOST_BYTES} bytes");
+        return Err(Error::BadRequest(words));
+    }
+    let tenant = tenant(&app, query).await?;
+    let presentation = match wanted.presentation {
+        Some(presentation) => presentation,
+        None => {
+            let before = secrets::get(&app.pool, &tenant.id, &name).await?;
+            before.map_or(Presentation::Bearer, |before| before.presentation)
+        }
+    };
+    let stored = app
+        .secrets
+        .set(&tenant.id, &name, presentation, wanted.value);
+    let stored = stored.await?;
+    tracing::warn!(tenant = tenant.name, %name, key = caller.key_id(), "credential set");
+    Ok(Json(stored))
+}
+
+pub(crate) async fn remove(
+    State(app): State<AppState>,
+    caller: Caller,
+    NamePath(name): NamePath,
+    query: OfQuery,
+) -> Result<StatusCode, Error> {
+    caller.require(Scope::Admin)?;
+    let name = parse(&name)?;
+    let tenant = tenant(&app, query).await?;
+    if !app.secrets.remove(&tenant.id, &name).await? {
+        return Err(Error::UnknownSecret(name));
+    }
+    tracing::warn!(tenant = tenant.name, %name, key = caller.key_id(), "credential removed");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn tenant(app: &App, query: OfQuery) -> Result<Tenant, Error> {
+    let Query(Of { tenant }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    find_tenant(app, &tenant).await
+}
+
+fn parse(name: &str) -> Result<CredentialName, Error> {
+    name.parse()
+        .map_err(|error: soma_capability::AskedNameError| Error::BadRequest(error.to_string()))
+}

@@ -1,0 +1,145 @@
+//! How a value is kept: XChaCha20-Poly1305 under one key of the host's, bound to the tenant and the
+//! name that it belongs to, so that a row that was copied to another place opens nothing there.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chacha20poly1305::aead::{Aead as _, Payload};
+use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+use soma_capability::CredentialName;
+
+use crate::owner_only;
+
+const NONCE_BYTES: usize = 24;
+const KEY_BYTES: usize = 32;
+
+/// Seals values and opens them.
+pub(crate) struct Sealer(XChaCha20Poly1305);
+
+/// Why a value that is kept cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unsealed {
+    /// It was sealed under another key, or changed.
+    #[error("the credential `{0}` was sealed under another key than this host's, or is damaged")]
+    Damaged(CredentialName),
+    /// It cannot be sealed.
+    #[error("the credential `{0}` cannot be sealed")]
+    Failed(CredentialName),
+}
+
+impl Sealer {
+    /// Reads the key from its file; makes one where there is none and `may_make`.
+    pub(crate) fn open_file(path: &Path, may_make: bool) -> anyhow::Result<Self> {
+        let shown = path.display();
+        if may_make && !path.exists() {
+            make(path).with_context(|| format!("the key for secrets, {shown}"))?;
+        }
+        let read = || -> anyhow::Result<Self> {
+            owner_only::file(path)?;
+            let text = Zeroizing::new(fs::read_to_string(path)?);
+            let mut key = Zeroizing::new([0; KEY_BYTES]);
+            if hex::decode_to_slice(text.trim(), &mut *key).is_err() {
+                bail!("it is not {KEY_BYTES} bytes as hex digits");
+            }
+            Ok(Self(XChaCha20Poly1305::new((&*key).into())))
+        };
+        read().with_context(|| format!("the key for secrets, {shown}"))
+    }
+
+    pub(super) fn seal(
+        &self,
+        tenant: &str,
+        name: &CredentialName,
+        value: &SecretString,
+    ) -> Result<String, crate::error::Error> {
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce)?;
+        let place = place(tenant, name);
+        let payload = Payload {
+            msg: value.expose_secret().as_bytes(),
+            aad: place.as_bytes(),
+        };
+        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), payload);
+        let sealed = sealed.map_err(|_| Unsealed::Failed(name.clone()))?;
+        Ok(BASE64_STANDARD.encode([&nonce[..], &sealed].concat()))
+    }
+
+    pub(super) fn open(
+        &self,
+        tenant: &str,
+        name: &CredentialName,
+        sealed: &str,
+    ) -> Result<SecretString, Unsealed> {
+        let damaged = || Unsealed::Damaged(name.clone());
+        let bytes = BASE64_STANDARD.decode(sealed).map_err(|_| damaged())?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES).ok_or_else(damaged)?;
+        let place = place(tenant, name);
+        let payload = Payload {
+            msg: sealed,
+            aad: place.as_bytes(),
+        };
+        let opened = self.0.decrypt(XNonce::from_slice(nonce), payload);
+        let opened = Zeroizing::new(opened.map_err(|_| damaged())?);
+        let text = std::str::from_utf8(&opened).map_err(|_| damaged())?;
+        Ok(text.to_owned().into())
+    }
+}
+
+/// What a value is bound to. A tenant's id and a name have no `/`.
+fn place(tenant: &str, name: &CredentialName) -> String {
+    format!("soma/secret/{tenant}/{name}")
+}
+
+/// Makes a key: owner-only from its first byte on.
+fn make(path: &Path) -> anyhow::Result<()> {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(&mut *key).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    writeln!(file, "{}", *Zeroizing::new(hex::encode(*key)))?;
+    Ok(file.sync_all()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_opens_where_it_belongs_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.key");
+        assert!(Sealer::open_file(&path, false).is_err());
+        let sealer = Sealer::open_file(&path, true).unwrap();
+        let again = Sealer::open_file(&path, false).unwrap();
+        let name: CredentialName = "github".parse().unwrap();
+        let sealed = sealer.seal("a", &name, &"s3cret".into()).unwrap();
+        assert!(!sealed.contains("s3cret"));
+        let opened = again.open("a", &name, &sealed).unwrap();
+        assert_eq!(opened.expose_secret(), "s3cret");
+        let other: CredentialName = "gitlab".parse().unwrap();
+        assert!(again.open("b", &name, &sealed).is_err());
+        assert!(again.open("a", &other, &sealed).is_err());
+        let mut changed = BASE64_STANDARD.decode(&sealed).unwrap();
+        *changed.last_mut().unwrap() ^= 1;
+        let changed = BASE64_STANDARD.encode(changed);
+        assert!(again.open("a", &name, &changed).is_err());
+        for short in ["", "AAAA", "?"] {
+            assert!(again.open("a", &name, short).is_err());
+        }
+        let elsewhere = folder.path().join("other.key");
+        let stranger = Sealer::open_file(&elsewhere, true).unwrap();
+        assert!(stranger.open("a", &name, &sealed).is_err());
+        fs::write(&elsewhere, "12").unwrap();
+        assert!(Sealer::open_file(&elsewhere, true).is_err());
+    }
+}
