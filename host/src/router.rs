@@ -1,6 +1,7 @@
 //! The whole API on one screen.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post, put};
 
@@ -51,6 +52,8 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(async || Error::NoSuchPath)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        // Each handler bounds what it reads.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(app.clone(), edge))
         .with_state(app)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use soma_capability::Capabilities;
 
 /// Every change between two versions, as a host describes them.
 pub(crate) fn difference(old: &Value, new: &Value) -> Vec<String> {
@@ -17,7 +18,8 @@ pub(crate) fn difference(old: &Value, new: &Value) -> Vec<String> {
         &new["description"],
         &mut changes,
     );
-    for part in ["capabilities", "limits", "imports"] {
+    asked(&old["capabilities"], &new["capabilities"], &mut changes);
+    for part in ["limits", "imports"] {
         changed(part, &old[part], &new[part], &mut changes);
     }
     let (before, after) = (tools(old), tools(new));
@@ -50,6 +52,33 @@ fn changed(what: &str, old: &Value, new: &Value, changes: &mut Vec<String>) {
     changes.push(format!("  + {}", text(new)));
 }
 
+/// What is asked for, in words; as it is where that cannot be read.
+fn asked(old: &Value, new: &Value, changes: &mut Vec<String>) {
+    let read = |value: &Value| match value {
+        Value::Null => Ok(Capabilities::default()),
+        value => serde_json::from_value(value.clone()),
+    };
+    let (Ok(before), Ok(after)) = (read(old), read(new)) else {
+        return changed("capabilities", old, new, changes);
+    };
+    let (before, after) = (sentences(&before), sentences(&after));
+    for gone in before.iter().filter(|it| !after.contains(it)) {
+        changes.push(format!("asks no more: {gone}"));
+    }
+    for come in after.iter().filter(|it| !before.contains(it)) {
+        changes.push(format!("asks anew: {come}"));
+    }
+}
+
+fn sentences(asked: &Capabilities) -> Vec<String> {
+    let all = asked.sentences();
+    let all = all.into_iter().map(|sentence| match sentence.why {
+        Some(why) => format!("{} ({why})", sentence.asks),
+        None => sentence.asks,
+    });
+    all.collect()
+}
+
 fn tools(capsule: &Value) -> BTreeMap<&str, &Value> {
     let tools = capsule["tools"].as_array().into_iter().flatten();
     tools
@@ -80,16 +109,16 @@ mod tests {
         });
         let new = json!({
             "version": "1.1.0", "description": "d", "imports": [], "digest": "y",
-            "capabilities": {"http": []},
+            "capabilities": {"http": [{
+                "origin": "https://a.test", "methods": ["GET"], "paths": ["/"], "why": "To ask.",
+            }]},
             "tools": [tool("a", "Reads and sends."), tool("c", "c")],
         });
         assert_eq!(
             difference(&old, &new),
             [
                 "version 1.0.0 → 1.1.0",
-                "capabilities:",
-                "  - nothing",
-                "  + {\"http\":[]}",
+                "asks anew: may send GET requests to https://a.test/ (To ask.)",
                 "tool b: gone",
                 "tool a: description:",
                 "  - Reads.",

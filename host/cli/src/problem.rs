@@ -31,7 +31,9 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         .collect();
     let message = match text("detail") {
         // These name what they are about, and the title would only say it twice.
-        Some(detail) if code == "conflict" || code.starts_with("unknown-") => detail.to_owned(),
+        Some(detail) if ["conflict", "revoked"].contains(&code) || code.starts_with("unknown-") => {
+            detail.to_owned()
+        }
         // Where there is no more to say than what happened.
         Some(detail) if detail.eq_ignore_ascii_case(&title) => title,
         // With places told one by one, the detail only counts them.

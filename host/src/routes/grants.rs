@@ -14,17 +14,18 @@ use crate::catalog::Installed;
 use crate::db::capsules::Logged;
 use crate::db::grants::{self, Granted, New};
 use crate::db::storable;
+use crate::db::tenants::Tenant;
 use crate::error::Error;
 use crate::key::Scope;
 use crate::path::CapsulePath;
 
 use super::keys::find_tenant;
 
-/// Whose capsule it is.
+/// Whose capsule it is: without a tenant, the caller's own.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Of {
-    pub(super) tenant: String,
+    tenant: Option<String>,
 }
 
 /// What is to be granted, in place of what was.
@@ -51,7 +52,7 @@ struct Target {
     installed: std::sync::Arc<Installed>,
 }
 
-type OfQuery = Result<Query<Of>, QueryRejection>;
+pub(super) type OfQuery = Result<Query<Of>, QueryRejection>;
 
 pub(crate) async fn get(
     State(app): State<AppState>,
@@ -60,7 +61,7 @@ pub(crate) async fn get(
     query: OfQuery,
 ) -> Result<Json<serde_json::Value>, Error> {
     caller.require(Scope::Admin)?;
-    let target = find(&app, &capsule, query).await?;
+    let target = find(&app, &caller, &capsule, query).await?;
     let granted = app.grants.of(&target.tenant, &target.installed).await?;
     Ok(Json(serde_json::json!(Standing {
         capsule: &capsule,
@@ -80,7 +81,7 @@ pub(crate) async fn put(
     if wanted.expires_at.is_some_and(|end| end <= Timestamp::now()) {
         return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
     }
-    let target = find(&app, &capsule, query).await?;
+    let target = find(&app, &caller, &capsule, query).await?;
     let logged = target.installed.row.logged.as_ref();
     let new = New {
         log: logged.map(|Logged { log, .. }| log.as_str()),
@@ -104,8 +105,7 @@ pub(crate) async fn revoke(
     query: OfQuery,
 ) -> Result<StatusCode, Error> {
     caller.require(Scope::Admin)?;
-    let Query(Of { tenant }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
-    let tenant = find_tenant(&app, &tenant).await?;
+    let tenant = tenant(&app, &caller, query).await?;
     let deleted = grants::delete(&app.pool, &tenant.id, &capsule).await;
     app.grants.forget();
     if !deleted? {
@@ -115,9 +115,20 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn find(app: &App, capsule: &CapsuleName, query: OfQuery) -> Result<Target, Error> {
-    let Query(Of { tenant }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
-    let tenant = find_tenant(app, &tenant).await?.id;
+async fn find(
+    app: &App,
+    caller: &Caller,
+    capsule: &CapsuleName,
+    query: OfQuery,
+) -> Result<Target, Error> {
+    let tenant = tenant(app, caller, query).await?.id;
     let installed = app.catalog.find(&tenant, capsule).await?;
     Ok(Target { tenant, installed })
+}
+
+/// The tenant that is meant.
+pub(super) async fn tenant(app: &App, caller: &Caller, query: OfQuery) -> Result<Tenant, Error> {
+    let Query(Of { tenant }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let name = tenant.as_deref().unwrap_or(caller.tenant());
+    find_tenant(app, name).await
 }

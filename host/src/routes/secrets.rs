@@ -1,7 +1,7 @@
 //! Credentials, for administrators. No answer has a value in it.
 
 use axum::Json;
-use axum::extract::{Query, State, rejection::QueryRejection};
+use axum::extract::State;
 use http::StatusCode;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -9,13 +9,11 @@ use serde_json::{Value, json};
 use soma_capability::CredentialName;
 use soma_runtime::Presentation;
 
-use super::grants::Of;
-use super::keys::find_tenant;
-use crate::app::{App, AppState};
+use super::grants::{OfQuery, tenant};
+use crate::app::AppState;
 use crate::auth::Caller;
 use crate::body::Document;
 use crate::db::secrets::{self, Stored};
-use crate::db::tenants::Tenant;
 use crate::error::Error;
 use crate::key::Scope;
 use crate::path::NamePath;
@@ -33,15 +31,13 @@ pub(crate) struct Wanted {
     presentation: Option<Presentation>,
 }
 
-type OfQuery = Result<Query<Of>, QueryRejection>;
-
 pub(crate) async fn list(
     State(app): State<AppState>,
     caller: Caller,
     query: OfQuery,
 ) -> Result<Json<Value>, Error> {
     caller.require(Scope::Admin)?;
-    let tenant = tenant(&app, query).await?;
+    let tenant = tenant(&app, &caller, query).await?;
     let secrets = secrets::list(&app.pool, &tenant.id).await?;
     Ok(Json(json!({ "secrets": secrets })))
 }
@@ -60,7 +56,7 @@ pub(crate) async fn set(
         let words = format!("a credential's value has at most {MOST_BYTES} bytes");
         return Err(Error::BadRequest(words));
     }
-    let tenant = tenant(&app, query).await?;
+    let tenant = tenant(&app, &caller, query).await?;
     let presentation = match wanted.presentation {
         Some(presentation) => presentation,
         None => {
@@ -84,17 +80,12 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, Error> {
     caller.require(Scope::Admin)?;
     let name = parse(&name)?;
-    let tenant = tenant(&app, query).await?;
+    let tenant = tenant(&app, &caller, query).await?;
     if !app.secrets.remove(&tenant.id, &name).await? {
         return Err(Error::UnknownSecret(name));
     }
     tracing::warn!(tenant = tenant.name, %name, key = caller.key_id(), "credential removed");
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn tenant(app: &App, query: OfQuery) -> Result<Tenant, Error> {
-    let Query(Of { tenant }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
-    find_tenant(app, &tenant).await
 }
 
 fn parse(name: &str) -> Result<CredentialName, Error> {

@@ -246,6 +246,17 @@ fn an_operator_grants_by_the_command_line() {
     Setup::default().run(async |host| {
         install_asking(&host, "http", &upstream).await;
         let hello = upstream.url("/hello");
+        // Nobody is there to be asked, so what it asks for is said.
+        let file = host.data().join("http.wasm");
+        std::fs::write(&file, pack_with("http", &asking(&upstream)).bytes()).unwrap();
+        let said = soma(&host, &["install", file.to_str().unwrap()]).await;
+        let said = said.exits(0);
+        assert!(said.err.contains("may send GET and PUT"), "{}", said.err);
+        assert!(
+            said.err.contains("grant set tests/http --all"),
+            "{}",
+            said.err
+        );
         let shown = soma(&host, &["grant", "show", "tests/http"])
             .await
             .exits(0)

@@ -88,9 +88,10 @@ fn a_file_is_installed_with_a_bundle_that_proves_it() {
             assert!([404, 422].contains(&answer.status), "{}", answer.text);
             call(&host).await.problem(404, "unknown-capsule");
 
-            // One of several is enough, and whose it is does not matter.
+            // One of several is enough, and neither whose it is nor how large the others are matters.
+            let large = vec![b'{'; 3 << 20];
             let parts = [
-                ("bundle", &b"?"[..]),
+                ("bundle", &large[..]),
                 ("bundle", &good),
                 ("bundle", &alone),
                 own,

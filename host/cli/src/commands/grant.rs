@@ -1,6 +1,7 @@
 //! `soma grant`: what an operator gives to a capsule.
 
 use std::fs;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -33,9 +34,9 @@ pub(crate) struct Target {
     /// NAMESPACE/NAME of an installed capsule
     capsule: CapsuleName,
 
-    /// The tenant whose capsule it is
-    #[arg(long, default_value = soma_host::DEFAULT_TENANT)]
-    tenant: String,
+    /// The tenant whose capsule it is [default: the key's own]
+    #[arg(long)]
+    tenant: Option<String>,
 
     #[command(flatten)]
     host: HostArgs,
@@ -104,25 +105,76 @@ impl GrantCommand {
 
 impl Target {
     async fn send(&self, client: &Client, method: Method, body: Body) -> Result<Value, Failure> {
-        let path = [
-            "admin",
-            "grants",
-            self.capsule.namespace(),
-            self.capsule.name(),
-        ];
-        let tenant = [("tenant", self.tenant.clone())];
-        client.send_with(method, &path, &tenant, body).await
+        send(client, &self.capsule, self.tenant.as_deref(), method, body).await
     }
 
     async fn standing(&self, client: &Client) -> Result<Standing, Failure> {
-        let value = self.send(client, Method::GET, Body::None).await?;
+        Standing::read(self.send(client, Method::GET, Body::None).await?)
+    }
+}
+
+async fn send(
+    client: &Client,
+    capsule: &CapsuleName,
+    tenant: Option<&str>,
+    method: Method,
+    body: Body,
+) -> Result<Value, Failure> {
+    let path = ["admin", "grants", capsule.namespace(), capsule.name()];
+    let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
+    client
+        .send_with(method, &path, tenant.as_slice(), body)
+        .await
+}
+
+impl Standing {
+    fn read(value: Value) -> Result<Self, Failure> {
         let damaged = |e| Failure::failed(format_args!("the host's answer is damaged: {e}"));
-        Ok(Standing {
+        Ok(Self {
             asked: serde_json::from_value(value["asked"].clone()).map_err(damaged)?,
             granted: serde_json::from_value(value["granted"]["grant"].clone()).map_err(damaged)?,
             value,
         })
     }
+}
+
+/// After an installation: says what the capsule asks for and has not got, and asks whether it should.
+pub(super) async fn offer(
+    client: &Client,
+    capsule: &CapsuleName,
+    screen: Screen,
+) -> Result<(), Failure> {
+    let standing = send(client, capsule, None, Method::GET, Body::None).await;
+    // Who may install need not be who grants.
+    let Ok(standing) = standing.and_then(Standing::read) else {
+        return Ok(());
+    };
+    let all = Grant::all_of(&standing.asked.http);
+    let having = lines(&standing.granted.unwrap_or_default());
+    if lines(&all).iter().all(|line| having.contains(line)) {
+        return Ok(());
+    }
+    screen.aside(&format!(
+        "{capsule} asks for more than it has been granted:"
+    ));
+    for sentence in standing.asked.sentences() {
+        screen.aside(&format!("  {}", sentence.asks));
+        if let Some(why) = sentence.why {
+            screen.aside(&format!("    {why}"));
+        }
+    }
+    let agreed = io::stdin().is_terminal()
+        && passphrase::confirm(&format!("Grant all of it to {capsule}?"), "--yes")?;
+    if !agreed {
+        screen.aside(&format!(
+            "`soma grant set {capsule} --all` grants it, `soma grant set --help` less"
+        ));
+        return Ok(());
+    }
+    let body = Body::Json(json!({"grant": all}).to_string());
+    send(client, capsule, None, Method::PUT, body).await?;
+    screen.aside(&format!("granted: {capsule}"));
+    Ok(())
 }
 
 async fn show(target: Target, screen: Screen) -> Result<(), Failure> {

@@ -8,6 +8,7 @@ use soma_registry::oci::Reference;
 use soma_registry::{Bundle, PackageSpec};
 use url::Url;
 
+use super::grant;
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::failure::Failure;
 use crate::lockfile::{Locked, Lockfile};
@@ -100,7 +101,26 @@ impl Install {
             }
             installed.push(done);
         }
-        show(&installed, screen)
+        show(&installed, screen)?;
+        if !screen.json {
+            for capsule in &installed {
+                offer(&client, capsule, screen).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What it asks for and has not got is the next thing to decide.
+async fn offer(client: &Client, installed: &Value, screen: Screen) -> Result<(), Failure> {
+    let asks = |asked: &Value| {
+        asked["http"]
+            .as_array()
+            .is_some_and(|http| !http.is_empty())
+    };
+    match serde_json::from_value(installed["name"].clone()) {
+        Ok(name) if asks(&installed["capabilities"]) => grant::offer(client, &name, screen).await,
+        _ => Ok(()),
     }
 }
 

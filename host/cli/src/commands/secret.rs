@@ -23,9 +23,9 @@ pub(crate) enum SecretCommand {
 
 #[derive(clap::Args)]
 struct Of {
-    /// The tenant whose capsules it is for
-    #[arg(long, default_value = soma_host::DEFAULT_TENANT)]
-    tenant: String,
+    /// The tenant whose capsules it is for [default: the key's own]
+    #[arg(long)]
+    tenant: Option<String>,
 
     #[command(flatten)]
     host: HostArgs,
@@ -159,8 +159,10 @@ impl Of {
         let name = name.map(ToString::to_string);
         let mut path = vec!["admin", "secrets"];
         path.extend(name.as_deref());
-        let tenant = [("tenant", self.tenant.clone())];
-        client.send_with(method, &path, &tenant, body).await
+        let tenant = self.tenant.clone().map(|tenant| ("tenant", tenant));
+        client
+            .send_with(method, &path, tenant.as_slice(), body)
+            .await
     }
 }
 
