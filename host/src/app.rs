@@ -1,6 +1,7 @@
 //! The host's parts, and how they come into being.
 
 use std::fs::{self, File, TryLockError};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -29,6 +30,8 @@ pub(crate) type AppState = Arc<App>;
 pub(crate) struct App {
     pub(crate) settings: Settings,
     live: ArcSwap<InForce>,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     pub(crate) pool: AnyPool,
     pub(crate) keyring: Keyring,
     pub(crate) catalog: Catalog,
@@ -50,15 +53,16 @@ pub(crate) struct InForce {
 }
 
 impl InForce {
-    fn new(settings: Live) -> anyhow::Result<Self> {
-        let networks = Networks::new(Network::open(settings.allow_http.clone())?);
+    fn new(settings: Live, address: SocketAddr) -> anyhow::Result<Self> {
+        let open = Network::open(settings.allow_http.clone(), Some(address))?;
+        let networks = Networks::new(open);
         Ok(Self { settings, networks })
     }
 }
 
 impl App {
-    /// Makes every part; nothing listens yet.
-    pub(crate) async fn new(settings: Settings) -> anyhow::Result<Self> {
+    /// Makes every part of a host that is to listen at this address.
+    pub(crate) async fn new(settings: Settings, address: SocketAddr) -> anyhow::Result<Self> {
         let lock = claim(&settings.data)?;
         if let Some(file) = settings.own_database() {
             // SQLite gives the files beside it the same mode.
@@ -90,7 +94,8 @@ impl App {
         let trust = &settings.live.trust;
         let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
         Ok(Self {
-            live: ArcSwap::from_pointee(InForce::new(settings.live.clone())?),
+            live: ArcSwap::from_pointee(InForce::new(settings.live.clone(), address)?),
+            address,
             keyring: Keyring::new(pool.clone()),
             catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
             grants: Grants::new(pool.clone()),
@@ -126,7 +131,7 @@ impl App {
         let mut held = self.settings.need_restart(&new);
         let (live, held_back) = new.live.within(&self.settings.live);
         held.extend(held_back);
-        let live = InForce::new(live)?;
+        let live = InForce::new(live, self.address)?;
         self.admission
             .resize(live.settings.concurrent_calls, live.settings.waiting_calls);
         self.live.store(Arc::new(live));

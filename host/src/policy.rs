@@ -38,7 +38,7 @@ pub(crate) async fn network(
     let make = || {
         let open = live.settings.allow_http.clone();
         let credentials = accompanying.credentials;
-        Network::granted(open, asked.clone(), granted, credentials)
+        Network::granted(open, asked.clone(), granted, credentials, Some(app.address))
     };
     let digest = installed.row.digest;
     live.networks.of(tenant, digest, revision, make).await

@@ -91,7 +91,7 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
     let listener = TcpListener::bind(settings.listen)
         .with_context(|| format!("cannot listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
-    let app = Arc::new(App::new(settings).await?);
+    let app = Arc::new(App::new(settings, address).await?);
 
     let handle = Handle::new();
     let server = axum_server::from_tcp(listener)?.handle(handle.clone());

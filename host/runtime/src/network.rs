@@ -36,6 +36,8 @@ struct Rules {
     granted: Vec<HttpGrant>,
     /// What the names of credentials stand for, where that is known.
     credentials: BTreeMap<CredentialName, Credential>,
+    /// Where the host itself listens: what nobody can be allowed to reach.
+    host: Option<SocketAddr>,
 }
 
 /// The HTTP client could not be made; most likely the machine has no root certificates.
@@ -85,6 +87,9 @@ pub(crate) enum Denial {
         address: IpAddr,
         what: &'static str,
     },
+    /// It is, or may be, the host itself.
+    #[error("a capsule never reaches its own host")]
+    Host,
 }
 
 /// A request, as far as it is matched.
@@ -101,10 +106,11 @@ impl Network {
         Self(None)
     }
 
-    /// Every request to these origins.
-    pub fn open(origins: Vec<Origin>) -> Result<Self, NetworkError> {
+    /// Every request to these origins, but none to the host itself.
+    pub fn open(origins: Vec<Origin>, host: Option<SocketAddr>) -> Result<Self, NetworkError> {
         Self::new(Rules {
             open: origins,
+            host,
             ..Rules::default()
         })
     }
@@ -115,12 +121,14 @@ impl Network {
         asked: Vec<HttpCapability>,
         granted: Vec<HttpGrant>,
         credentials: BTreeMap<CredentialName, Credential>,
+        host: Option<SocketAddr>,
     ) -> Result<Self, NetworkError> {
         Self::new(Rules {
             open,
             asked,
             granted,
             credentials,
+            host,
         })
     }
 
@@ -195,10 +203,34 @@ impl Rules {
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             _ => None,
         };
-        if let (Some(address), Some(host)) = (literal, url.host_str()) {
-            self.admit(host, address).map_err(Refusal::Denied)?;
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(malformed("a URL names a server"));
+        };
+        let may_be_host = match literal {
+            Some(address) => {
+                self.admit(host, address).map_err(Refusal::Denied)?;
+                self.is_host(port, |own| own == address || special(address).is_some())
+            }
+            None => self.is_host(port, |_| self.may_lead_inside(host)),
+        };
+        if may_be_host {
+            return Err(Refusal::Denied(Denial::Host));
         }
         Ok(rule)
+    }
+
+    /// Whether the host listens on this port, and at such an address.
+    fn is_host(&self, port: u16, there: impl FnOnce(IpAddr) -> bool) -> bool {
+        self.host
+            .is_some_and(|own| own.port() == port && there(own.ip()))
+    }
+
+    /// Whether this name may lead to an address of this machine or its network.
+    fn may_lead_inside(&self, host: &str) -> bool {
+        let by_number = |granted: &&HttpGrant| {
+            !granted.addresses.is_empty() && granted.origin.host().matches(host)
+        };
+        host == "localhost" || self.granted.iter().any(|granted| by_number(&granted))
     }
 
     /// The credential that goes along, where one does: the first that is both asked for and granted
@@ -309,6 +341,7 @@ impl Denial {
                 format!("the manifest must ask for `{wanted}`, or `--allow-http {origin}`")
             }
             Self::NotGranted(wanted) => format!("`soma grant set CAPSULE --http '{wanted}'`"),
+            Self::Host => "nothing: the host is never granted".to_owned(),
             Self::NoCredential(name) => format!("`soma secret set {name}`"),
             Self::Special { address, .. } => {
                 format!("the grant's entry for that host needs `--address {address}`")
@@ -349,6 +382,7 @@ mod tests {
             asked.collect(),
             granted.iter().map(|text| text.parse().unwrap()).collect(),
             BTreeMap::new(),
+            None,
         )
         .unwrap()
     }

@@ -327,3 +327,30 @@ fn an_operator_grants_by_the_command_line() {
             .exits(2);
     });
 }
+
+#[test]
+fn a_capsule_never_reaches_its_own_host() {
+    Setup::default().run(async |host| {
+        let port = host.address().port();
+        for name in ["127.0.0.1", "localhost", "0.0.0.0", "127.0.0.2", "[::1]"] {
+            let origin = format!("http://{name}:{port}");
+            let lines = format!(
+                "[[capabilities.http]]\norigin = \"{origin}\"\nmethods = [\"GET\"]\n\
+                 paths = [\"/healthz\"]\nwhy = \"A test.\"\n"
+            );
+            let package = pack_with("http", &lines);
+            let answer = host.admin.install(package.bytes()).await;
+            assert!([200, 201].contains(&answer.status), "{}", answer.text);
+            let entry = json!({"origin": origin, "methods": ["GET"], "paths": ["/healthz"]});
+            let wanted = json!({"grant": {"http": [entry]}});
+            grant(&host, "http", &wanted).await.expect(200);
+            let input = json!({"url": format!("{origin}/healthz")});
+            let answer = host.call("http", &input).await.structured();
+            assert_eq!(answer["error"], "denied", "{origin}: {answer}");
+            assert_eq!(
+                answer["message"], "a capsule never reaches its own host",
+                "{origin}"
+            );
+        }
+    });
+}

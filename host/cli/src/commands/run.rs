@@ -73,7 +73,7 @@ impl Run {
             tool: self.tool,
             input,
             limits,
-            network: Network::open(self.allow_http).map_err(Failure::failed)?,
+            network: Network::open(self.allow_http, None).map_err(Failure::failed)?,
             progress: Some(progress),
         };
         let (outcome, ()) = tokio::join!(capsule.call(call), show_progress(reports, screen));
