@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use arc_swap::{ArcSwap, Guard};
-use soma_runtime::{Engine, Loader, Network};
+use soma_runtime::{Engine, Loader, Network, Rules};
 use sqlx::AnyPool;
 
 use crate::admission::Admission;
@@ -54,8 +54,12 @@ pub(crate) struct InForce {
 
 impl InForce {
     fn new(settings: Live, address: SocketAddr) -> anyhow::Result<Self> {
-        let open = Network::open(settings.allow_http.clone(), Some(address))?;
-        let networks = Networks::new(open);
+        let open = Network::new(Rules {
+            open: settings.allow_http.clone(),
+            host: Some(address),
+            ..Rules::default()
+        });
+        let networks = Networks::new(open?);
         Ok(Self { settings, networks })
     }
 }

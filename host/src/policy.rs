@@ -1,14 +1,15 @@
 //! What one call may use and reach: the host's defaults, what the manifest asks, what the
 //! operator grants.
 
+use std::collections::BTreeMap;
+
 use soma_capability::Limits;
 use soma_registry::Manifest;
-use soma_runtime::Network;
+use soma_runtime::{Network, Rules};
 
 use crate::app::{App, InForce};
 use crate::catalog::Installed;
 use crate::error::Error;
-use crate::secrets::Accompanying;
 use crate::settings::Live;
 
 /// The manifest's wishes over the host's defaults, nothing above the host's maximum.
@@ -28,17 +29,23 @@ pub(crate) async fn network(
     if asked.is_empty() {
         return Ok(live.networks.open());
     }
-    let (mut granted, mut revision) = (Vec::new(), String::new());
-    let mut accompanying = Accompanying::default();
-    if let Some(in_force) = app.grants.of(tenant, installed).await? {
-        granted.clone_from(&in_force.grant.http);
-        accompanying = app.secrets.of(tenant, &in_force.grant).await?;
+    let in_force = app.grants.of(tenant, installed).await?;
+    let (mut credentials, mut revision) = (BTreeMap::new(), String::new());
+    if let Some(in_force) = &in_force {
+        let accompanying = app.secrets.of(tenant, &in_force.grant).await?;
+        credentials = accompanying.credentials;
         revision = format!("{}{}", in_force.revision, accompanying.revision);
     }
     let make = || {
-        let open = live.settings.allow_http.clone();
-        let credentials = accompanying.credentials;
-        Network::granted(open, asked.clone(), granted, credentials, Some(app.address))
+        let granted = in_force.as_ref().map(|it| it.grant.http.clone());
+        Network::new(Rules {
+            open: live.settings.allow_http.clone(),
+            asked: asked.clone(),
+            granted: granted.unwrap_or_default(),
+            credentials,
+            host: Some(app.address),
+            ..Rules::default()
+        })
     };
     let digest = installed.row.digest;
     live.networks.of(tenant, digest, revision, make).await

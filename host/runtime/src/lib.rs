@@ -31,6 +31,6 @@ pub use describe::{DescribeError, describe};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use invocation::{Call, Progress};
 pub use loader::{LoadError, Loader};
-pub use network::{Network, NetworkError};
+pub use network::{Learned, Lesson, Network, NetworkError, Rules};
 pub use outcome::{Failure, Outcome, Side, Usage};
 pub use output::{Content, Output, ResourceContents, ToolError};

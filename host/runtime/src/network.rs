@@ -1,19 +1,22 @@
 //! What a call may reach on the network, and the client it goes through.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+mod learned;
+mod refusal;
+mod rules;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Method;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use soma_capability::{
-    CredentialName, HttpCapability, HttpGrant, Origin, PathError, normalise_path, special,
-};
-use url::{Host, Url};
+use soma_capability::Origin;
+use url::Url;
 
-use crate::credential::Credential;
-use crate::imports::fields::shortened;
+pub use self::learned::{Learned, Lesson};
+pub(crate) use self::refusal::{Denial, Refusal};
+use self::refusal::{Wanted, malformed};
+use self::rules::Guard;
+pub(crate) use self::rules::Rule;
+pub use self::rules::Rules;
 
 /// What one capsule may send requests to. Cheap to clone; clones share one connection pool, and
 /// others do not: a connection that was made under one grant serves no other.
@@ -24,20 +27,6 @@ pub struct Network(Option<Arc<Reach>>);
 struct Reach {
     rules: Arc<Rules>,
     client: reqwest::Client,
-}
-
-/// What is in force.
-#[derive(Debug, Default)]
-struct Rules {
-    /// Every request to these is allowed, whoever asks.
-    open: Vec<Origin>,
-    /// What the manifest asks for, and what the operator granted: both must fit.
-    asked: Vec<HttpCapability>,
-    granted: Vec<HttpGrant>,
-    /// What the names of credentials stand for, where that is known.
-    credentials: BTreeMap<CredentialName, Credential>,
-    /// Where the host itself listens: what nobody can be allowed to reach.
-    host: Option<SocketAddr>,
 }
 
 /// The HTTP client could not be made; most likely the machine has no root certificates.
@@ -51,90 +40,16 @@ pub(crate) struct Leave<'a> {
     pub(crate) rule: Rule<'a>,
 }
 
-/// By what a request is allowed.
-pub(crate) enum Rule<'a> {
-    /// Its origin is open.
-    Open,
-    /// It is asked for and granted, with this credential.
-    Granted(Option<&'a Credential>),
-}
-
-/// Why a request is not sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// No server should be asked this.
-    Malformed(String),
-    /// It is well formed, and not allowed.
-    Denied(Denial),
-}
-
-/// What was missing: for the guest. For the operator there is more in it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Denial {
-    /// The manifest does not ask for it, so that nothing can be granted.
-    #[error("the manifest does not ask for {0}")]
-    NotAsked(Wanted),
-    /// The manifest asks for it, and it is not granted.
-    #[error("no grant covers {0}")]
-    NotGranted(Wanted),
-    /// It is granted with a credential that is not there.
-    #[error("the credential `{0}` is not set")]
-    NoCredential(CredentialName),
-    /// The server is at an address that is granted by number or not at all.
-    #[error("{host} is at {address}, which is {what}")]
-    Special {
-        host: String,
-        address: IpAddr,
-        what: &'static str,
-    },
-    /// It is, or may be, the host itself.
-    #[error("a capsule never reaches its own host")]
-    Host,
-}
-
-/// A request, as far as it is matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    method: String,
-    origin: Origin,
-    path: String,
-}
-
 impl Network {
     /// Nothing at all.
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// Every request to these origins, but none to the host itself.
-    pub fn open(origins: Vec<Origin>, host: Option<SocketAddr>) -> Result<Self, NetworkError> {
-        Self::new(Rules {
-            open: origins,
-            host,
-            ..Rules::default()
-        })
-    }
-
-    /// The same, and what a capsule asks for where its operator granted it.
-    pub fn granted(
-        open: Vec<Origin>,
-        asked: Vec<HttpCapability>,
-        granted: Vec<HttpGrant>,
-        credentials: BTreeMap<CredentialName, Credential>,
-        host: Option<SocketAddr>,
-    ) -> Result<Self, NetworkError> {
-        Self::new(Rules {
-            open,
-            asked,
-            granted,
-            credentials,
-            host,
-        })
-    }
-
-    fn new(rules: Rules) -> Result<Self, NetworkError> {
+    /// What these rules allow.
+    pub fn new(rules: Rules) -> Result<Self, NetworkError> {
         // What is asked and not granted must be told apart from what is not asked.
-        if rules.open.is_empty() && rules.asked.is_empty() {
+        if rules.open.is_empty() && rules.asked.is_empty() && rules.learned.is_none() {
             return Ok(Self::none());
         }
         // Whoever was first wins, and it is the same provider everywhere in this project.
@@ -178,304 +93,5 @@ impl Network {
             (Some(reach), Some(host), Some(peer)) => reach.rules.admit(host, peer.ip()),
             _ => Ok(()),
         }
-    }
-}
-
-impl Rules {
-    fn permit(&self, method: &Method, origin: Origin, url: &mut Url) -> Result<Rule<'_>, Refusal> {
-        let mut rule = Rule::Open;
-        if !self.open.contains(&origin) {
-            let path = normalise_path(url.path()).map_err(|error| unreadable(&error))?;
-            url.set_path(&path);
-            if url.path() != path {
-                return Err(malformed("the path has no single form"));
-            }
-            let wanted = Wanted {
-                method: method.to_string(),
-                origin,
-                path,
-            };
-            rule = Rule::Granted(self.match_both(wanted).map_err(Refusal::Denied)?);
-        }
-        // Names are looked at when they are resolved.
-        let literal = match url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-            _ => None,
-        };
-        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-            return Err(malformed("a URL names a server"));
-        };
-        let may_be_host = match literal {
-            Some(address) => {
-                self.admit(host, address).map_err(Refusal::Denied)?;
-                self.is_host(port, |own| own == address || special(address).is_some())
-            }
-            None => self.is_host(port, |_| self.may_lead_inside(host)),
-        };
-        if may_be_host {
-            return Err(Refusal::Denied(Denial::Host));
-        }
-        Ok(rule)
-    }
-
-    /// Whether the host listens on this port, and at such an address.
-    fn is_host(&self, port: u16, there: impl FnOnce(IpAddr) -> bool) -> bool {
-        self.host
-            .is_some_and(|own| own.port() == port && there(own.ip()))
-    }
-
-    /// Whether this name may lead to an address of this machine or its network.
-    fn may_lead_inside(&self, host: &str) -> bool {
-        let by_number = |granted: &&HttpGrant| {
-            !granted.addresses.is_empty() && granted.origin.host().matches(host)
-        };
-        host == "localhost" || self.granted.iter().any(|granted| by_number(&granted))
-    }
-
-    /// The credential that goes along, where one does: the first that is both asked for and granted
-    /// with a request like this.
-    fn match_both(&self, wanted: Wanted) -> Result<Option<&Credential>, Denial> {
-        let Wanted {
-            method,
-            origin,
-            path,
-        } = &wanted;
-        let (scheme, host, port) = (origin.scheme(), origin.host(), origin.port());
-        let asked = self.asked.iter();
-        let asked: Vec<_> = asked
-            .filter(|asked| asked.matches(method, scheme, host, port, path))
-            .map(|asked| asked.credential.as_ref())
-            .collect();
-        let granted = self.granted.iter();
-        let granted: Vec<_> = granted
-            .filter(|granted| granted.matches(method, scheme, host, port, path))
-            .map(|granted| granted.credential.as_ref())
-            .collect();
-        if asked.is_empty() {
-            return Err(Denial::NotAsked(wanted));
-        }
-        if granted.is_empty() {
-            return Err(Denial::NotGranted(wanted));
-        }
-        let both = |name: &&CredentialName| asked.contains(&Some(name));
-        let Some(name) = granted.into_iter().flatten().find(both) else {
-            return Ok(None);
-        };
-        match self.credentials.get(name) {
-            Some(credential) => Ok(Some(credential)),
-            None => Err(Denial::NoCredential(name.clone())),
-        }
-    }
-
-    /// Whether this host may be at this address.
-    fn admit(&self, host: &str, address: IpAddr) -> Result<(), Denial> {
-        let Some(what) = special(address) else {
-            return Ok(());
-        };
-        let is_named = is_literally(host, address);
-        let open = is_named && self.open.iter().any(|origin| origin.host() == host);
-        let granted = self.granted.iter().any(|granted| {
-            let by_number = || {
-                granted
-                    .addresses
-                    .iter()
-                    .any(|range| range.contains(address))
-            };
-            let origin_host = granted.origin.host();
-            origin_host.matches(host) && (is_named && origin_host.is_exact() || by_number())
-        });
-        if open || granted {
-            return Ok(());
-        }
-        Err(Denial::Special {
-            host: host.to_owned(),
-            address,
-            what,
-        })
-    }
-}
-
-/// Whether whoever wrote this host meant this very address.
-fn is_literally(host: &str, address: IpAddr) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<IpAddr>() {
-        Ok(literal) => literal == address,
-        Err(_) => host == "localhost" && address.is_loopback(),
-    }
-}
-
-/// Looks names up once, for the client to connect to what was looked at and to nothing else.
-struct Guard(Arc<Rules>);
-
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
-        let rules = self.0.clone();
-        Box::pin(async move {
-            let host = name.as_str();
-            let addresses = tokio::net::lookup_host((host, 0)).await?;
-            let addresses: Vec<SocketAddr> = addresses.collect();
-            // All of them: a name that leads inside and outside is not to be trusted with either.
-            for address in &addresses {
-                rules.admit(host, address.ip())?;
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
-}
-
-fn malformed(why: &str) -> Refusal {
-    Refusal::Malformed(why.to_owned())
-}
-
-fn unreadable(error: &PathError) -> Refusal {
-    Refusal::Malformed(format!("the path: {error}"))
-}
-
-impl Denial {
-    /// What an operator would have to grant, as `soma grant set` takes it.
-    pub(crate) fn remedy(&self) -> String {
-        match self {
-            Self::NotAsked(wanted) => {
-                let origin = shortened(&wanted.origin.to_string());
-                format!("the manifest must ask for `{wanted}`, or `--allow-http {origin}`")
-            }
-            Self::NotGranted(wanted) => format!("`soma grant set CAPSULE --http '{wanted}'`"),
-            Self::Host => "nothing: the host is never granted".to_owned(),
-            Self::NoCredential(name) => format!("`soma secret set {name}`"),
-            Self::Special { address, .. } => {
-                format!("the grant's entry for that host needs `--address {address}`")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Wanted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            method,
-            origin,
-            path,
-        } = self;
-        let place = format!("{method} {origin}{path}");
-        f.write_str(&shortened(&place))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn network(open: &[&str], asked: &[&str], granted: &[&str]) -> Network {
-        let asked = asked.iter().map(|text| {
-            let grant: HttpGrant = text.parse().unwrap();
-            HttpCapability {
-                origin: grant.origin,
-                methods: grant.methods,
-                paths: grant.paths,
-                credential: None,
-                why: "A test.".to_owned(),
-            }
-        });
-        Network::granted(
-            open.iter().map(|text| text.parse().unwrap()).collect(),
-            asked.collect(),
-            granted.iter().map(|text| text.parse().unwrap()).collect(),
-            BTreeMap::new(),
-            None,
-        )
-        .unwrap()
-    }
-
-    fn ask(network: &Network, method: &str, url: &str) -> Result<String, Refusal> {
-        let mut url = url.parse().unwrap();
-        let method = method.parse().unwrap();
-        network.permit(&method, &mut url)?;
-        Ok(url.to_string())
-    }
-
-    #[test]
-    fn both_must_fit_and_what_was_matched_is_sent() {
-        let network = network(
-            &[],
-            &[
-                "GET,POST https://a.example/items/{id}",
-                "GET https://b.example/**",
-            ],
-            &["GET https://a.example/**"],
-        );
-        let sent = |url| ask(&network, "GET", url);
-        assert_eq!(
-            sent("https://A.example:443/items/%61?q=/../x#y").unwrap(),
-            "https://a.example/items/a?q=/../x#y"
-        );
-        for (method, url, part) in [
-            ("POST", "https://a.example/items/1", "no grant covers POST"),
-            ("GET", "https://b.example/", "no grant covers GET https://b"),
-            ("GET", "https://a.example/other", "does not ask for GET"),
-            ("GET", "https://a.example./items/1", "does not ask"),
-            ("GET", "http://a.example/items/1", "does not ask"),
-            ("GET", "https://a.example:8443/items/1", "does not ask"),
-            ("GET", "https://a.example/items/1/2", "does not ask"),
-            ("GET", "https://a.example/items/1%2F2", "does not ask"),
-            ("get", "https://a.example/items/1", "does not ask"),
-        ] {
-            let Err(Refusal::Denied(denial)) = ask(&network, method, url) else {
-                panic!("{method} {url}");
-            };
-            assert!(denial.to_string().contains(part), "{url}: {denial}");
-        }
-        for url in [
-            "https://a.example//items/1",
-            "https://a.example/items/..%2f1",
-            "https://a.example/items/%2e%2e;/1",
-            "https://a.example/items/%252e%252e/1",
-            "https://u@a.example/items/1",
-            "https://u:p@a.example/items/1",
-            "ftp://a.example/items/1",
-        ] {
-            let refused = ask(&network, "GET", url);
-            assert!(matches!(refused, Err(Refusal::Malformed(_))), "{url}");
-        }
-    }
-
-    #[test]
-    fn special_addresses_are_granted_by_number() {
-        let all = "GET http://10.0.0.7/**";
-        let wide = network(&[], &["GET http://*.example.com/**", all], &[all]);
-        assert!(ask(&wide, "GET", "http://10.0.0.7/").is_ok());
-        // In whatever notation, it is the one that was granted, or it is not.
-        assert!(ask(&wide, "GET", "http://0xa.7/").is_ok());
-        assert!(ask(&wide, "GET", "http://10.0.0.8/").is_err());
-        let rules = &wide.0.as_ref().unwrap().rules;
-        let inside: IpAddr = "10.0.0.7".parse().unwrap();
-        assert!(rules.admit("a.example.com", inside).is_err());
-        assert!(
-            rules
-                .admit("a.example.com", "8.8.8.8".parse().unwrap())
-                .is_ok()
-        );
-
-        let mut grant: HttpGrant = "GET http://*.example.com/**".parse().unwrap();
-        grant.addresses = vec!["10.0.0.0/24".parse().unwrap()];
-        let rules = Rules {
-            granted: vec![grant],
-            ..Rules::default()
-        };
-        assert!(rules.admit("a.example.com", inside).is_ok());
-        assert!(
-            rules
-                .admit("a.example.com", "10.0.1.1".parse().unwrap())
-                .is_err()
-        );
-        assert!(rules.admit("a.example.org", inside).is_err());
-        let loopback: IpAddr = "127.0.0.1".parse().unwrap();
-        assert!(rules.admit("a.example.com", loopback).is_err());
-
-        let open = network(&["http://localhost:1", "http://a.example"], &[], &[]);
-        let rules = &open.0.as_ref().unwrap().rules;
-        assert!(rules.admit("localhost", loopback).is_ok());
-        assert!(rules.admit("localhost", inside).is_err());
-        assert!(rules.admit("a.example", loopback).is_err());
     }
 }

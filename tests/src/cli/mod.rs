@@ -5,6 +5,7 @@ mod client;
 mod input;
 mod json;
 pub(crate) mod languages;
+mod learn;
 mod market;
 mod oci;
 

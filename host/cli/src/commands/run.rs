@@ -1,5 +1,7 @@
 //! `soma run`: one tool of a capsule file, in this process, without a host.
 
+mod learning;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,11 +11,12 @@ use soma_capability::{Limits, LimitsAsked, Origin, Tool};
 use soma_host::InvalidInput;
 use soma_registry::{Package, Schema};
 use soma_runtime::{
-    Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Loader, Network, Progress,
+    Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Loader, Network, Progress, Rules,
 };
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
+use self::learning::LearningFile;
 use crate::answer;
 use crate::carried;
 use crate::commands::compile_component;
@@ -26,7 +29,11 @@ use crate::screen::Screen;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   soma run target/capsule/hello.wasm hello '{\"name\": \"Ada\"}'
-  soma run . read @input.json --allow-http https://doc.rust-lang.org")]
+  soma run . read @input.json --allow-http https://doc.rust-lang.org
+  soma run . read @input.json --learn grant.toml
+
+What --learn writes is the smallest grant that would have allowed what the capsule sent: to be read,
+and then asked for in capsule.toml and granted with `soma grant set`.")]
 pub(crate) struct Run {
     /// A capsule file, or a project folder, which is built first
     file: PathBuf,
@@ -41,6 +48,11 @@ pub(crate) struct Run {
     /// Exact origin that it may send requests to; may be given more than once [default: none]
     #[arg(long, value_name = "ORIGIN")]
     allow_http: Vec<Origin>,
+
+    /// Let it send requests to anywhere but special addresses, and add to this file what it sent,
+    /// as a grant; addresses of this machine or its network need --allow-http too
+    #[arg(long, value_name = "FILE")]
+    learn: Option<PathBuf>,
 
     /// Units of fuel, about one an instruction [default: what the manifest asks, or 10^10]
     #[arg(long)]
@@ -68,16 +80,26 @@ impl Run {
 
         let limits = self.limits(&package);
         let capsule = load(&package, &limits).await?;
+        let lesson = self.learn.map(LearningFile::read).transpose()?;
+        let network = Network::new(Rules {
+            open: self.allow_http,
+            learned: lesson.as_ref().map(|file| file.learned.clone()),
+            ..Rules::default()
+        });
         let (progress, reports) = mpsc::channel(16);
         let call = Call {
             tool: self.tool,
             input,
             limits,
-            network: Network::open(self.allow_http, None).map_err(Failure::failed)?,
+            network: network.map_err(Failure::failed)?,
             progress: Some(progress),
         };
         let (outcome, ()) = tokio::join!(capsule.call(call), show_progress(reports, screen));
 
+        // Of a call that failed too: it is half of what there is to learn.
+        if let Some(file) = lesson {
+            file.write(screen)?;
+        }
         let usage = json!(outcome.usage);
         let output = outcome
             .result

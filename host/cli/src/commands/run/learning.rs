@@ -1,0 +1,64 @@
+//! `soma run --learn`: the file that what a capsule sends is written to.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use soma_capability::Grant;
+use soma_runtime::{Learned, Lesson};
+
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+const HEAD: &str = "# What `soma run --learn` saw. Read it before you grant it; `docs/grants.md` says \
+                    how it can be made wider.\n\n";
+
+/// A grant in a file that grows with what is learned.
+pub(super) struct LearningFile {
+    path: PathBuf,
+    known: Grant,
+    pub(super) learned: Learned,
+}
+
+impl LearningFile {
+    /// What an earlier run left; nothing where there is no file.
+    pub(super) fn read(path: PathBuf) -> Result<Self, Failure> {
+        let shown = path.display();
+        let known = match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text)
+                .map_err(|e| Failure::usage(format_args!("{shown} is no grant: {e}")))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Grant::default(),
+            Err(error) => {
+                return Err(Failure::usage(format_args!("cannot read {shown}: {error}")));
+            }
+        };
+        Ok(Self {
+            path,
+            known,
+            learned: Learned::default(),
+        })
+    }
+
+    /// Adds what was seen, and says what no grant can name.
+    pub(super) fn write(self, screen: Screen) -> Result<(), Failure> {
+        let Lesson { grant, nameless } = self.learned.lesson(&self.known);
+        for request in nameless {
+            screen.aside(&format!("no grant can name this: {request}"));
+        }
+        let shown = self.path.display();
+        if grant.is_empty() {
+            screen.aside(&format!("{shown} has all that was sent"));
+            return Ok(());
+        }
+        for entry in &grant.http {
+            for line in entry.to_string().lines() {
+                screen.step("Learned", line);
+            }
+        }
+        let mut all = self.known;
+        all.http.extend(grant.http);
+        let text = toml::to_string(&all).map_err(Failure::failed)?;
+        fs::write(&self.path, format!("{HEAD}{text}"))
+            .map_err(|e| Failure::failed(format_args!("cannot write {shown}: {e}")))
+    }
+}

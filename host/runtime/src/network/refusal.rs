@@ -1,0 +1,87 @@
+//! Why a request is not sent: what the guest is told, and what the operator is.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use soma_capability::{CredentialName, Origin, PathError};
+
+use crate::imports::fields::shortened;
+
+/// Why a request is not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No server should be asked this.
+    Malformed(String),
+    /// It is well formed, and not allowed.
+    Denied(Denial),
+}
+
+/// What was missing: for the guest. For the operator there is more in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denial {
+    /// The manifest does not ask for it, so that nothing can be granted.
+    #[error("the manifest does not ask for {0}")]
+    NotAsked(Wanted),
+    /// The manifest asks for it, and it is not granted.
+    #[error("no grant covers {0}")]
+    NotGranted(Wanted),
+    /// It is granted with a credential that is not there.
+    #[error("the credential `{0}` is not set")]
+    NoCredential(CredentialName),
+    /// The server is at an address that is granted by number or not at all.
+    #[error("{host} is at {address}, which is {what}")]
+    Special {
+        host: String,
+        address: IpAddr,
+        what: &'static str,
+    },
+    /// It is, or may be, the host itself.
+    #[error("a capsule never reaches its own host")]
+    Host,
+}
+
+/// A request, as far as it is matched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Wanted {
+    pub(super) method: String,
+    pub(super) origin: Origin,
+    pub(super) path: String,
+}
+
+pub(super) fn malformed(why: &str) -> Refusal {
+    Refusal::Malformed(why.to_owned())
+}
+
+pub(super) fn unreadable(error: &PathError) -> Refusal {
+    Refusal::Malformed(format!("the path: {error}"))
+}
+
+impl Denial {
+    /// What an operator would have to grant, as `soma grant set` takes it.
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Self::NotAsked(wanted) => {
+                let origin = shortened(&wanted.origin.to_string());
+                format!("the manifest must ask for `{wanted}`, or `--allow-http {origin}`")
+            }
+            Self::NotGranted(wanted) => format!("`soma grant set CAPSULE --http '{wanted}'`"),
+            Self::Host => "nothing: the host is never granted".to_owned(),
+            Self::NoCredential(name) => format!("`soma secret set {name}`"),
+            Self::Special { address, .. } => {
+                format!("the grant's entry for that host needs `--address {address}`")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            method,
+            origin,
+            path,
+        } = self;
+        let place = format!("{method} {origin}{path}");
+        f.write_str(&shortened(&place))
+    }
+}
