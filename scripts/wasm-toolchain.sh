@@ -29,7 +29,12 @@ has_target() {
         compgen -G "$dir/libstd-*.rlib" >/dev/null
 }
 
-debian_is_ready() { [ "$(cat "$root/ready" 2>/dev/null)" = "$recipe" ] && has_target +$toolchain; }
+debian_is_ready() {
+    [ "$(cat "$root/ready" 2>/dev/null)" = "$recipe" ] || return 1
+    # Another home that shares this rustup may have taken the name for its own.
+    [ "$(rustc +$toolchain --print sysroot 2>/dev/null)" = "$root/tc" ] || rustup toolchain link $toolchain "$root/tc"
+    has_target +$toolchain
+}
 
 ask_rustup() {
     command -v rustup >/dev/null || { say "there is no rustup here to add $target with"; return 1; }
