@@ -57,12 +57,11 @@ pub(crate) async fn invoke(
     let installed = app.catalog.find(caller.tenant_id(), &capsule).await?;
     let ready = installed.about.tool(&tool)?.clone();
 
-    let tenant = caller.tenant_id().to_owned();
     let prepare = async {
         let live = app.in_force();
         app.logs.admit(&installed.row, &live.settings.trust)?;
         let limits = policy::limits(&live.settings, &installed.about.manifest);
-        let network = policy::network(app, &live, &tenant, &installed).await?;
+        let network = policy::network(app, &live, caller.tenant_id(), &installed).await?;
         let input = check(app, input, &ready, &limits).await?;
         let code = app.catalog.code(&installed.about).await?;
         let slot = place.slot().await?;

@@ -46,3 +46,6 @@ pub use crate::bundle::BUNDLE_TYPE;
 pub const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 /// The largest manifest, index or bundle: 4 MiB, as registries allow.
 pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
+/// The most bundles of one capsule that are looked at: anybody who may push could have attached one,
+/// and it takes one that verifies.
+pub const MAX_BUNDLES: usize = 8;

@@ -61,6 +61,16 @@ impl Failure {
         Self::new(Exit::Failed, message)
     }
 
+    /// What the host answered cannot be read.
+    pub(crate) fn damaged(error: impl fmt::Display) -> Self {
+        Self::failed(format_args!("the host's answer is damaged: {error}"))
+    }
+
+    /// Whether it is for want of a key that allows it.
+    pub(crate) fn is_for_want_of_a_key(&self) -> bool {
+        self.exit == Exit::NotAllowed
+    }
+
     /// What to do about it.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(hint.to_string());

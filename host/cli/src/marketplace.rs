@@ -9,7 +9,8 @@ use soma_capability::{CapsuleName, Name};
 use soma_registry::api::PackageInfo;
 use soma_registry::client::Marketplace;
 use soma_registry::{
-    Change, ChangeRequest, MARKETPLACES_FILE, Marketplaces, PackageSpec, Release, SecretKey,
+    Change, ChangeRequest, MARKETPLACES_FILE, Marketplaces, PackageSpec, PinnedMarketplace,
+    Release, SecretKey,
 };
 use url::Url;
 
@@ -57,31 +58,27 @@ impl DataArgs {
 impl MarketplaceArgs {
     /// The marketplace, for what anybody may ask.
     pub(crate) fn open(self) -> Result<Marketplace, Failure> {
+        self.open_any()?.ok_or_else(|| {
+            Failure::usage("no marketplace is known here")
+                .hint("`soma marketplace add URL --key VKEY` pins one")
+        })
+    }
+
+    /// The same; none where none is named and none is known.
+    pub(crate) fn open_any(self) -> Result<Option<Marketplace>, Failure> {
         let known = Marketplaces::read(&self.data.path()?)?;
         let chosen = match &self.marketplace {
-            Some(url) => known.at(url).ok_or_else(|| {
+            Some(url) => Some(known.at(url).ok_or_else(|| {
                 Failure::usage(format_args!("the marketplace {url} is not known here")).hint(
                     format_args!(
                         "`soma marketplace add {url} --key VKEY` pins it, with the key that its \
                          operator publishes"
                     ),
                 )
-            }),
-            None => known.iter().next().ok_or_else(|| {
-                Failure::usage("no marketplace is known here")
-                    .hint("`soma marketplace add URL --key VKEY` pins one")
-            }),
-        }?;
-        Ok(chosen.client()?)
-    }
-
-    /// The same; none where none is named and none is known.
-    pub(crate) fn open_any(self) -> Result<Option<Marketplace>, Failure> {
-        let known = Marketplaces::read(&self.data.clone().path()?)?;
-        if self.marketplace.is_none() && known.iter().next().is_none() {
-            return Ok(None);
-        }
-        self.open().map(Some)
+            })?),
+            None => known.iter().next(),
+        };
+        Ok(chosen.map(PinnedMarketplace::client).transpose()?)
     }
 
     /// The marketplace, with the token of `SOMA_TOKEN` or of the last login.

@@ -18,7 +18,7 @@ pub(crate) fn registry(reference: &Reference) -> Result<Registry, Failure> {
 
 /// Whether this is meant to be a reference; what is wrong with it is said when it is read.
 pub(crate) fn is_reference(text: &str) -> bool {
-    text.starts_with("oci://")
+    text.starts_with(Reference::SCHEME)
 }
 
 /// Reads a reference.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
 use axum::extract::{FromRequest, Multipart, Request};
+use soma_registry::oci::MAX_BUNDLES;
 use soma_registry::{Bundle, BundleError, MAX_BUNDLE_BYTES, MAX_FILE_BYTES};
 
 use crate::app::AppState;
@@ -14,8 +15,6 @@ use crate::error::Error;
 /// The media type of a request that brings them.
 pub(crate) const FORM: &str = "multipart/form-data";
 
-/// Anybody who may push to a registry may attach bundles, so several come into question.
-const MAX_BUNDLES: usize = 8;
 /// The largest form at 256 KiB/s, and then some.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 

@@ -19,7 +19,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use host::{HostError, HostPattern};
-pub use http::HttpCapability;
+pub use http::{HttpCapability, MAX_PATHS};
 pub(crate) use http::{methods, paths};
 pub use local::{ConfigCapability, KvCapability, ToolCapability};
 pub use method::{Method, MethodError};

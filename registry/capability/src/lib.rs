@@ -17,9 +17,9 @@ mod tool;
 pub use address::{AddressRange, AddressRangeError, special};
 pub use asked::{
     AskedNameError, Capabilities, ConfigCapability, ConfigKey, CredentialName, HostError,
-    HostPattern, HttpCapability, KvCapability, MAX_PATH_BYTES, Method, MethodError, OriginPattern,
-    OriginPatternError, PathError, PathTemplate, Sentence, TemplateError, ToolCapability,
-    normalise_path,
+    HostPattern, HttpCapability, KvCapability, MAX_PATH_BYTES, MAX_PATHS, Method, MethodError,
+    OriginPattern, OriginPatternError, PathError, PathTemplate, Sentence, TemplateError,
+    ToolCapability, normalise_path,
 };
 pub use digest::{Digest, DigestError};
 pub use granted::{Grant, HttpGrant, HttpGrantError};

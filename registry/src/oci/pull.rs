@@ -14,10 +14,9 @@ use super::reference::{Reference, Selector};
 use super::referrer::fallback_tag;
 use super::registry::Registry;
 use super::session::{Access, Session, checked};
-use super::{BUNDLE_TYPE, CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MAX_DOCUMENT_BYTES, body};
-
-/// Enough for a bundle that was made again, and again.
-const MAX_BUNDLES: usize = 8;
+use super::{
+    BUNDLE_TYPE, CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MAX_BUNDLES, MAX_DOCUMENT_BYTES, body,
+};
 
 /// What a registry had. Digests fit; nothing else is proven yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

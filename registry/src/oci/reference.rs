@@ -6,7 +6,6 @@ use std::str::FromStr;
 use soma_capability::Digest;
 use url::Host;
 
-const SCHEME: &str = "oci://";
 /// As registries have it: what they store has longer names of its own.
 const MAX_REPOSITORY: usize = 255;
 const MAX_TAG: usize = 128;
@@ -59,6 +58,9 @@ pub enum ReferenceError {
 }
 
 impl Reference {
+    /// What every reference begins with.
+    pub const SCHEME: &str = "oci://";
+
     /// The host, and the port where there is one.
     pub fn host(&self) -> String {
         match self.port {
@@ -123,7 +125,9 @@ impl FromStr for Reference {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let rest = text.strip_prefix(SCHEME).ok_or(ReferenceError::Scheme)?;
+        let rest = text
+            .strip_prefix(Self::SCHEME)
+            .ok_or(ReferenceError::Scheme)?;
         let (rest, digest) = match rest.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
             None => (rest, None),
@@ -214,7 +218,7 @@ fn shown(text: &str) -> String {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SCHEME}{}/{}", self.host(), self.repository)?;
+        write!(f, "{}{}/{}", Self::SCHEME, self.host(), self.repository)?;
         match &self.selector {
             Some(Selector::Tag(tag)) => write!(f, ":{tag}"),
             Some(Selector::Digest(digest)) => write!(f, "@{digest}"),

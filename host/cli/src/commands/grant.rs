@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -129,10 +129,10 @@ async fn send(
 
 impl Standing {
     fn read(value: Value) -> Result<Self, Failure> {
-        let damaged = |e| Failure::failed(format_args!("the host's answer is damaged: {e}"));
         Ok(Self {
-            asked: serde_json::from_value(value["asked"].clone()).map_err(damaged)?,
-            granted: serde_json::from_value(value["granted"]["grant"].clone()).map_err(damaged)?,
+            asked: serde_json::from_value(value["asked"].clone()).map_err(Failure::damaged)?,
+            granted: serde_json::from_value(value["granted"]["grant"].clone())
+                .map_err(Failure::damaged)?,
             value,
         })
     }
@@ -239,10 +239,12 @@ impl Set {
 
     fn grant(&self, asked: &Capabilities) -> Result<Grant, Failure> {
         if let Some(path) = &self.file {
-            let text = fs::read_to_string(path)
-                .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?;
-            return toml::from_str(&text)
-                .map_err(|e| Failure::usage(format_args!("{} is no grant: {e}", path.display())));
+            return read(path)?.ok_or_else(|| {
+                Failure::usage(format_args!(
+                    "cannot read {}: there is none",
+                    path.display()
+                ))
+            });
         }
         if self.all {
             return Ok(Grant::all_of(&asked.http));
@@ -259,6 +261,18 @@ impl Set {
         }
         Ok(Grant { http })
     }
+}
+
+/// A grant in a TOML file; none where there is no file.
+pub(super) fn read(path: &Path) -> Result<Option<Grant>, Failure> {
+    let shown = path.display();
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|e| Failure::usage(format_args!("cannot read {shown}: {e}")))?,
+    };
+    let grant = toml::from_str(&text);
+    let grant = grant.map_err(|e| Failure::usage(format_args!("{shown} is no grant: {e}")))?;
+    Ok(Some(grant))
 }
 
 async fn revoke(target: Target, screen: Screen) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use soma_capability::CredentialName;
 
 use crate::client::{Body, Client, HostArgs, LocalKey};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::screen::{Screen, table};
 
 #[derive(clap::Subcommand)]
@@ -138,11 +138,10 @@ impl Rotate {
         let name = self.name.to_string();
         let is_there = |secret: &Value| secret["name"] == name.as_str();
         if !all.unwrap_or_default().iter().any(is_there) {
-            return Err(Failure::new(
-                crate::failure::Exit::NotFound,
-                format_args!("there is no `{name}`"),
-            )
-            .hint(format_args!("`soma secret set {name}` makes it")));
+            return Err(
+                Failure::new(Exit::NotFound, format_args!("there is no `{name}`"))
+                    .hint(format_args!("`soma secret set {name}` makes it")),
+            );
         }
         keep(&self.name, None, &self.from, &self.of, screen).await
     }

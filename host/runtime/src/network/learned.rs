@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use soma_capability::{Grant, HttpGrant, Method, OriginPattern, PathTemplate};
+use soma_capability::{Grant, HttpGrant, MAX_PATHS, Method, OriginPattern, PathTemplate};
 
 use super::refusal::Wanted;
-
-/// The most paths in one entry of a grant.
-const MOST_PATHS: usize = 32;
 
 /// The requests of calls that were allowed whatever they sent. Clones record into the same.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +43,7 @@ impl Learned {
             paths.entry((origin, methods)).or_default().push(path);
         }
         for ((origin, methods), paths) in paths {
-            for paths in paths.chunks(MOST_PATHS) {
+            for paths in paths.chunks(MAX_PATHS) {
                 lesson.grant.http.push(HttpGrant {
                     origin: origin.clone(),
                     methods: methods.clone(),
@@ -61,14 +58,7 @@ impl Learned {
 }
 
 fn is_known(wanted: &Wanted, known: &Grant) -> bool {
-    let Wanted {
-        method,
-        origin,
-        path,
-    } = wanted;
-    let (scheme, host, port) = (origin.scheme(), origin.host(), origin.port());
-    let covers = |entry: &HttpGrant| entry.matches(method, scheme, host, port, path);
-    known.http.iter().any(covers)
+    known.http.iter().any(|entry| wanted.is_granted(entry))
 }
 
 fn name(wanted: &Wanted) -> Option<((OriginPattern, PathTemplate), Method)> {

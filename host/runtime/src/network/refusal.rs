@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use soma_capability::{CredentialName, Origin, PathError};
+use soma_capability::{CredentialName, HttpCapability, HttpGrant, Origin, PathError};
 
 use crate::imports::fields::shortened;
 
@@ -46,6 +46,23 @@ pub(crate) struct Wanted {
     pub(super) method: String,
     pub(super) origin: Origin,
     pub(super) path: String,
+}
+
+impl Wanted {
+    pub(super) fn is_asked(&self, asked: &HttpCapability) -> bool {
+        let (scheme, host, port) = self.place();
+        asked.matches(&self.method, scheme, host, port, &self.path)
+    }
+
+    pub(super) fn is_granted(&self, granted: &HttpGrant) -> bool {
+        let (scheme, host, port) = self.place();
+        granted.matches(&self.method, scheme, host, port, &self.path)
+    }
+
+    fn place(&self) -> (&str, &str, u16) {
+        let origin = &self.origin;
+        (origin.scheme(), origin.host(), origin.port())
+    }
 }
 
 pub(super) fn malformed(why: &str) -> Refusal {

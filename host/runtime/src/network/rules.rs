@@ -107,20 +107,14 @@ impl Rules {
     /// The credential that goes along, where one does: the first that is both asked for and granted
     /// with a request like this.
     fn match_both(&self, wanted: Wanted) -> Result<Option<&Credential>, Denial> {
-        let Wanted {
-            method,
-            origin,
-            path,
-        } = &wanted;
-        let (scheme, host, port) = (origin.scheme(), origin.host(), origin.port());
         let asked = self.asked.iter();
         let asked: Vec<_> = asked
-            .filter(|asked| asked.matches(method, scheme, host, port, path))
+            .filter(|asked| wanted.is_asked(asked))
             .map(|asked| asked.credential.as_ref())
             .collect();
         let granted = self.granted.iter();
         let granted: Vec<_> = granted
-            .filter(|granted| granted.matches(method, scheme, host, port, path))
+            .filter(|granted| wanted.is_granted(granted))
             .map(|granted| granted.credential.as_ref())
             .collect();
         if asked.is_empty() {

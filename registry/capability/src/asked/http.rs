@@ -12,8 +12,8 @@ use super::path::PathTemplate;
 
 /// The most methods in one entry.
 const MAX_METHODS: usize = 16;
-/// The most path templates in one entry.
-const MAX_PATHS: usize = 32;
+/// The most path templates in one entry, of a manifest or a grant.
+pub const MAX_PATHS: usize = 32;
 
 /// Requests that a capsule asks to send: any of these methods on any of these paths, at this
 /// origin.

@@ -1,12 +1,12 @@
 //! `soma run --learn`: the file that what a capsule sends is written to.
 
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use soma_capability::Grant;
 use soma_runtime::{Learned, Lesson};
 
+use crate::commands::grant;
 use crate::failure::Failure;
 use crate::screen::Screen;
 
@@ -23,15 +23,7 @@ pub(super) struct LearningFile {
 impl LearningFile {
     /// What an earlier run left; nothing where there is no file.
     pub(super) fn read(path: PathBuf) -> Result<Self, Failure> {
-        let shown = path.display();
-        let known = match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text)
-                .map_err(|e| Failure::usage(format_args!("{shown} is no grant: {e}")))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Grant::default(),
-            Err(error) => {
-                return Err(Failure::usage(format_args!("cannot read {shown}: {error}")));
-            }
-        };
+        let known = grant::read(&path)?.unwrap_or_default();
         Ok(Self {
             path,
             known,
