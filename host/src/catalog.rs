@@ -2,15 +2,15 @@
 //! Installing verifies and compiles; it runs nothing.
 
 mod blobs;
+mod changes;
 mod described;
 mod fresh;
+mod shelf;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use jiff::Timestamp;
 use moka::future::Cache;
 use soma_capability::{CapsuleName, Digest};
 use soma_registry::Package;
@@ -20,9 +20,12 @@ use tokio::sync::{Mutex, Semaphore};
 
 use self::blobs::Blobs;
 pub(crate) use self::described::{Described, ReadyTool};
+use self::fresh::Arriving;
 pub(crate) use self::fresh::{Change, Done, Fresh, Proof, elsewhere};
+pub(crate) use self::shelf::Shelf;
 use crate::admission::cores;
 use crate::believed::Believed;
+use crate::db::aside;
 use crate::db::capsules::{self, Installation};
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -136,145 +139,6 @@ impl Catalog {
         Ok(about.code.get_or_try_init(load).await?.clone())
     }
 
-    /// Installs a capsule file, where the tenant has room for it. It is compiled first, so that
-    /// the first call is warm, and a component that does not compile, link or fit the pool is
-    /// refused with the reason. To be finished once begun.
-    pub(crate) async fn install(
-        &self,
-        tenant: &str,
-        Fresh { package, about }: Fresh,
-        proof: Option<Proof>,
-        quota: Quota,
-    ) -> Result<Done, Error> {
-        let digest = about.digest;
-        let bytes: Arc<[u8]> = package.into_bytes().into();
-        let begin = Instant::now();
-        let code = self.compiled(&digest, bytes.clone()).await?;
-        let compiled = begin.elapsed();
-        // Set once, here; nobody else has this description yet.
-        let about = Arc::new(Described {
-            code: code.into(),
-            ..about
-        });
-
-        let _exclusive = self.changes.lock().await;
-        let name = &about.manifest.name;
-        let before = self.before(tenant, name, &bytes, quota).await?;
-        let change = match &before {
-            None => Change::Created,
-            Some(before) if before.digest == digest => Change::Unchanged,
-            Some(_) => Change::Replaced,
-        };
-        let old = before.as_ref().map_or(digest, |before| before.digest);
-        self.blobs.unsettle(&digest).await?;
-        self.blobs.unsettle(&old).await?;
-        let stored = self.store(tenant, &about, bytes, before, proof).await;
-        if stored.is_ok() {
-            self.described.insert(digest, about.clone()).await;
-            self.installed.forget();
-        }
-        // Whichever of the two has no row now goes.
-        self.release(&old).await?;
-        self.release(&digest).await?;
-        stored?;
-        Ok(Done {
-            installed: self.find(tenant, name).await?,
-            change,
-            compiled,
-        })
-    }
-
-    /// What the tenant has under this name. Refuses what would be more than it may have.
-    async fn before(
-        &self,
-        tenant: &str,
-        name: &CapsuleName,
-        bytes: &[u8],
-        quota: Quota,
-    ) -> Result<Option<Installation>, Error> {
-        let mut rows = capsules::list(&self.pool, tenant).await?;
-        let before = rows.iter().position(|row| row.name == *name);
-        let before = before.map(|index| rows.swap_remove(index));
-        let others: u64 = rows.iter().map(|row| row.size.unsigned_abs()).sum();
-        let (number, size) = (rows.len() as u64 + 1, others + bytes.len() as u64);
-        let Quota {
-            capsules,
-            bytes: most,
-        } = quota;
-        if number > u64::from(capsules) || size > most {
-            return Err(Error::Conflict(format!(
-                "the tenant may have {capsules} capsules of {most} bytes together, and this would \
-                 make it {number} of {size}: uninstall some, or have the operator raise \
-                 tenant-capsules or tenant-mib"
-            )));
-        }
-        Ok(before)
-    }
-
-    /// The file, then its row.
-    async fn store(
-        &self,
-        tenant: &str,
-        about: &Described,
-        bytes: Arc<[u8]>,
-        before: Option<Installation>,
-        proof: Option<Proof>,
-    ) -> Result<(), Error> {
-        let mut row = Installation {
-            name: about.manifest.name.clone(),
-            digest: about.digest,
-            size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-            installed_at: Timestamp::now(),
-            logged: proof.as_ref().map(|proof| proof.logged.clone()),
-        };
-        if let Some(same) = before.filter(|before| before.digest == row.digest) {
-            row.installed_at = same.installed_at;
-        }
-        self.blobs.write(&about.digest, bytes).await?;
-        let version = &about.manifest.version;
-        fresh::keep(&self.pool, tenant, &row, version, proof.as_ref()).await
-    }
-
-    async fn compiled(&self, digest: &Digest, bytes: Arc<[u8]>) -> Result<Arc<Capsule>, Error> {
-        let turn = self.loads.acquire().await;
-        let _turn = turn.map_err(|_| Error::NotReady("the host is stopping"))?;
-        let code = self.loader.load(digest, move || Ok(bytes.to_vec()));
-        code.await.map_err(refusal)
-    }
-
-    /// Uninstalls, and removes the file where nobody else has it installed. To be finished once
-    /// begun.
-    pub(crate) async fn uninstall(&self, tenant: &str, name: &CapsuleName) -> Result<(), Error> {
-        let _exclusive = self.changes.lock().await;
-        let row = capsules::get(&self.pool, tenant, name).await?;
-        let row = row.ok_or_else(|| Error::UnknownCapsule(name.clone()))?;
-        self.blobs.unsettle(&row.digest).await?;
-        capsules::delete(&self.pool, tenant, name).await?;
-        self.installed.forget();
-        self.forget_metrics(name).await?;
-        self.release(&row.digest).await
-    }
-
-    /// Deletes a tenant by `delete`, and then the files that only it had installed.
-    pub(crate) async fn delete_tenant(
-        &self,
-        tenant: &str,
-        delete: impl Future<Output = sqlx::Result<bool>>,
-    ) -> Result<bool, Error> {
-        let _exclusive = self.changes.lock().await;
-        let rows = capsules::list(&self.pool, tenant).await?;
-        for row in &rows {
-            self.blobs.unsettle(&row.digest).await?;
-        }
-        let deleted = delete.await?;
-        self.installed.forget();
-        for row in rows {
-            self.forget_metrics(&row.name).await?;
-            self.release(&row.digest).await?;
-        }
-        Ok(deleted)
-    }
-
     /// A capsule that nobody has any more is nothing to watch.
     async fn forget_metrics(&self, name: &CapsuleName) -> Result<(), Error> {
         if !capsules::is_installed(&self.pool, name).await? {
@@ -285,7 +149,9 @@ impl Catalog {
 
     /// Removes what belongs to a file that no row names, and settles which that is.
     async fn release(&self, digest: &Digest) -> Result<(), Error> {
-        if !capsules::is_used(&self.pool, digest).await? {
+        let is_used = capsules::is_used(&self.pool, digest).await?
+            || aside::is_used(&self.pool, digest).await?;
+        if !is_used {
             self.described.invalidate(digest).await;
             self.loader.forget(digest).await?;
             self.blobs.remove(digest).await?;

@@ -1,5 +1,6 @@
 //! The database: SQLite by default, Postgres to share. One SQL text for both, a file a table.
 
+pub(crate) mod aside;
 pub(crate) mod capsules;
 pub(crate) mod grants;
 pub(crate) mod keys;

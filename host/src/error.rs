@@ -60,6 +60,9 @@ pub(crate) enum Error {
     /// No pin of that namespace.
     #[error("`{0}` is not pinned")]
     UnknownPin(String),
+    /// No file of that capsule is set aside for this.
+    #[error("`{0}`: {1}")]
+    UnknownUpdate(CapsuleName, &'static str),
     /// Nothing is granted to that capsule.
     #[error("nothing is granted to `{0}`")]
     UnknownGrant(CapsuleName),
@@ -157,6 +160,7 @@ impl Error {
             Self::UnknownTool { .. } => Kind::UnknownTool,
             Self::UnknownTenant(_) => Kind::UnknownTenant,
             Self::UnknownKey(_) => Kind::UnknownKey,
+            Self::UnknownUpdate(..) => Kind::UnknownUpdate,
             Self::UnknownGrant(_) => Kind::UnknownGrant,
             Self::UnknownSecret(_) => Kind::UnknownSecret,
             Self::UnknownPin(_) => Kind::UnknownPin,

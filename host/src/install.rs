@@ -47,11 +47,11 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// This very file, which is of one version.
-    fn exactly(fresh: &Fresh) -> Self {
+    pub(crate) fn exactly(package: CapsuleName, digest: Digest) -> Self {
         Self {
-            package: fresh.about.manifest.name.clone(),
+            package,
             version: None,
-            digest: Some(fresh.about.digest),
+            digest: Some(digest),
             marketplace: None,
             origin: None,
             preview: false,
@@ -87,8 +87,9 @@ pub(crate) async fn from_file(app: &App, tenant: &str, file: Vec<u8>) -> Result<
     if let Some(revoked) = app.logs.revocation(&row) {
         return Err(revoked.into());
     }
-    let quota = app.live().settings.quota;
-    app.catalog.install(tenant, fresh, None, quota).await
+    let live = app.in_force();
+    let catalog = &app.catalog;
+    catalog.install(tenant, fresh, None, &live.settings).await
 }
 
 /// Goes on where files that no log has may be installed.
@@ -142,7 +143,9 @@ pub(crate) async fn prove_brought(app: &App, brought: Brought) -> Result<Arrived
     let read = begin.elapsed();
 
     let begin = Instant::now();
-    let chosen = choose(app, &Wanted::exactly(&fresh), &trust).await?;
+    let name = fresh.about.manifest.name.clone();
+    let wanted = Wanted::exactly(name, fresh.about.digest);
+    let chosen = choose(app, &wanted, &trust).await?;
     let log_ms = milliseconds(begin.elapsed());
 
     let begin = Instant::now();
@@ -164,18 +167,23 @@ async fn arrive(chosen: Chosen, fresh: Fresh, bundles: Vec<Bundle>) -> Result<Ar
     let Chosen {
         source,
         release,
-        keys,
+        namespace,
         mut checks,
     } = chosen;
-    let logged = Logged {
-        log: source.log(),
-        leaf: release.leaf,
+    let proof = Proof {
+        logged: Logged {
+            log: source.log(),
+            leaf: release.leaf,
+            owners_since: Some(namespace.owners_since),
+        },
+        keys: namespace.keys().copied().collect(),
+        published: release.published,
     };
     let proven = prove(fresh, bundles, source.client.key().clone(), release).await?;
     checks.extend(proven.checks);
     Ok(Arrived {
         fresh: proven.fresh,
-        proof: Proof { logged, keys },
+        proof,
         checks,
         timings: Timings::default(),
     })
@@ -193,8 +201,9 @@ pub(crate) async fn finish(
         checks,
         mut timings,
     } = arrived;
-    let quota = app.live().settings.quota;
-    let done = app.catalog.install(tenant, fresh, Some(proof), quota);
+    let live = app.in_force();
+    let catalog = &app.catalog;
+    let done = catalog.install(tenant, fresh, Some(proof), &live.settings);
     let done = done.await?;
     timings.compile_ms = milliseconds(done.compiled);
     Ok((done, checks, timings))

@@ -13,6 +13,7 @@ mod believed;
 mod body;
 mod catalog;
 mod config;
+mod consent;
 mod db;
 mod distrust;
 mod edge;
@@ -43,6 +44,7 @@ mod tls;
 mod trace;
 mod trust;
 mod unread;
+mod updates;
 
 pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};
 pub use input::{InvalidInput, check as check_input};

@@ -58,6 +58,7 @@ kinds! {
     NoSuchPath NOT_FOUND "no-such-path" "There is nothing at this path";
     UnknownCapsule NOT_FOUND "unknown-capsule" "No such capsule is installed";
     UnknownPackage NOT_FOUND "unknown-package" "No marketplace has such a version";
+    UnknownUpdate NOT_FOUND "unknown-update" "No such update is kept of the capsule";
     UnknownGrant NOT_FOUND "unknown-grant" "Nothing is granted to the capsule";
     UnknownSecret NOT_FOUND "unknown-secret" "There is no such credential";
     UnknownPin NOT_FOUND "unknown-pin" "The namespace is not pinned";

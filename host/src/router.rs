@@ -9,7 +9,7 @@ use crate::app::AppState;
 use crate::edge::edge;
 use crate::error::Error;
 use crate::routes::{
-    calls, capsules, grants, health, installs, keys, logs, pins, secrets, tenants,
+    calls, capsules, grants, health, installs, keys, logs, pins, secrets, tenants, updates,
 };
 
 pub(crate) fn router(app: AppState) -> Router {
@@ -38,6 +38,16 @@ pub(crate) fn router(app: AppState) -> Router {
         .route(
             "/v1/admin/grants/{namespace}/{name}",
             get(grants::get).put(grants::put).delete(grants::revoke),
+        )
+        .route("/v1/admin/updates", get(updates::list))
+        .route("/v1/admin/updates/{namespace}/{name}", get(updates::get))
+        .route(
+            "/v1/admin/updates/{namespace}/{name}/approve",
+            post(updates::approve),
+        )
+        .route(
+            "/v1/admin/updates/{namespace}/{name}/rollback",
+            post(updates::roll_back),
         )
         .route("/v1/admin/secrets", get(secrets::list))
         .route(

@@ -10,3 +10,4 @@ pub(crate) mod logs;
 pub(crate) mod pins;
 pub(crate) mod secrets;
 pub(crate) mod tenants;
+pub(crate) mod updates;

@@ -15,11 +15,10 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::follow;
 use crate::router::router;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
-use crate::tls;
+use crate::{follow, tls, updates};
 
 /// A connection on which nothing arrives for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -34,7 +33,7 @@ pub struct Running {
     server: Option<JoinHandle<std::io::Result<()>>>,
     certificate: Option<JoinHandle<()>>,
     /// Follows the marketplaces' logs.
-    followers: AbortHandle,
+    followers: [AbortHandle; 2],
 }
 
 /// Runs a host until it is told to stop (SIGTERM, SIGINT); a second time stops it at once.
@@ -116,7 +115,10 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
     handle.listening().await.context("the server")?;
     let running = Running {
         url: format!("{scheme}://{}", reachable(address)),
-        followers: tokio::spawn(follow::run(app.clone())).abort_handle(),
+        followers: [
+            tokio::spawn(follow::run(app.clone())).abort_handle(),
+            tokio::spawn(updates::run(app.clone())).abort_handle(),
+        ],
         app,
         config,
         address,
@@ -207,7 +209,7 @@ impl Running {
         let grace = self.app.settings.shutdown_grace;
         let end = Instant::now() + grace;
         self.app.stop();
-        self.followers.abort();
+        self.followers.iter().for_each(AbortHandle::abort);
         self.handle.graceful_shutdown(Some(grace));
         if let Some(server) = self.server.take() {
             server.await??;
@@ -229,7 +231,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.handle.shutdown();
-        self.followers.abort();
+        self.followers.iter().for_each(AbortHandle::abort);
         if let Some(certificate) = self.certificate.take() {
             certificate.abort();
         }

@@ -76,6 +76,26 @@ pub struct GivenTrust {
     )]
     pub revocation_interval: Option<u64>,
 
+    /// Namespace whose updates serve without anybody's word where they ask for nothing more and
+    /// their tools are the same; may be given more than once [reloadable]
+    #[arg(
+        id = "trust-automatic",
+        long = "trust-automatic",
+        env = "SOMA_TRUST_AUTOMATIC",
+        value_name = "NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub automatic: Vec<String>,
+
+    /// Seconds that such an update must have been in the log before [default: 259200, three days]
+    /// [reloadable]
+    #[arg(
+        long = "trust-automatic-age",
+        env = "SOMA_TRUST_AUTOMATIC_AGE",
+        value_name = "SECONDS"
+    )]
+    pub automatic_age: Option<u64>,
+
     /// What becomes of calls of capsules whose log is silent for longer than that [default: serve]
     /// [reloadable]
     #[arg(
@@ -111,6 +131,15 @@ pub(crate) struct Trust {
     pub(crate) maximum_silence: u64,
     pub(crate) revocation_interval: Duration,
     pub(crate) when_unreachable: WhenUnreachable,
+    pub(crate) automatic: Automatic,
+}
+
+/// Whose updates need nobody's word.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Automatic {
+    pub(crate) publishers: BTreeSet<Name>,
+    /// Seconds that an update must have been in the log.
+    pub(crate) age: u64,
 }
 
 impl GivenTrust {
@@ -125,6 +154,8 @@ impl GivenTrust {
             unlogged: self.unlogged.or(file.unlogged),
             maximum_silence: self.maximum_silence.or(file.maximum_silence),
             revocation_interval: self.revocation_interval.or(file.revocation_interval),
+            automatic: first(self.automatic, file.automatic),
+            automatic_age: self.automatic_age.or(file.automatic_age),
             when_unreachable: self.when_unreachable.or(file.when_unreachable),
         }
     }
@@ -133,9 +164,7 @@ impl GivenTrust {
 impl Trust {
     /// Fills in the defaults; `private` says that nobody but this machine reaches the host.
     pub(crate) fn resolve(given: &GivenTrust, private: bool) -> anyhow::Result<Self> {
-        let publishers = given.publishers.iter().map(|name| name.parse());
-        let publishers: BTreeSet<Name> =
-            publishers.collect::<Result<_, _>>().context("publishers")?;
+        let publishers = names(&given.publishers).context("publishers")?;
         let witnesses = given.witnesses.iter().map(|key| key.parse());
         let mut witnesses: Vec<WitnessKey> =
             witnesses.collect::<Result<_, _>>().context("witnesses")?;
@@ -170,6 +199,10 @@ impl Trust {
             maximum_silence,
             revocation_interval: Duration::from_secs(interval),
             when_unreachable: given.when_unreachable.unwrap_or_default(),
+            automatic: Automatic {
+                publishers: names(&given.automatic).context("automatic")?,
+                age: given.automatic_age.unwrap_or(3 * 24 * 60 * 60),
+            },
         })
     }
 
@@ -205,6 +238,18 @@ impl Trust {
     pub(crate) fn is_silent(&self, fresh: Option<u64>, now: u64) -> bool {
         fresh.is_none_or(|fresh| now.saturating_sub(fresh) > self.maximum_silence)
     }
+}
+
+impl Automatic {
+    /// Whether a publisher's updates may serve without anybody's word.
+    pub(crate) fn admits(&self, publisher: &Name) -> bool {
+        self.publishers.contains(publisher)
+    }
+}
+
+fn names(given: &[String]) -> anyhow::Result<BTreeSet<Name>> {
+    let names: Result<_, _> = given.iter().map(|name| name.parse()).collect();
+    Ok(names?)
 }
 
 #[cfg(test)]

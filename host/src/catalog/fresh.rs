@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use soma_capability::Name;
+use soma_capability::{Digest, Name};
 use soma_registry::{Package, PublicKey};
-use sqlx::AnyPool;
+use sqlx::{AnyConnection, AnyPool};
 
-use super::{Described, Installed};
+use super::changes::succeed;
+use super::{Described, Installed, Shelf};
+use crate::consent::Reason;
+use crate::db::aside::{self, Aside, Standing};
 use crate::db::capsules::{self, Installation, Logged};
 use crate::db::pins;
 use crate::distrust::Distrust;
@@ -25,6 +28,8 @@ pub(crate) struct Proof {
     pub(crate) logged: Logged,
     /// The keys of the namespace's owners, to be pinned.
     pub(crate) keys: Vec<PublicKey>,
+    /// Unix seconds.
+    pub(crate) published: u64,
 }
 
 /// What an installation did.
@@ -33,8 +38,10 @@ pub(crate) struct Proof {
 pub(crate) enum Change {
     /// The name was free.
     Created,
-    /// Another file had the name.
+    /// It serves in the place of another file.
     Replaced,
+    /// Another file serves until an administrator approves this one.
+    Held,
     /// This very file had it.
     Unchanged,
 }
@@ -43,35 +50,77 @@ pub(crate) enum Change {
 pub(crate) struct Done {
     pub(crate) installed: Arc<Installed>,
     pub(crate) change: Change,
+    /// Why it is held.
+    pub(crate) reasons: Vec<Reason>,
     /// What compiling took, where the code was not there already.
     pub(crate) compiled: Duration,
 }
 
-/// Writes the row, and pins the namespace to the log it came from. A file that no log has is refused
-/// where the namespace is pinned, and so is what another log has.
-pub(super) async fn keep(
-    pool: &AnyPool,
-    tenant: &str,
-    row: &Installation,
-    version: &semver::Version,
-    proof: Option<&Proof>,
-) -> Result<(), Error> {
-    let namespace = row.name.publisher();
-    let mut transaction = pool.begin().await?;
-    // Written before anything is read: SQLite does not let a reader become the writer while others
-    // write.
-    capsules::put(&mut transaction, tenant, row, version).await?;
-    let pinned = match proof {
-        Some(Proof { logged, keys }) => {
-            pins::put(&mut transaction, &namespace, &logged.log, keys).await?
+/// A file that comes, and what becomes of it.
+pub(super) struct Arriving {
+    pub(super) about: Arc<Described>,
+    pub(super) row: Installation,
+    pub(super) proof: Option<Proof>,
+    pub(super) change: Change,
+    pub(super) reasons: Vec<Reason>,
+    /// The file that goes in exchange.
+    pub(super) instead: Option<Digest>,
+}
+
+impl Arriving {
+    /// Writes the rows, and pins the namespace to the log it came from. A file that no log has is
+    /// refused where the namespace is pinned, and so is what another log has.
+    pub(super) async fn keep(
+        &self,
+        pool: &AnyPool,
+        tenant: &str,
+        shelf: Option<&Shelf>,
+    ) -> Result<(), Error> {
+        let namespace = self.row.name.publisher();
+        let mut transaction = pool.begin().await?;
+        // Written before anything is read: SQLite does not let a reader become the writer while
+        // others write.
+        self.place(&mut transaction, tenant, shelf).await?;
+        let pinned = match &self.proof {
+            Some(Proof { logged, keys, .. }) => {
+                pins::put(&mut transaction, &namespace, &logged.log, keys).await?
+            }
+            None => pins::get(&mut transaction, &namespace).await?.is_none(),
+        };
+        if !pinned {
+            let pin = pins::get(&mut transaction, &namespace).await?;
+            return Err(elsewhere(namespace, &pin.map_or_else(String::new, |pin| pin.log)).into());
         }
-        None => pins::get(&mut transaction, &namespace).await?.is_none(),
-    };
-    if !pinned {
-        let pin = pins::get(&mut transaction, &namespace).await?;
-        return Err(elsewhere(namespace, &pin.map_or_else(String::new, |pin| pin.log)).into());
+        Ok(transaction.commit().await?)
     }
-    Ok(transaction.commit().await?)
+
+    async fn place(
+        &self,
+        connection: &mut AnyConnection,
+        tenant: &str,
+        shelf: Option<&Shelf>,
+    ) -> sqlx::Result<()> {
+        let new = Aside {
+            standing: Standing::Held,
+            row: self.row.clone(),
+            version: self.about.manifest.version.clone(),
+            reasons: self.reasons.clone(),
+        };
+        match (self.change, shelf) {
+            (Change::Held, _) => aside::put(connection, tenant, &new).await,
+            (Change::Replaced, Some(shelf)) => {
+                succeed(connection, tenant, &new, &shelf.serving).await?;
+                // What is still held is newer.
+                match &shelf.held {
+                    Some(held) if held.version <= new.version => {
+                        aside::delete(connection, tenant, &new.row.name, Standing::Held).await
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => capsules::put(connection, tenant, &new.row, &new.version).await,
+        }
+    }
 }
 
 /// What to say of a namespace that is pinned to another log.

@@ -27,6 +27,9 @@ pub(crate) struct Logged {
     pub(crate) log: String,
     /// The leaf that published it.
     pub(crate) leaf: u64,
+    /// The leaf of the last change of the namespace's owners or their keys when it came; none where
+    /// it came before this was kept.
+    pub(crate) owners_since: Option<u64>,
 }
 
 impl Logged {
@@ -41,6 +44,7 @@ impl FromRow<'_, AnyRow> for Installation {
         let digest: &str = row.try_get("digest")?;
         let log: Option<String> = row.try_get("log")?;
         let leaf: Option<i64> = row.try_get("leaf")?;
+        let owners_since: Option<i64> = row.try_get("owners_since")?;
         Ok(Self {
             name: CapsuleName::new(row.try_get("namespace")?, row.try_get("name")?)
                 .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
@@ -52,6 +56,7 @@ impl FromRow<'_, AnyRow> for Installation {
             logged: log.zip(leaf).map(|(log, leaf)| Logged {
                 log,
                 leaf: leaf.unsigned_abs(),
+                owners_since: owners_since.map(i64::unsigned_abs),
             }),
         })
     }
@@ -63,7 +68,7 @@ pub(crate) async fn get(
     name: &CapsuleName,
 ) -> sqlx::Result<Option<Installation>> {
     sqlx::query_as(
-        "SELECT namespace, name, digest, size, installed_at, log, leaf FROM capsules
+        "SELECT namespace, name, digest, size, installed_at, log, leaf, owners_since FROM capsules
          WHERE tenant = $1 AND namespace = $2 AND name = $3",
     )
     .bind(tenant)
@@ -75,7 +80,7 @@ pub(crate) async fn get(
 
 pub(crate) async fn list(pool: &AnyPool, tenant: &str) -> sqlx::Result<Vec<Installation>> {
     sqlx::query_as(
-        "SELECT namespace, name, digest, size, installed_at, log, leaf FROM capsules
+        "SELECT namespace, name, digest, size, installed_at, log, leaf, owners_since FROM capsules
          WHERE tenant = $1 ORDER BY namespace, name",
     )
     .bind(tenant)
@@ -93,11 +98,11 @@ pub(crate) async fn put(
     let logged = new.logged.as_ref();
     sqlx::query(
         "INSERT INTO capsules
-             (tenant, namespace, name, version, digest, size, installed_at, log, leaf)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             (tenant, namespace, name, version, digest, size, installed_at, log, leaf, owners_since)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (tenant, namespace, name) DO UPDATE SET version = excluded.version,
              digest = excluded.digest, size = excluded.size, installed_at = excluded.installed_at,
-             log = excluded.log, leaf = excluded.leaf",
+             log = excluded.log, leaf = excluded.leaf, owners_since = excluded.owners_since",
     )
     .bind(tenant)
     .bind(new.name.namespace())
@@ -108,6 +113,7 @@ pub(crate) async fn put(
     .bind(new.installed_at.as_millisecond())
     .bind(logged.map(|logged| logged.log.clone()))
     .bind(logged.map(|logged| integer(logged.leaf)))
+    .bind(logged.and_then(|logged| logged.owners_since.map(integer)))
     .execute(connection)
     .await?;
     Ok(())
@@ -121,7 +127,7 @@ pub(crate) async fn delete(
 ) -> sqlx::Result<Option<Installation>> {
     sqlx::query_as(
         "DELETE FROM capsules WHERE tenant = $1 AND namespace = $2 AND name = $3
-         RETURNING namespace, name, digest, size, installed_at, log, leaf",
+         RETURNING namespace, name, digest, size, installed_at, log, leaf, owners_since",
     )
     .bind(tenant)
     .bind(name.namespace())

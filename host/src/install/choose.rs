@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use soma_capability::Name;
-use soma_registry::{Check, Namespace, PublicKey, Release, Standing};
+use soma_registry::{Check, Namespace, Release, Standing};
 
 use super::Wanted;
 use crate::app::App;
@@ -21,8 +21,7 @@ use crate::trust::Trust;
 pub(super) struct Chosen {
     pub(super) source: Arc<Source>,
     pub(super) release: Release,
-    /// Of the namespace's owners.
-    pub(super) keys: Vec<PublicKey>,
+    pub(super) namespace: Namespace,
     pub(super) checks: Vec<Check>,
 }
 
@@ -58,7 +57,7 @@ pub(super) async fn choose(app: &App, wanted: &Wanted, trust: &Trust) -> Result<
     };
     let mut checks = admit_log(&offer.followed, trust)?;
     let release = newest(offer.releases, wanted, trust)?;
-    let keys = owners(app, &offer.source, &publisher, pin.as_ref()).await?;
+    let namespace = owned(app, &offer.source, &publisher, pin.as_ref()).await?;
     let leaf = release.leaf;
     let found = format!(
         "{} {}, leaf {leaf}, not revoked",
@@ -68,7 +67,7 @@ pub(super) async fn choose(app: &App, wanted: &Wanted, trust: &Trust) -> Result<
     Ok(Chosen {
         source: offer.source,
         release,
-        keys,
+        namespace,
         checks,
     })
 }
@@ -208,25 +207,21 @@ fn newest(releases: Vec<Release>, wanted: &Wanted, trust: &Trust) -> Result<Rele
     Err(refusal.into())
 }
 
-/// The keys that the namespace's owners have and had, those that were pinned among them: in a log
-/// that goes on from where it was, no key is ever gone.
-async fn owners(
+/// The namespace, whose owners have or had the keys that were pinned: in a log that goes on from
+/// where it was, no key is ever gone.
+async fn owned(
     app: &App,
     source: &Source,
     publisher: &Name,
     pin: Option<&Pin>,
-) -> Result<Vec<PublicKey>, Error> {
+) -> Result<Namespace, Error> {
     let mut connection = app.pool.acquire().await?;
     let key = source.client.key();
     let namespace = releases::namespace(&mut connection, key, publisher).await?;
-    let keys: Vec<PublicKey> = namespace
-        .iter()
-        .flat_map(Namespace::keys)
-        .copied()
-        .collect();
+    let namespace = namespace.unwrap_or_default();
     let pinned = pin.map_or(&[][..], |pin| &pin.keys);
-    if pinned.iter().all(|key| keys.contains(key)) {
-        return Ok(keys);
+    if pinned.iter().all(|key| namespace.key(key).is_some()) {
+        return Ok(namespace);
     }
     Err(Distrust::OtherOwners(publisher.clone()).into())
 }

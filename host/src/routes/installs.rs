@@ -19,8 +19,8 @@ use crate::install::{self, Arrived, Brought, Timings};
 use crate::key::Scope;
 use crate::path::CapsulePath;
 
-/// The capsule, and `change`: what the installation did. 201 where the name was free. The body says
-/// what is wanted from a marketplace, or is a file with its bundles, or a file alone.
+/// The capsule, and `change`: what the installation did. 201 where the name was free, 202 where what
+/// serves goes on serving until this is approved. The body says what is wanted from a marketplace, or is a file with its bundles, or a file alone.
 pub(crate) async fn install(
     State(app): State<AppState>,
     caller: Caller,
@@ -103,7 +103,10 @@ fn checked(mut answer: Value, checks: &[Check], timings: Timings) -> Json<Value>
 
 fn installed(app: &App, caller: &Caller, done: &Done) -> (StatusCode, Json<Value>) {
     let Done {
-        installed, change, ..
+        installed,
+        change,
+        reasons,
+        ..
     } = done;
     let logged = installed.row.logged.as_ref();
     tracing::info!(
@@ -119,9 +122,13 @@ fn installed(app: &App, caller: &Caller, done: &Done) -> (StatusCode, Json<Value
     let status = match change {
         Change::Created => StatusCode::CREATED,
         Change::Replaced | Change::Unchanged => StatusCode::OK,
+        Change::Held => StatusCode::ACCEPTED,
     };
     let mut answer = full(app, installed);
     answer["change"] = json!(change);
+    if *change == Change::Held {
+        answer["reasons"] = json!(reasons);
+    }
     (status, Json(answer))
 }
 

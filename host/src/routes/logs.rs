@@ -11,10 +11,9 @@ use soma_registry::log::Checkpoint;
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::db;
-use crate::db::releases;
 use crate::error::Error;
 use crate::key::Scope;
-use crate::logs;
+use crate::{logs, updates};
 
 /// One log.
 #[derive(Serialize)]
@@ -90,25 +89,13 @@ pub(crate) async fn outdated(
         let Some(logged) = &capsule.row.logged else {
             continue;
         };
-        let version = &capsule.about.manifest.version;
-        let name = &capsule.row.name;
-        let releases = releases::of_capsule(&mut connection, &logged.log, name).await?;
-        let newest = releases
-            .into_iter()
-            .filter(|release| {
-                release.standing.is_current()
-                    && (release.version.pre.is_empty() || !version.pre.is_empty())
-                    && logs::now().saturating_sub(release.published) >= minimum_age
-            })
-            .map(|release| release.version)
-            .filter(|newest| newest > version)
-            .max();
+        let newest = updates::newest(&mut connection, capsule, minimum_age).await?;
         let revoked = app.logs.revocation(&capsule.row);
         if newest.is_some() || revoked.is_some() {
             outdated.push(Outdated {
-                name,
-                version,
-                newest,
+                name: &capsule.row.name,
+                version: &capsule.about.manifest.version,
+                newest: newest.map(|release| release.version),
                 origin: logged.origin(),
                 revoked: revoked.map(|revoked| revoked.revocation.reason),
             });

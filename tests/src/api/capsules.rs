@@ -63,21 +63,25 @@ fn install_list_get_uninstall() {
 }
 
 #[test]
-fn installing_again_replaces() {
+fn installing_again_waits_for_a_word_and_replaces() {
     Setup::default().run(async |host| {
         let echo = pack(&component("echo"), "tests/one", "");
         let compute = pack(&component("compute"), "tests/one", "");
         host.install(&echo).await;
         let same = host.admin.install(echo.bytes()).await.expect(200);
         assert_eq!(same["change"], "unchanged");
-        let other = host.admin.install(compute.bytes()).await.expect(200);
-        assert_eq!(other["change"], "replaced");
-        let answer = host
-            .invoke
-            .call("tests/one", "run", &json!({"n": 1}))
-            .await
-            .structured();
-        assert!(answer.is_u64(), "still the old one: {answer}");
+        let other = host.admin.install(compute.bytes()).await.expect(202);
+        assert_eq!(other["change"], "held");
+        let call = async || {
+            let input = json!({"n": 1});
+            host.invoke
+                .call("tests/one", "run", &input)
+                .await
+                .structured()
+        };
+        assert!(call().await.is_object(), "the new one already");
+        host.approve(&compute).await;
+        assert!(call().await.is_u64(), "still the old one");
         let list = host.invoke.get("/v1/capsules").await.expect(200);
         assert_eq!(list["capsules"].as_array().unwrap().len(), 1);
     });
@@ -188,10 +192,11 @@ fn a_tenant_has_room_for_so_many() {
             assert!(detail.contains("tenant-capsules"), "{detail}");
             // In place of what is there, there is room.
             let other = pack(&component("compute"), "tests/echo", "");
-            let other = host.admin.install(other.bytes()).await.expect(200);
-            assert_eq!(other["change"], "replaced");
+            let held = host.admin.install(other.bytes()).await.expect(202);
+            assert_eq!(held["change"], "held");
+            host.approve(&other).await;
             let files = host.data().join("capsules/sha256");
-            assert_eq!(std::fs::read_dir(files).unwrap().count(), 1);
+            assert_eq!(std::fs::read_dir(files).unwrap().count(), 2);
         });
 }
 

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cli::Said;
-use crate::harness::{Answer, Setup, TestHost, Upstream, command, pack, pack_with, send};
+use crate::cli::beside as soma;
+use crate::harness::{Answer, Setup, TestHost, Upstream, pack, pack_with, send};
 
 /// A guest that asks for some of an upstream.
 async fn install_asking(host: &TestHost, guest: &str, upstream: &Upstream) {
@@ -20,13 +20,11 @@ fn asking(upstream: &Upstream) -> String {
 }
 
 fn path(guest: &str) -> String {
-    let name = guest.replace('_', "-");
-    format!("/v1/admin/grants/tests/{name}?tenant=default")
+    TestHost::grant_path(&TestHost::capsule(guest))
 }
 
 async fn grant(host: &TestHost, guest: &str, wanted: &Value) -> Answer {
-    let request = host.admin.request(Method::PUT, &path(guest));
-    send(request.json(wanted)).await
+    host.grant(&TestHost::capsule(guest), wanted).await
 }
 
 /// A grant of these methods and paths of the upstream.
@@ -211,7 +209,8 @@ fn grants_are_an_operators_and_a_tenants() {
         assert_eq!(ask(&host, "wasi_http", "GET", &hello).await, "denied");
         let lines = format!("{}[limits]\ntime-ms = 5000\n", asking(&upstream));
         let newer = pack(&crate::harness::component("http"), "tests/http", &lines);
-        host.admin.install(newer.bytes()).await.expect(200);
+        host.admin.install(newer.bytes()).await.expect(202);
+        host.approve(&newer).await;
         assert_eq!(ask(&host, "http", "GET", &hello).await, 200);
         // Installed anew, it is to be granted anew.
         host.admin
@@ -231,13 +230,6 @@ fn grants_are_an_operators_and_a_tenants() {
         host.logged("soma grant set CAPSULE --http 'GET http://127.0.0.1")
             .await;
     });
-}
-
-async fn soma(host: &TestHost, arguments: &[&str]) -> Said {
-    let mut command = command(&host.data());
-    command.args(arguments).stdin(std::process::Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output()).await;
-    Said::of(output.unwrap().expect("soma"))
 }
 
 #[test]
@@ -338,9 +330,7 @@ fn a_capsule_never_reaches_its_own_host() {
                 "[[capabilities.http]]\norigin = \"{origin}\"\nmethods = [\"GET\"]\n\
                  paths = [\"/healthz\"]\nwhy = \"A test.\"\n"
             );
-            let package = pack_with("http", &lines);
-            let answer = host.admin.install(package.bytes()).await;
-            assert!([200, 201].contains(&answer.status), "{}", answer.text);
+            host.install(&pack_with("http", &lines)).await;
             let entry = json!({"origin": origin, "methods": ["GET"], "paths": ["/healthz"]});
             let wanted = json!({"grant": {"http": [entry]}});
             grant(&host, "http", &wanted).await.expect(200);
@@ -351,6 +341,8 @@ fn a_capsule_never_reaches_its_own_host() {
                 answer["message"], "a capsule never reaches its own host",
                 "{origin}"
             );
+            let uninstall = host.admin.delete("/v1/capsules/tests/http");
+            uninstall.await.expect(204);
         }
     });
 }

@@ -36,10 +36,8 @@ async fn grant(host: &TestHost, upstream: &Upstream, credential: Option<&str>) {
     if let Some(credential) = credential {
         entry["credential"] = json!(credential);
     }
-    let path = "/v1/admin/grants/tests/http?tenant=default";
     let wanted = json!({"grant": {"http": [entry]}});
-    let request = host.admin.request(Method::PUT, path).json(&wanted);
-    send(request).await.expect(200);
+    host.grant("tests/http", &wanted).await.expect(200);
 }
 
 async fn set(host: &TestHost, name: &str, wanted: &Value) -> Answer {
@@ -229,10 +227,8 @@ async fn broken_off(host: &TestHost) -> Value {
         "origin": format!("http://{address}"), "methods": ["GET"], "paths": ["/"],
         "credential": "upstream",
     });
-    let path = "/v1/admin/grants/tests/broken?tenant=default";
     let wanted = json!({"grant": {"http": [entry]}});
-    let request = host.admin.request(Method::PUT, path).json(&wanted);
-    send(request).await.expect(200);
+    host.grant("tests/broken", &wanted).await.expect(200);
     let input = json!({"url": format!("http://{address}/")});
     let answer = host.invoke.call("tests/broken", "run", &input).await;
     let answer = answer.structured();

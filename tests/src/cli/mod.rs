@@ -15,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{command, target};
+use crate::harness::{TestHost, command, target};
 
 /// What a command said and how it ended.
 pub(crate) struct Said {
@@ -59,6 +59,14 @@ impl Said {
 /// `soma` with this data folder.
 pub(crate) fn soma(data: &Path, arguments: &[&str]) -> Said {
     Said::of(command(data).args(arguments).output().expect("soma"))
+}
+
+/// `soma` beside a host, as its data folder's user, with nobody to ask.
+pub(crate) async fn beside(host: &TestHost, arguments: &[&str]) -> Said {
+    let mut command = command(&host.data());
+    command.args(arguments).stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    Said::of(output.unwrap().expect("soma"))
 }
 
 /// What a command says to this text on its standard input.

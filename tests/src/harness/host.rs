@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use soma_registry::Package;
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::answer::Answer;
-use super::client::Client;
+use super::client::{Client, send};
 use super::packages::pack_guest;
 use super::paths::soma;
 use super::setup::Setup;
@@ -95,12 +96,33 @@ impl TestHost {
         }
     }
 
+    /// Has a file serve that is held.
+    pub(crate) async fn approve(&self, package: &Package) -> Value {
+        let name = &package.manifest().name;
+        let path = format!("/v1/admin/updates/{name}/approve");
+        let digest = serde_json::json!({"digest": package.digest().to_string()});
+        self.admin.post(&path, &digest).await.expect(200)
+    }
+
     /// Calls the tool of an installed guest.
     pub(crate) async fn call(&self, guest: &str, input: &Value) -> Answer {
-        let name = guest.replace('_', "-");
-        self.invoke
-            .call(&format!("tests/{name}"), "run", input)
-            .await
+        self.invoke.call(&Self::capsule(guest), "run", input).await
+    }
+
+    /// The capsule that a guest is installed as.
+    pub(crate) fn capsule(guest: &str) -> String {
+        format!("tests/{}", guest.replace('_', "-"))
+    }
+
+    /// Where the grant of a capsule of the default tenant is.
+    pub(crate) fn grant_path(capsule: &str) -> String {
+        format!("/v1/admin/grants/{capsule}?tenant=default")
+    }
+
+    /// Grants this to a capsule, in the form that the API takes.
+    pub(crate) async fn grant(&self, capsule: &str, wanted: &Value) -> Answer {
+        let path = Self::grant_path(capsule);
+        send(self.admin.request(Method::PUT, &path).json(wanted)).await
     }
 
     /// One sample of /metrics, by its name and labels as they are written there; 0 where absent.

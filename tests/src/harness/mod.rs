@@ -22,7 +22,7 @@ pub(crate) use host::{TestHost, command};
 pub(crate) use marketplace::{
     Author, Offer, TestMarketplace, as_capsule, capsule_name, echo, owner, problem, version,
 };
-pub(crate) use packages::{component, pack, pack_guest, pack_version, pack_with};
+pub(crate) use packages::{component, pack, pack_described, pack_guest, pack_version, pack_with};
 pub(crate) use paths::{repository, soma, target};
 pub(crate) use recorder::Recorder;
 pub(crate) use setup::Setup;

@@ -56,17 +56,28 @@ pub(crate) fn pack(component: &[u8], name: &str, lines: &str) -> Package {
 
 /// The same as another version.
 pub(crate) fn pack_version(component: &[u8], name: &str, version: &str, lines: &str) -> Package {
+    pack_described(component, name, version, lines, "A guest of the tests.")
+}
+
+/// The same with another description of its tool.
+pub(crate) fn pack_described(
+    component: &[u8],
+    name: &str,
+    version: &str,
+    lines: &str,
+    description: &str,
+) -> Package {
     let manifest = format!(
         "name = \"{name}\"\nversion = \"{version}\"\ndescription = \"A guest of the tests.\"\n{lines}\n"
     );
     let manifest = Manifest::from_toml(&manifest).expect("a manifest");
-    Package::pack(component, manifest, vec![run_tool()]).expect("a package")
+    Package::pack(component, manifest, vec![run_tool(description)]).expect("a package")
 }
 
-fn run_tool() -> Tool {
+fn run_tool(description: &str) -> Tool {
     serde_json::from_value(json!({
         "name": "run",
-        "description": "A guest of the tests.",
+        "description": description,
         "inputSchema": {"type": "object"},
         "annotations": {
             "readOnlyHint": false,

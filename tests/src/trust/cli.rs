@@ -5,15 +5,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{call, echo, know, setup};
-use crate::cli::Said;
-use crate::harness::{FalseLog, TestHost, command, component, pack_version};
-
-async fn at(host: &TestHost, arguments: &[&str]) -> Said {
-    let mut command = command(&host.data());
-    command.args(arguments).stdin(std::process::Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output()).await;
-    Said::of(output.unwrap().expect("soma"))
-}
+use crate::cli::beside as at;
+use crate::harness::{FalseLog, component, pack_version};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -47,15 +40,26 @@ fn installed_locked_outdated_updated() {
         let newer = pack_version(&component("echo"), "acme/echo", "1.1.0", lines);
         log.publish(&acme, &newer);
         super::until(async || at(&host, &["outdated"]).await.out.contains("1.1.0")).await;
-        // Nobody is there to be asked.
-        let said = at(&host, &["update"]).await.exits(2);
+        // Nobody is there to be asked, so it waits.
+        let said = at(&host, &["update"]).await.exits(0);
         assert!(said.err.contains("version 1.0.0 → 1.1.0"), "{}", said.err);
-        assert!(
-            said.err.contains("limits") && said.err.contains("--yes"),
-            "{}",
-            said.err
-        );
+        assert!(said.err.contains("limits"), "{}", said.err);
+        let held = "held until `soma approve`: acme/echo 1.1.0";
+        assert!(said.out.contains(held), "{}", said.out);
         at(&host, &["update", "other/one", "--yes"]).await.exits(0);
+        let list = at(&host, &["approve"]).await.exits(0).out;
+        assert!(list.contains("need your word"), "{list}");
+        let said = at(&host, &["approve", "acme/echo"]).await.exits(2);
+        assert!(said.err.contains("limits") && said.err.contains("--yes"));
+        let said = at(&host, &["approve", "acme/echo", "--yes"]).await.exits(0);
+        assert!(said.out.contains("serves from now on: acme/echo 1.1.0"));
+        at(&host, &["approve", "acme/echo", "--yes"]).await.exits(1);
+        let said = at(&host, &["rollback", "acme/echo", "--yes"]).await;
+        let said = said.exits(0);
+        assert!(said.out.contains("serves again: acme/echo 1.0.0"));
+        at(&host, &["rollback", "acme/echo", "--yes"])
+            .await
+            .exits(1);
         let said = at(&host, &["update", "acme/echo", "--yes", "--json"])
             .await
             .exits(0);

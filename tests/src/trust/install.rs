@@ -49,10 +49,10 @@ fn what_the_log_has_is_installed_and_called() {
         // What was followed is kept: after a restart the log goes on where it was.
         host.restart(|_| {}).await;
         log.publish(&acme, &echo("1.3.0"));
-        let answer = install(&host).await.expect(200);
+        let answer = install(&host).await.expect(202);
         assert_eq!(
             (&answer["version"], &answer["change"]),
-            (&json!("1.3.0"), &json!("replaced"))
+            (&json!("1.3.0"), &json!("held"))
         );
     });
 }
@@ -172,8 +172,8 @@ fn a_namespace_comes_from_one_log() {
             .await
             .problem(404, "unknown-pin");
         assert_eq!(
-            wanted(&host, of_second).await.expect(200)["version"],
-            "9.0.0"
+            wanted(&host, of_second).await.expect(202)["reasons"],
+            json!(["owners-changed", "not-automatic"])
         );
     });
 }

@@ -3,6 +3,7 @@
 
 mod brought;
 mod cli;
+mod consent;
 mod install;
 mod log;
 mod policy;

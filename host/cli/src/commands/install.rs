@@ -8,7 +8,7 @@ use soma_registry::oci::Reference;
 use soma_registry::{Bundle, PackageSpec};
 use url::Url;
 
-use super::grant;
+use super::{approve, grant};
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::failure::Failure;
 use crate::lockfile::{Locked, Lockfile};
@@ -49,6 +49,10 @@ pub(crate) struct Install {
     #[arg(long, conflicts_with = "lock")]
     unlogged: bool,
 
+    /// Where another file of the name serves, have this one serve in its place without being asked
+    #[arg(long, short)]
+    yes: bool,
+
     #[command(flatten)]
     host: HostArgs,
 }
@@ -81,7 +85,8 @@ impl Install {
         let mut installed = Vec::new();
         if let (Some(lockfile), true) = (&lockfile, what.is_empty()) {
             for locked in lockfile.iter() {
-                installed.push(install_locked(&client, locked, screen).await?);
+                let done = install_locked(&client, locked, screen).await?;
+                installed.push(approve::settle(&client, done, self.yes, screen).await?);
             }
         }
         for what in &what {
@@ -99,7 +104,7 @@ impl Install {
                 lockfile.record(Locked::of(&done)?);
                 lockfile.write(path)?;
             }
-            installed.push(done);
+            installed.push(approve::settle(&client, done, self.yes, screen).await?);
         }
         show(&installed, screen)?;
         if !screen.json {
@@ -238,6 +243,7 @@ fn show(installed: &[Value], screen: Screen) -> Result<(), Failure> {
             let done = match capsule["change"].as_str() {
                 Some("unchanged") => "was installed already:",
                 Some("replaced") => "installed in the place of another file:",
+                Some("held") => "held until `soma approve`:",
                 _ => "installed:",
             };
             writeln!(out, "{done} {} {}", text("name"), text("version"))?;

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+mod approve;
 mod build;
 mod call;
 pub(crate) mod compile_component;
@@ -21,6 +22,7 @@ mod outdated;
 mod owner;
 mod pin;
 mod publish;
+mod rollback;
 mod run;
 mod search;
 mod secret;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     List(list::List),
     Outdated(outdated::Outdated),
     Update(update::Update),
+    Approve(approve::Approve),
+    Rollback(rollback::Rollback),
     Uninstall(uninstall::Uninstall),
     Call(call::Call),
     Search(search::Search),
@@ -112,6 +116,8 @@ impl Command {
             Self::List(command) => command.run(screen).await,
             Self::Outdated(command) => command.run(screen).await,
             Self::Update(command) => command.run(screen).await,
+            Self::Approve(command) => command.run(screen).await,
+            Self::Rollback(command) => command.run(screen).await,
             Self::Uninstall(command) => command.run(screen).await,
             Self::Call(command) => command.run(screen).await,
             Self::Search(command) => command.run(screen).await,

@@ -1,0 +1,173 @@
+//! `soma approve`: an administrator's word on an update that is held.
+
+use std::io::{self, IsTerminal as _};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use soma_capability::CapsuleName;
+
+use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::difference::difference;
+use crate::failure::Failure;
+use crate::passphrase;
+use crate::screen::{Screen, table, visible};
+
+/// Have an update serve that is held, once it is seen what changes
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma approve
+  soma approve acme/weather")]
+pub(crate) struct Approve {
+    /// NAMESPACE/NAME; without it, the updates that are held are listed
+    capsule: Option<CapsuleName>,
+
+    #[command(flatten)]
+    word: Word,
+}
+
+/// Whose capsule it is, and whether to ask.
+#[derive(clap::Args)]
+pub(super) struct Word {
+    /// The tenant whose capsule it is [default: the key's own]
+    #[arg(long)]
+    pub(super) tenant: Option<String>,
+
+    /// Do not ask
+    #[arg(long, short)]
+    pub(super) yes: bool,
+
+    #[command(flatten)]
+    pub(super) host: HostArgs,
+}
+
+impl Approve {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let Word { tenant, yes, host } = self.word;
+        let client = Client::new(host, LocalKey::Admin)?;
+        let Some(capsule) = self.capsule else {
+            return list(&client, tenant.as_deref(), screen).await;
+        };
+        let standing = standing(&client, &capsule, tenant.as_deref()).await?;
+        let held = &standing["held"];
+        if held.is_null() {
+            return Err(Failure::failed(format_args!(
+                "no update of {capsule} is held"
+            )));
+        }
+        tell(&capsule, &standing, screen);
+        if !yes && !passphrase::confirm(&format!("Have it serve as {capsule}?"), "--yes")? {
+            return Err(Failure::failed("nothing was changed"));
+        }
+        let tenant = tenant.as_deref();
+        let value = give(&client, &capsule, tenant, "approve", &held["digest"]).await?;
+        screen.show(&value, |out| {
+            let version = visible(value["version"].as_str().unwrap_or_default());
+            writeln!(out, "serves from now on: {capsule} {version}")
+        })
+    }
+}
+
+async fn list(client: &Client, tenant: Option<&str>, screen: Screen) -> Result<(), Failure> {
+    let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
+    let list = client.get(&["admin", "updates"], tenant.as_slice()).await?;
+    let items = list["updates"].as_array().map(Vec::as_slice);
+    let rows = items.unwrap_or_default().iter().map(|update| {
+        let text = |member: &str| update[member].as_str().unwrap_or_default().to_owned();
+        vec![text("capsule"), text("version"), reasons(update)]
+    });
+    let rows = rows.collect();
+    screen.show(&list, |out| {
+        table(
+            out,
+            &["capsule", "held", "because"],
+            rows,
+            "No update is held.",
+        )
+    })
+}
+
+/// What serves, what is held and what served before.
+pub(super) async fn standing(
+    client: &Client,
+    capsule: &CapsuleName,
+    tenant: Option<&str>,
+) -> Result<Value, Failure> {
+    let path = ["admin", "updates", capsule.namespace(), capsule.name()];
+    let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
+    client.get(&path, tenant.as_slice()).await
+}
+
+/// Gives the word on the file of this digest.
+pub(super) async fn give(
+    client: &Client,
+    capsule: &CapsuleName,
+    tenant: Option<&str>,
+    word: &str,
+    digest: &Value,
+) -> Result<Value, Failure> {
+    let path = [
+        "admin",
+        "updates",
+        capsule.namespace(),
+        capsule.name(),
+        word,
+    ];
+    let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
+    let body = Body::Json(json!({ "digest": digest }).to_string());
+    client
+        .send_with(Method::POST, &path, tenant.as_slice(), body)
+        .await
+}
+
+/// What came of an installation, once the word on it is given where it is held and somebody is there
+/// to give it, or has given it beforehand.
+pub(super) async fn settle(
+    client: &Client,
+    mut done: Value,
+    yes: bool,
+    screen: Screen,
+) -> Result<Value, Failure> {
+    if done["change"] != "held" {
+        return Ok(done);
+    }
+    let capsule = serde_json::from_value(done["name"].clone());
+    let capsule: CapsuleName = capsule.map_err(Failure::damaged)?;
+    let standing = match standing(client, &capsule, None).await {
+        Ok(standing) => standing,
+        // Who may install need not be who approves.
+        Err(failure) if failure.is_for_want_of_a_key() => return Ok(done),
+        Err(failure) => return Err(failure),
+    };
+    tell(&capsule, &standing, screen);
+    let question = format!("Have it serve as {capsule}?");
+    let may_ask = !screen.json && io::stdin().is_terminal();
+    if yes || (may_ask && passphrase::confirm(&question, "--yes")?) {
+        give(client, &capsule, None, "approve", &done["digest"]).await?;
+        done["change"] = json!("replaced");
+    }
+    Ok(done)
+}
+
+/// Says why an update is held, and what it changes.
+fn tell(capsule: &CapsuleName, standing: &Value, screen: Screen) {
+    let (serving, held) = (&standing["serving"], &standing["held"]);
+    screen.aside(&format!("{capsule} is held, because {}:", reasons(held)));
+    for change in difference(serving, held) {
+        screen.aside(&format!("  {change}"));
+    }
+}
+
+fn reasons(held: &Value) -> String {
+    let codes = held["reasons"].as_array().into_iter().flatten();
+    let words = codes.map(|code| match code.as_str().unwrap_or_default() {
+        "asks-more" => "it asks for more",
+        "tools-changed" => "its tools have changed",
+        "owners-changed" => "its publisher or their keys have changed",
+        "older" => "it is older",
+        "rolled-back" => "it was rolled back",
+        "not-automatic" => "updates of this publisher need your word",
+        "too-young" => "it is too young",
+        other => other,
+    });
+    words.collect::<Vec<_>>().join(", ")
+}

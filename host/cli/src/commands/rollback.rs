@@ -1,0 +1,52 @@
+//! `soma rollback`: back to what served before an update.
+
+use soma_capability::CapsuleName;
+
+use super::approve::{Word, give, standing};
+use crate::client::{Client, LocalKey};
+use crate::difference::difference;
+use crate::failure::Failure;
+use crate::passphrase;
+use crate::screen::{Screen, visible};
+
+/// Go back to what served before an update
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  soma rollback acme/weather
+
+What serves now is held from then on: `soma approve` goes to it again.")]
+pub(crate) struct Rollback {
+    /// NAMESPACE/NAME
+    capsule: CapsuleName,
+
+    #[command(flatten)]
+    word: Word,
+}
+
+impl Rollback {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let Self { capsule, word } = self;
+        let client = Client::new(word.host, LocalKey::Admin)?;
+        let tenant = word.tenant.as_deref();
+        let standing = standing(&client, &capsule, tenant).await?;
+        let previous = &standing["previous"];
+        if previous.is_null() {
+            return Err(Failure::failed(format_args!(
+                "nothing that served before is kept of {capsule}"
+            )));
+        }
+        screen.aside(&format!("{capsule}:"));
+        for change in difference(&standing["serving"], previous) {
+            screen.aside(&format!("  {change}"));
+        }
+        let question = format!("Have {capsule} go back?");
+        if !word.yes && !passphrase::confirm(&question, "--yes")? {
+            return Err(Failure::failed("nothing was changed"));
+        }
+        let value = give(&client, &capsule, tenant, "rollback", &previous["digest"]).await?;
+        screen.show(&value, |out| {
+            let version = visible(value["version"].as_str().unwrap_or_default());
+            writeln!(out, "serves again: {capsule} {version}")
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! Updates that wait for an administrator's word, and the way back.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use soma_capability::{CapsuleName, Digest};
+
+use super::capsules::full;
+use super::grants::{OfQuery, tenant};
+use crate::app::{App, AppState};
+use crate::auth::Caller;
+use crate::body::Document;
+use crate::catalog::Shelf;
+use crate::consent::Reason;
+use crate::db::aside::{self, Aside, Standing};
+use crate::db::tenants::Tenant;
+use crate::error::Error;
+use crate::finished::Finished;
+use crate::key::Scope;
+use crate::path::CapsulePath;
+use crate::updates::admit;
+
+/// The file that the word is given on: the one that was looked at.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Word {
+    digest: Digest,
+}
+
+/// One update that waits.
+#[derive(Serialize)]
+struct Held<'a> {
+    capsule: &'a CapsuleName,
+    version: &'a semver::Version,
+    digest: Digest,
+    reasons: &'a [Reason],
+    arrived_at: jiff::Timestamp,
+}
+
+pub(crate) async fn list(
+    State(app): State<AppState>,
+    caller: Caller,
+    query: OfQuery,
+) -> Result<Json<Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let tenant = tenant(&app, &caller, query).await?;
+    let aside = aside::list(&app.pool, &tenant.id).await?;
+    let held = aside
+        .iter()
+        .filter(|aside| aside.standing == Standing::Held);
+    let held = held.map(|aside| Held {
+        capsule: &aside.row.name,
+        version: &aside.version,
+        digest: aside.row.digest,
+        reasons: &aside.reasons,
+        arrived_at: aside.row.installed_at,
+    });
+    Ok(Json(json!({ "updates": held.collect::<Vec<_>>() })))
+}
+
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    caller: Caller,
+    CapsulePath(capsule): CapsulePath,
+    query: OfQuery,
+) -> Result<Json<Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let tenant = tenant(&app, &caller, query).await?;
+    let shelf = find(&app, &tenant, &capsule).await?;
+    let mut held = describe(&app, shelf.held.as_ref()).await?;
+    if let Some(aside) = &shelf.held {
+        held["reasons"] = json!(aside.reasons);
+    }
+    Ok(Json(json!({
+        "capsule": capsule,
+        "serving": full(&app, &shelf.serving),
+        "held": held,
+        "previous": describe(&app, shelf.previous.as_ref()).await?,
+    })))
+}
+
+/// From now on the update that was held serves.
+pub(crate) async fn approve(
+    State(app): State<AppState>,
+    caller: Caller,
+    CapsulePath(capsule): CapsulePath,
+    query: OfQuery,
+    Document(word): Document<Word>,
+) -> Result<Json<Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let tenant = tenant(&app, &caller, query).await?;
+    let shelf = find(&app, &tenant, &capsule).await?;
+    admit(&app, &shelf.held(&word.digest)?.row)?;
+    let approve = {
+        let (app, tenant) = (app.clone(), tenant.id.clone());
+        let (name, digest) = (capsule.clone(), word.digest);
+        async move { app.catalog.approve(&tenant, &name, &digest).await }
+    };
+    let serving = Finished::new(approve).await?;
+    let (tenant, key, digest) = (&tenant.name, caller.key_id(), word.digest);
+    tracing::warn!(tenant, %capsule, key, %digest, "update approved");
+    Ok(Json(full(&app, &serving)))
+}
+
+/// From now on what served before serves again.
+pub(crate) async fn roll_back(
+    State(app): State<AppState>,
+    caller: Caller,
+    CapsulePath(capsule): CapsulePath,
+    query: OfQuery,
+    Document(word): Document<Word>,
+) -> Result<Json<Value>, Error> {
+    caller.require(Scope::Admin)?;
+    let tenant = tenant(&app, &caller, query).await?;
+    let shelf = find(&app, &tenant, &capsule).await?;
+    admit(&app, &shelf.previous(&word.digest)?.row)?;
+    let roll_back = {
+        let (app, tenant) = (app.clone(), tenant.id.clone());
+        let (name, digest) = (capsule.clone(), word.digest);
+        async move { app.catalog.roll_back(&tenant, &name, &digest).await }
+    };
+    let serving = Finished::new(roll_back).await?;
+    let (tenant, key, digest) = (&tenant.name, caller.key_id(), word.digest);
+    tracing::warn!(tenant, %capsule, key, %digest, "rolled back");
+    Ok(Json(full(&app, &serving)))
+}
+
+async fn find(app: &App, tenant: &Tenant, capsule: &CapsuleName) -> Result<Shelf, Error> {
+    let shelf = app.catalog.shelf(&tenant.id, capsule).await?;
+    shelf.ok_or_else(|| Error::UnknownCapsule(capsule.clone()))
+}
+
+async fn describe(app: &App, aside: Option<&Aside>) -> Result<Value, Error> {
+    match aside {
+        None => Ok(Value::Null),
+        Some(aside) => Ok(full(app, &app.catalog.describe_aside(aside).await?)),
+    }
+}
