@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::app::{App, AppState};
 use crate::db::tokens::{self, StoredToken};
-use crate::db::{accounts, now};
+use crate::db::{accounts, namespaces, now};
 use crate::error::Error;
 
 const PREFIX: &str = "smt_";
@@ -46,6 +46,20 @@ impl Caller {
         }
         Err(Error::Forbidden(format!(
             "this token lacks the scope `{scope}`"
+        )))
+    }
+
+    /// Whether the account is an owner of the namespace: an owner's signature is worth nothing with
+    /// somebody else's token.
+    pub(crate) async fn require_owner(&self, app: &App, namespace: &Name) -> Result<(), Error> {
+        let mut connection = app.pool.acquire().await?;
+        let state = namespaces::get(&mut connection, namespace).await?;
+        if state.is_none_or(|state| state.is_owner(&self.account)) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(format!(
+            "you are logged in as `{}`, which is no owner of `{namespace}`",
+            self.account
         )))
     }
 

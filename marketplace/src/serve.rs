@@ -1,8 +1,9 @@
 //! A marketplace that listens: from its [`Config`] to its last answer.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Running {
     handle: Handle<SocketAddr>,
     server: Option<JoinHandle<std::io::Result<()>>>,
     sweeper: JoinHandle<()>,
+    /// Held as long as it runs: two of them would each take the other's traces away.
+    _lock: File,
 }
 
 /// Runs a marketplace until it is told to stop (SIGTERM, SIGINT).
@@ -49,6 +52,7 @@ pub(crate) fn log_to_stderr() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }
 
@@ -93,6 +97,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         ..config
     };
     let app = Arc::new(App::new(config).await?);
+    let lock = claim(&app.config.data_folder()?)?;
     let handle = Handle::new();
     let server = listen(listener, &handle, router(app.clone())).await?;
     let sweeper = {
@@ -106,7 +111,21 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         handle,
         server: Some(server),
         sweeper,
+        _lock: lock,
     })
+}
+
+/// Takes the data folder for this process.
+fn claim(data: &Path) -> anyhow::Result<File> {
+    let lock = File::create(data.join("marketplace.lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another marketplace is running on the data folder {}",
+            data.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
 fn url_file(app: &App) -> anyhow::Result<PathBuf> {

@@ -1,9 +1,9 @@
 //! The marketplaces that a machine knows, each with the key of its log: a file that `soma
 //! marketplace` writes and a host reads.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -168,7 +168,11 @@ fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LogKey, D::Err
 /// Written beside its place, owner-only from its first moment, and renamed into it.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    // It may be the data folder of a host to be, which wants it for itself.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let new = path.with_extension("toml.new");
     let mut file = OpenOptions::new()
         .create(true)

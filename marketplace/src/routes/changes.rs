@@ -10,6 +10,7 @@ use soma_registry::{Change, Envelope, SignedChange};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::body::Document;
+use crate::db::invitations;
 use crate::error::Error;
 use crate::publish::is_reserved;
 use crate::sequencer::lookalike;
@@ -47,6 +48,14 @@ pub(crate) async fn submit(
         _ => TokenScope::Owners,
     };
     caller.require(scope, &namespace)?;
+    if let Change::AddOwner { owner, .. } = change {
+        let (id, account) = (signed.request.id, &owner.account);
+        if invitations::is_withdrawn(&app.pool, &namespace, account, id).await? {
+            return Err(Error::Forbidden(
+                "the invitation was withdrawn: ask an owner for another".to_owned(),
+            ));
+        }
+    }
     if let Change::Create { owner, .. } = change {
         if owner.account != caller.account {
             return Err(Error::Forbidden(format!(
@@ -63,6 +72,18 @@ pub(crate) async fn submit(
                 "`{namespace}` looks like the namespace `{other}`: choose another"
             )));
         }
+    }
+    // What the signatures are worth is said first.
+    app.log.rehearse(&signed).await?;
+    match change {
+        // Whoever joins sends it, or an owner.
+        Change::AddOwner { owner, .. } if owner.account == caller.account => {}
+        // By those who are not owners any more, or not yet.
+        Change::Create { .. }
+        | Change::Recover { .. }
+        | Change::Object { .. }
+        | Change::Recovered { .. } => {}
+        _ => caller.require_owner(&app, &namespace).await?,
     }
     let appended = app.log.append(Act::Signed(envelope), None).await?;
     let leaf = appended.leaf;

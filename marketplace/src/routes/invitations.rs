@@ -76,11 +76,13 @@ pub(crate) async fn create(
         )));
     }
     let id = Uuid::now_v7().to_string();
-    invitations::insert(&app.pool, &id, namespace, &owner.account, &change).await?;
+    let change_id = signed.request.id;
+    let account = &owner.account;
+    invitations::insert(&app.pool, &id, namespace, account, &change, change_id).await?;
     Ok((StatusCode::CREATED, Json(Invitation { id, change })))
 }
 
-/// By the one who is invited, or by an owner.
+/// By the one who is invited, or by an owner. What was signed for it is accepted no more.
 #[utoipa::path(
     delete,
     path = "/v1/invitations/{id}",
@@ -109,6 +111,6 @@ pub(crate) async fn withdraw(
         }
         caller.require(TokenScope::Owners, &namespace)?;
     }
-    invitations::delete(&app.pool, &id).await?;
+    invitations::withdraw(&app.pool, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

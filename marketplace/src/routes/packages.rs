@@ -5,6 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http::Method;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use soma_registry::api::{Hits, PackageInfo, ReleaseInfo};
 use soma_registry::{BUNDLE_TYPE, Release};
@@ -94,12 +95,16 @@ pub(crate) async fn release(
 )]
 pub(crate) async fn capsule(
     State(app): State<AppState>,
+    method: Method,
     path: ReleasePath,
 ) -> Result<Response, Error> {
     let release = find(&app, &path).await?;
     let file = app.blobs.get(&release.digest).await?;
-    packages::count_download(&app.pool, &path.capsule).await?;
-    app.metrics.downloads.inc();
+    // Whoever asks for the head alone has no file.
+    if method == Method::GET {
+        packages::count_download(&app.pool, &path.capsule).await?;
+        app.metrics.downloads.inc();
+    }
     Ok(file_of(file))
 }
 

@@ -45,6 +45,34 @@ fn an_owner_invites_and_the_invited_accepts() {
 }
 
 #[test]
+fn an_invitation_that_was_withdrawn_makes_nobody_an_owner() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        let bob = market.author("bob").await;
+        let join = || Change::AddOwner {
+            namespace: "ada".parse().unwrap(),
+            owner: bob.owner(),
+        };
+        for decliner in [&ada, &bob] {
+            let offer = ada.sign(join(), &[&ada.key]);
+            let invitation = ada.market.invite(&offer).await.unwrap();
+            decliner.market.decline(&invitation.id).await.unwrap();
+            assert!(bob.market.invitations().await.unwrap().is_empty());
+            // Bob still has what ada signed.
+            let accepted = SignedChange::countersign(&offer, bob.market.origin(), &bob.key);
+            let words = problem(bob.market.submit(&accepted.unwrap()).await, "forbidden");
+            assert!(words.contains("withdrawn"), "{words}");
+            problem(decliner.market.decline(&invitation.id).await, "not-found");
+        }
+        // Another offer is another.
+        let offer = ada.sign(join(), &[&ada.key]);
+        ada.market.invite(&offer).await.unwrap();
+        let accepted = SignedChange::countersign(&offer, bob.market.origin(), &bob.key);
+        bob.market.submit(&accepted.unwrap()).await.unwrap();
+    });
+}
+
+#[test]
 fn a_key_is_rotated_and_the_old_one_opens_nothing() {
     TestMarketplace::run(async |market| {
         let ada = market.publisher("ada").await;

@@ -160,3 +160,19 @@ fn names_that_could_be_mistaken_are_refused_or_held() {
         );
     });
 }
+
+#[test]
+fn builds_of_one_version_are_one_version() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        ada.publish(&echo("ada/echo", "1.0.0+one").await)
+            .await
+            .unwrap();
+        for other in ["1.0.0", "1.0.0+two"] {
+            let published = ada.publish(&echo("ada/echo", other).await).await;
+            let words = problem(published, "bad-request");
+            assert!(words.contains("build metadata"), "{words}");
+        }
+        ada.publish(&echo("ada/echo", "1.0.1").await).await.unwrap();
+    });
+}

@@ -25,6 +25,31 @@ async fn with_token(market: &TestMarketplace, author: &Author, wanted: &TokenReq
 }
 
 #[test]
+fn a_key_is_worth_nothing_with_somebody_elses_token() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        ada.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
+        let eve = market.author("eve").await;
+        // Who has found ada's key file, and has no token of hers.
+        let thief = Author {
+            account: ada.account.clone(),
+            key: ada.key.clone(),
+            market: eve.market,
+            token: eve.token,
+        };
+        let newer = echo("ada/echo", "1.1.0").await;
+        let words = problem(thief.publish(&newer).await, "forbidden");
+        assert!(words.contains("no owner of `ada`"), "{words}");
+        let yank = Change::Yank {
+            capsule: capsule_name("ada/echo"),
+            version: version("1.0.0"),
+        };
+        problem(thief.change(yank, &[&ada.key]).await, "forbidden");
+        ada.publish(&newer).await.unwrap();
+    });
+}
+
+#[test]
 fn a_token_opens_what_its_scopes_say_and_nothing_else() {
     TestMarketplace::run(async |market| {
         let ada = market.publisher("ada").await;
