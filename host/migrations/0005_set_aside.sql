@@ -26,3 +26,6 @@ CREATE INDEX set_aside_by_digest ON set_aside (digest);
 -- The leaf of the last change of the namespace's owners or keys when the file came; none where it
 -- came as a file, or before this was kept.
 ALTER TABLE capsules ADD COLUMN owners_since BIGINT;
+
+-- The version that an administrator went back from, which serves again by nothing but a word.
+ALTER TABLE capsules ADD COLUMN rolled_back TEXT;

@@ -14,6 +14,7 @@ use soma_runtime::{Engine, Loader, Network, Rules};
 use sqlx::AnyPool;
 
 use crate::admission::Admission;
+use crate::audit::Audit;
 use crate::auth::Keyring;
 use crate::catalog::Catalog;
 use crate::grants::{Grants, Networks};
@@ -38,6 +39,7 @@ pub(crate) struct App {
     pub(crate) grants: Grants,
     pub(crate) secrets: Secrets,
     pub(crate) logs: Logs,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) admission: Admission,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) engine: Engine,
@@ -94,6 +96,7 @@ impl App {
             Some(file) => Sealer::open_file(file, false)?,
             None => Sealer::open_file(&settings.data.join("secrets.key"), true)?,
         };
+        let audit = Arc::new(Audit::open(&settings.data)?);
         let capsules = settings.data.join("capsules/sha256");
         let trust = &settings.live.trust;
         let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
@@ -105,6 +108,7 @@ impl App {
             grants: Grants::new(pool.clone()),
             secrets: Secrets::new(pool.clone(), sealer),
             logs,
+            audit,
             admission: Admission::new(
                 settings.live.concurrent_calls,
                 settings.live.waiting_calls,

@@ -26,6 +26,9 @@ pub(crate) struct Keyring {
 #[derive(Clone)]
 pub(crate) struct Caller(Arc<StoredKey>);
 
+/// Whoever holds a key with the scope `admin`: asked before the body is read.
+pub(crate) struct Admin(pub(crate) Caller);
+
 impl Keyring {
     pub(crate) fn new(pool: AnyPool) -> Self {
         let keys = Believed::new();
@@ -129,5 +132,15 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Error> {
         app.keyring.identify(&parts.headers).await
+    }
+}
+
+impl FromRequestParts<AppState> for Admin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Error> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        caller.require(Scope::Admin)?;
+        Ok(Self(caller))
     }
 }

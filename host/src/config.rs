@@ -110,6 +110,16 @@ pub struct Config {
     #[arg(long, env = "SOMA_TENANT_MIB", value_name = "MIB")]
     pub tenant_mib: Option<u64>,
 
+    /// Days after which records of the audit log are erased; their hashes stay [default: never]
+    /// [reloadable]
+    #[arg(long, env = "SOMA_AUDIT_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub audit_days: Option<u32>,
+
+    /// Record the inputs and outputs of calls as they are, and not their salted hashes alone
+    /// [reloadable]
+    #[arg(long, env = "SOMA_AUDIT_FULL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub audit_full: Option<bool>,
+
     /// Limits of a call whose capsule asks for none, such as `fuel=1000000000,time-ms=5000`
     /// [default: 10^10 fuel, 30 s, 64 MiB …] [reloadable]
     #[arg(long, env = "SOMA_DEFAULT_LIMITS", value_name = "LIMITS")]
@@ -227,6 +237,8 @@ impl Config {
             waiting_calls: self.waiting_calls.or(file.waiting_calls),
             tenant_capsules: self.tenant_capsules.or(file.tenant_capsules),
             tenant_mib: self.tenant_mib.or(file.tenant_mib),
+            audit_days: self.audit_days.or(file.audit_days),
+            audit_full: self.audit_full.or(file.audit_full),
             default_limits: GivenLimits::over(self.default_limits, file.default_limits),
             maximum_limits: GivenLimits::over(self.maximum_limits, file.maximum_limits),
             open_metrics: self.open_metrics.or(file.open_metrics),

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use soma_capability::Tool;
 
-use crate::catalog::{Described, Installed, Proof};
+use crate::catalog::{Described, Installed, Proof, Shelf};
 use crate::logs;
 use crate::policy;
 use crate::settings::Live;
@@ -21,7 +21,7 @@ pub(crate) enum Reason {
     OwnersChanged,
     /// It is of an older version than what serves.
     Older,
-    /// An administrator went back from it.
+    /// An administrator went back from it, or from a newer one.
     RolledBack,
     /// The policy lets no update of this publisher through.
     NotAutomatic,
@@ -38,12 +38,13 @@ impl Reason {
 
 /// Every reason to hold `new` back, which is of the name of what serves and another file.
 pub(crate) fn reasons(
-    serving: &Installed,
+    shelf: &Shelf,
     new: &Described,
     proof: Option<&Proof>,
     live: &Live,
 ) -> Vec<Reason> {
-    let old = &serving.about;
+    let (serving, old) = (&shelf.serving, &shelf.serving.about);
+    let version = &new.manifest.version;
     let publisher = new.manifest.name.publisher();
     let is_automatic = live.trust.automatic.admits(&publisher);
     let age = proof.map(|proof| logs::now().saturating_sub(proof.published));
@@ -51,7 +52,11 @@ pub(crate) fn reasons(
         (Reason::AsksMore, asks_more(old, new, live)),
         (Reason::ToolsChanged, !same_tools(old, new)),
         (Reason::OwnersChanged, owners_changed(serving, proof)),
-        (Reason::Older, new.manifest.version < old.manifest.version),
+        (Reason::Older, *version < old.manifest.version),
+        (
+            Reason::RolledBack,
+            *version > old.manifest.version && Some(version) <= shelf.rolled_back.as_ref(),
+        ),
         (Reason::NotAutomatic, !is_automatic),
         (
             Reason::TooYoung,

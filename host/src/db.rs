@@ -65,6 +65,13 @@ pub(crate) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> 
     sqlx::Error::Decode(Box::new(error))
 }
 
+/// Whether a statement failed because the row that its row belongs to is gone.
+pub(crate) fn is_orphan(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
+}
+
 /// Whether a statement failed because such a row is there already.
 pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
     error

@@ -9,6 +9,8 @@ use soma_capability::{CapsuleName, CredentialName};
 use soma_registry::PackageError;
 use soma_runtime::{Failure, LoadError, ToolError, Usage};
 
+use crate::audit::Unwritten;
+use crate::db::is_orphan;
 use crate::distrust::Distrust;
 use crate::input::InvalidInput;
 use crate::problem::{Details, Kind, Problem};
@@ -116,6 +118,20 @@ pub(crate) enum Error {
         /// What it used until then.
         usage: Box<Usage>,
     },
+    /// Nothing that happens can be recorded.
+    #[error(
+        "what happens here cannot be recorded at the moment, so nothing does: its disk may be full"
+    )]
+    AuditUnwritable,
+    /// A call with effects on the outside came to its end, and that could not be recorded.
+    #[error(
+        "the call sent something, and how it ended could not be recorded: whether it did what it \
+         should have must be looked at where it sent to; do not simply call again"
+    )]
+    OutcomeUnknown,
+    /// A line of the audit log is not on disk.
+    #[error(transparent)]
+    Audit(#[from] Unwritten),
     /// The database failed.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -178,7 +194,11 @@ impl Error {
             Self::Call { failure, .. } => Kind::of(failure),
             Self::Shared(error) => error.kind(),
             Self::Database(error) if is_away(error) => Kind::NotReady,
+            Self::Database(error) if is_orphan(error) => Kind::Conflict,
+            Self::AuditUnwritable => Kind::AuditUnwritable,
+            Self::OutcomeUnknown => Kind::OutcomeUnknown,
             Self::Database(_)
+            | Self::Audit(_)
             | Self::Storage(_)
             | Self::Load(_)
             | Self::Client(_)
@@ -210,7 +230,12 @@ impl Error {
                 ..details_of_failure(failure)
             },
             _ if self.kind() == Kind::Internal => Details::default(),
-            Self::Overloaded(_) | Self::NotReady(_) => Details {
+            // An internal failure that the client has to act upon.
+            Self::OutcomeUnknown => Details {
+                detail,
+                ..Details::default()
+            },
+            Self::Overloaded(_) | Self::NotReady(_) | Self::AuditUnwritable => Details {
                 detail,
                 retry_after_ms: Some(1000),
                 ..Details::default()
@@ -222,6 +247,10 @@ impl Error {
                 ..Details::default()
             },
             Self::Shared(error) => error.details(),
+            Self::Database(error) if is_orphan(error) => Details {
+                detail: Some("the tenant, or the capsule, was deleted meanwhile".into()),
+                ..Details::default()
+            },
             // Not in the database's words, which may say where it is.
             Self::Database(_) => Details {
                 detail: Some("its database does not answer".into()),

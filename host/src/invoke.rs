@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use soma_capability::{CapsuleName, Limits};
-use soma_runtime::{Call, Capsule, Outcome, Output, Usage};
+use soma_capability::{CapsuleName, Digest, Limits};
+use soma_runtime::{Call, Capsule, Network, Outcome, Output, Usage};
 use tracing::field::display;
 use tracing::{Instrument as _, error_span, info};
 use uuid::Uuid;
 
 use crate::admission::{Place, Slot};
 use crate::app::App;
+use crate::audit::{CallRecord, Target};
 use crate::auth::Caller;
 use crate::catalog::ReadyTool;
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::finished::Finished;
 use crate::metrics::OK;
 use crate::problem::Kind;
 use crate::trace::TraceParent;
-use crate::{input, policy};
+use crate::{audit, input, policy};
 
 /// One call that somebody asks for.
 pub(crate) struct Invocation {
@@ -45,6 +46,7 @@ pub(crate) async fn invoke(
     invocation: Invocation,
     place: Place,
 ) -> Result<Answer, Error> {
+    app.audit.admit()?;
     let Invocation {
         id,
         caller,
@@ -53,23 +55,22 @@ pub(crate) async fn invoke(
         input,
         parent,
     } = invocation;
-    caller.require_tool(&capsule, &tool)?;
-    let installed = app.catalog.find(caller.tenant_id(), &capsule).await?;
-    let ready = installed.about.tool(&tool)?.clone();
-
-    let prepare = async {
-        let live = app.in_force();
-        app.logs.admit(&installed.row, &live.settings.trust)?;
-        let limits = policy::limits(&live.settings, &installed.about.manifest);
-        let network = policy::network(app, &live, caller.tenant_id(), &installed).await?;
-        let input = check(app, input, &ready, &limits).await?;
-        let code = app.catalog.code(&installed.about).await?;
-        let slot = place.slot().await?;
-        Ok((code, input, limits, network, slot))
+    let prepared = prepare(app, &caller, &capsule, &tool, input, place).await;
+    let Prepared {
+        code,
+        ready,
+        slot,
+        digest,
+        input,
+        limits,
+        network,
+    } = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            audit::refused(app, &caller, id, &capsule, &tool, &error).await;
+            return Err(error);
+        }
     };
-    let (code, input, limits, network, slot) = prepare.await.inspect_err(|error: &Error| {
-        ready.metrics().refused(error.kind().code());
-    })?;
 
     let trace = parent.as_ref().map(|parent| display(parent.trace_id()));
     // At a level that every filter lets pass: whatever line there is says which call it belongs to.
@@ -78,16 +79,23 @@ pub(crate) async fn invoke(
     if let Some(parent) = parent {
         parent.adopt(&span);
     }
+    let target = Target {
+        capsule,
+        digest,
+        tool: tool.clone(),
+    };
+    let record = Arc::new(CallRecord::new(app, caller, id, target, &input)?);
     let call = Call {
         tool,
         input,
         limits,
         network,
+        herald: Some(record.clone()),
         progress: None,
     };
     // A client that hangs up drops this function; what runs is finished and recorded all the same.
-    let run = run(code, call, slot, ready).instrument(span);
-    let Outcome { result, usage } = Finished::new(run).await;
+    let run = run(code, call, slot, ready, record).instrument(span);
+    let Outcome { result, usage, .. } = Finished::new(run).await?;
     match result {
         Ok(output) => Ok(Answer {
             invocation: id,
@@ -99,6 +107,52 @@ pub(crate) async fn invoke(
             Err(Error::Call { failure, usage })
         }
     }
+}
+
+/// Everything that a call needs to run.
+struct Prepared {
+    code: Arc<Capsule>,
+    ready: Arc<ReadyTool>,
+    slot: Slot,
+    digest: Digest,
+    input: String,
+    limits: Limits,
+    network: Network,
+}
+
+/// Decides whether it runs, and under what.
+async fn prepare(
+    app: &App,
+    caller: &Caller,
+    capsule: &CapsuleName,
+    tool: &str,
+    input: Vec<u8>,
+    place: Place,
+) -> Result<Prepared, Error> {
+    caller.require_tool(capsule, tool)?;
+    let installed = app.catalog.find(caller.tenant_id(), capsule).await?;
+    let ready = installed.about.tool(tool)?.clone();
+    let prepare = async {
+        let live = app.in_force();
+        app.logs.admit(&installed.row, &live.settings.trust)?;
+        let limits = policy::limits(&live.settings, &installed.about.manifest);
+        let network = policy::network(app, &live, caller.tenant_id(), &installed).await?;
+        let input = check(app, input, &ready, &limits).await?;
+        let code = app.catalog.code(&installed.about).await?;
+        let slot = place.slot().await?;
+        Ok(Prepared {
+            code,
+            ready: ready.clone(),
+            slot,
+            digest: installed.row.digest,
+            input,
+            limits,
+            network,
+        })
+    };
+    prepare.await.inspect_err(|error: &Error| {
+        ready.metrics().refused(error.kind().code());
+    })
 }
 
 async fn check(
@@ -124,7 +178,13 @@ async fn check(
     Ok(checked.map_err(|panic| Error::Panicked(panic.to_string()))??)
 }
 
-async fn run(code: Arc<Capsule>, call: Call, slot: Slot, ready: Arc<ReadyTool>) -> Outcome {
+async fn run(
+    code: Arc<Capsule>,
+    call: Call,
+    slot: Slot,
+    ready: Arc<ReadyTool>,
+    record: Arc<CallRecord>,
+) -> Result<Outcome, Error> {
     let outcome = code.call(call).await;
     drop(slot);
     let usage = &outcome.usage;
@@ -140,5 +200,6 @@ async fn run(code: Arc<Capsule>, call: Call, slot: Slot, ready: Arc<ReadyTool>) 
         memory = usage.memory_bytes,
         "called"
     );
-    outcome
+    record.finish(&outcome, code).await?;
+    Ok(outcome)
 }

@@ -8,6 +8,7 @@
 
 mod admission;
 mod app;
+mod audit;
 mod auth;
 mod believed;
 mod body;
@@ -46,6 +47,7 @@ mod trust;
 mod unread;
 mod updates;
 
+pub use audit::{is_erased, leaf};
 pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};
 pub use input::{InvalidInput, check as check_input};
 pub use key::{ApiKey, KeyError};

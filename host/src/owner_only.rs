@@ -2,7 +2,7 @@
 //! made so, and what is there already is checked.
 
 use std::fs::{self, DirBuilder, Metadata, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
@@ -22,6 +22,18 @@ pub(crate) fn folder(path: &Path) -> anyhow::Result<()> {
         return Ok(fs::set_permissions(path, Permissions::from_mode(0o700))?);
     }
     check(path, &about, "700")
+}
+
+/// Makes a file that is not there yet: its owner's alone from the first byte on.
+pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Refuses a file that others can reach.

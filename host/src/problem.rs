@@ -81,7 +81,9 @@ kinds! {
     LogDistrusted BAD_GATEWAY "log-distrusted" "The log is not believed any more";
     LogSilent SERVICE_UNAVAILABLE "log-silent" "Nothing was heard of the log for too long";
     Overloaded SERVICE_UNAVAILABLE "overloaded" "The host has all the calls it can take";
+    AuditUnwritable SERVICE_UNAVAILABLE "audit-unwritable" "Nothing can be recorded";
     NotReady SERVICE_UNAVAILABLE "not-ready" "The host is not ready";
+    OutcomeUnknown INTERNAL_SERVER_ERROR "outcome-unknown" "How the call ended is not recorded";
     Internal INTERNAL_SERVER_ERROR "internal" "The host failed";
     ToolInvalidInput UNPROCESSABLE_ENTITY "tool-invalid-input" "The tool cannot use the input";
     ToolNotFound UNPROCESSABLE_ENTITY "tool-not-found" "The tool did not find what the input names";

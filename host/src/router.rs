@@ -9,7 +9,7 @@ use crate::app::AppState;
 use crate::edge::edge;
 use crate::error::Error;
 use crate::routes::{
-    calls, capsules, grants, health, installs, keys, logs, pins, secrets, tenants, updates,
+    audit, calls, capsules, grants, health, installs, keys, logs, pins, secrets, tenants, updates,
 };
 
 pub(crate) fn router(app: AppState) -> Router {
@@ -57,6 +57,9 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/v1/admin/pins", get(pins::list))
         .route("/v1/admin/pins/{name}", delete(pins::remove))
         .route("/v1/admin/logs", get(logs::list))
+        .route("/v1/admin/audit", get(audit::query))
+        .route("/v1/admin/audit/checkpoint", get(audit::checkpoint))
+        .route("/v1/admin/audit/lines", get(audit::lines))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -1,5 +1,6 @@
 //! The handlers, a file a group: authenticate, load, act, answer.
 
+pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod capsules;
 pub(crate) mod grants;

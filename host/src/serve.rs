@@ -10,15 +10,17 @@ use anyhow::{Context as _, bail};
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Handle, Server};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::app::App;
+use crate::audit::{Entry, Event};
 use crate::config::Config;
 use crate::router::router;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
-use crate::{follow, tls, updates};
+use crate::{audit, follow, tls, updates};
 
 /// A connection on which nothing arrives for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -33,7 +35,7 @@ pub struct Running {
     server: Option<JoinHandle<std::io::Result<()>>>,
     certificate: Option<JoinHandle<()>>,
     /// Follows the marketplaces' logs.
-    followers: [AbortHandle; 2],
+    followers: [AbortHandle; 3],
 }
 
 /// Runs a host until it is told to stop (SIGTERM, SIGINT); a second time stops it at once.
@@ -46,6 +48,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         signal(SignalKind::interrupt())?,
         signal(SignalKind::hangup())?,
     );
+    // A limit on the size of files is an error to be answered, like a full disk, not the end.
+    let file_size = SignalKind::from_raw(Signal::XFSZ.as_raw());
+    let _answered = signal(file_size)?;
     let running = start_with(config, settings).await?;
     tracing::info!(url = running.url(), data = %running.data().display(), "listening");
     loop {
@@ -113,11 +118,15 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
         }
     };
     handle.listening().await.context("the server")?;
+    let version = env!("CARGO_PKG_VERSION");
+    let began = Entry::by_host(None, Event::Start { version });
+    app.audit.record(&began).await?;
     let running = Running {
         url: format!("{scheme}://{}", reachable(address)),
         followers: [
             tokio::spawn(follow::run(app.clone())).abort_handle(),
             tokio::spawn(updates::run(app.clone())).abort_handle(),
+            tokio::spawn(audit::sweep(app.clone())).abort_handle(),
         ],
         app,
         config,
@@ -219,6 +228,7 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let cut_off = cut_off(&self.app);
+        self.app.audit.checkpoint().await?;
         self.app.pool.close().await;
         cut_off
     }

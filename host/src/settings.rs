@@ -74,6 +74,10 @@ pub struct Live {
     pub(crate) quota: Quota,
     /// Whose capsules may be installed.
     pub(crate) trust: Trust,
+    /// Days that records of the audit log are kept; none is for ever.
+    pub(crate) audit_days: Option<u32>,
+    /// Whether inputs and outputs are recorded as they are.
+    pub(crate) audit_full: bool,
     /// What is logged.
     pub log: String,
 }
@@ -221,6 +225,11 @@ impl Live {
                 listen.ip().is_loopback() && !config.behind_proxy.unwrap_or(false),
             )
             .context("trust")?,
+            audit_days: match config.audit_days {
+                Some(1..=36_500) | None => config.audit_days,
+                Some(_) => bail!("audit-days must be 1 to 36500"),
+            },
+            audit_full: config.audit_full.unwrap_or(false),
             log,
         })
     }

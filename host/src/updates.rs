@@ -6,6 +6,7 @@ use soma_registry::Release;
 use sqlx::AnyConnection;
 
 use crate::app::{App, AppState};
+use crate::audit::Entry;
 use crate::catalog::{Change, Installed, Shelf};
 use crate::consent::Reason;
 use crate::db::capsules::{Installation, Logged};
@@ -81,10 +82,15 @@ async fn update(app: &AppState, tenant: &Tenant, installed: &Installed) -> Resul
     let wanted = Wanted::exactly(name.clone(), newest.digest);
     let arrived = install::fetch(app, &wanted).await?;
     let finish = {
-        let (app, tenant) = (app.clone(), tenant.id.clone());
-        async move { install::finish(&app, &tenant, arrived).await }
+        let (app, tenant) = (app.clone(), tenant.clone());
+        async move {
+            let (done, ..) = install::finish(&app, &tenant.id, arrived).await?;
+            let entry = Entry::by_host(Some(&tenant.name), done.event());
+            app.audit.record(&entry).await?;
+            Ok::<_, Error>(done)
+        }
     };
-    let (done, ..) = Finished::new(finish).await?;
+    let done = Finished::new(finish).await?;
     let (capsule, version) = (name, &newest.version);
     match done.change {
         Change::Held => {
@@ -97,11 +103,13 @@ async fn update(app: &AppState, tenant: &Tenant, installed: &Installed) -> Resul
 }
 
 /// Whether a version has been held already, or a newer one, for a reason that only somebody's word
-/// settles.
+/// settles; or was gone back from.
 fn waits_for_a_word(shelf: &Shelf, newest: &Version) -> bool {
-    shelf.held.as_ref().is_some_and(|held| {
-        held.version >= *newest && !held.reasons.iter().copied().all(Reason::is_passing)
-    })
+    let rolled_back = shelf.rolled_back.as_ref();
+    rolled_back.is_some_and(|from| newest <= from)
+        || shelf.held.as_ref().is_some_and(|held| {
+            held.version >= *newest && !held.reasons.iter().copied().all(Reason::is_passing)
+        })
 }
 
 /// Whether a word is given to what the log has revoked meanwhile.

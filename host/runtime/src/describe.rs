@@ -6,6 +6,7 @@ use crate::bindings::tools;
 use crate::capsule::{Capsule, LinkError};
 use crate::clock::Surroundings;
 use crate::compile::{CompileError, Compiler};
+use crate::effects::Effects;
 use crate::engine::{Engine, EngineConfig, EngineError};
 use crate::invocation::{bounded, open};
 use crate::network::Network;
@@ -79,7 +80,13 @@ pub async fn describe(component: &[u8], compiler: &Compiler) -> Result<Vec<Tool>
 }
 
 async fn ask(capsule: &Capsule) -> Result<Vec<Tool>, DescribeError> {
-    let state = InvocationState::new(&LIMITS, Surroundings::Fixed, Network::none(), None);
+    let state = InvocationState::new(
+        &LIMITS,
+        Surroundings::Fixed,
+        Network::none(),
+        Effects::default(),
+        None,
+    );
     let mut store = open(capsule.pre(), state).map_err(|error| Failure::Host(error.to_string()))?;
     let tools = bounded(&mut store, async |store| {
         let instance = capsule.pre().instantiate_async(&mut *store).await?;

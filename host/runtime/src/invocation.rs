@@ -1,6 +1,7 @@
 //! One call, from a fresh store to its outcome.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
@@ -11,6 +12,7 @@ use wasmtime_wasi::async_trait;
 
 use crate::bindings::{CapsulePre, tools};
 use crate::clock::Surroundings;
+use crate::effects::{Effects, Herald};
 use crate::meter::Meter;
 use crate::network::Network;
 use crate::outcome::{Failure, Outcome, Usage};
@@ -33,6 +35,8 @@ pub struct Call {
     pub limits: Limits,
     /// What it may reach.
     pub network: Network,
+    /// Who is told before it sends its first byte; none where nobody records it.
+    pub herald: Option<Arc<dyn Herald>>,
     /// Who hears how far the call has come. A full channel misses a step.
     pub progress: Option<mpsc::Sender<Progress>>,
 }
@@ -56,8 +60,10 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         input,
         limits,
         network,
+        herald,
         progress,
     } = call;
+    let effects = Effects::new(herald);
     let input_bytes = input.len() as u64;
     if input_bytes > limits.input_bytes {
         let failure = Failure::InputTooLarge {
@@ -67,19 +73,20 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
             input_bytes,
             ..Usage::default()
         };
-        return Outcome {
-            result: Err(failure),
-            usage,
-        };
+        return Outcome::not_begun(failure, usage);
     }
-    let state = InvocationState::new(&limits, Surroundings::real(), network, progress);
+    let state = InvocationState::new(
+        &limits,
+        Surroundings::real(),
+        network,
+        effects.clone(),
+        progress,
+    );
     let mut store = match open(capsule, state) {
         Ok(store) => store,
         Err(error) => {
-            return Outcome {
-                result: Err(Failure::Host(error.to_string())),
-                usage: Usage::default(),
-            };
+            let failure = Failure::Host(error.to_string());
+            return Outcome::not_begun(failure, Usage::default());
         }
     };
 
@@ -103,7 +110,12 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         output_bytes,
         ..usage(&state, fuel, start)
     };
-    Outcome { result, usage }
+    Outcome {
+        result,
+        usage,
+        has_effects: effects.any(),
+        egress: effects.take(),
+    }
 }
 
 /// A fresh store under the limits in `state`.
@@ -214,6 +226,7 @@ mod tests {
             &Limits::default(),
             Surroundings::real(),
             Network::none(),
+            Effects::default(),
             None,
         );
         let mut store = Store::new(&wasmtime::Engine::default(), state);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use wasmtime::Trap;
 
+use crate::effects::Egress;
 use crate::meter::{Meter, Stop};
 use crate::output::{Output, ToolError};
 
@@ -13,6 +14,22 @@ pub struct Outcome {
     pub result: Result<Output, Failure>,
     /// What the call used.
     pub usage: Usage,
+    /// Whether it may have sent something.
+    pub has_effects: bool,
+    /// The first requests that it sent, or wanted to.
+    pub egress: Vec<Egress>,
+}
+
+impl Outcome {
+    /// Of a call that did not begin.
+    pub(crate) fn not_begun(failure: Failure, usage: Usage) -> Self {
+        Self {
+            result: Err(failure),
+            usage,
+            has_effects: false,
+            egress: Vec::new(),
+        }
+    }
 }
 
 /// What one call used.

@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::clock::Surroundings;
+use crate::effects::Effects;
 use crate::imports::fields::MOST_FIELD_BYTES;
 use crate::imports::http::SendHook;
 use crate::imports::stdio::LogStream;
@@ -35,11 +36,18 @@ impl InvocationState {
         limits: &Limits,
         surroundings: Surroundings,
         network: Network,
+        effects: Effects,
         progress: Option<mpsc::Sender<Progress>>,
     ) -> Self {
         let meter = Meter::new(limits);
         let log = Arc::new(GuestLog::new(limits));
-        let hook = SendHook::new(network, limits, meter.traffic().clone(), log.clone());
+        let hook = SendHook::new(
+            network,
+            effects,
+            limits,
+            meter.traffic().clone(),
+            log.clone(),
+        );
         let mut wasi_http = WasiHttpCtx::new();
         wasi_http.set_field_size_limit(MOST_FIELD_BYTES);
         let mut table = ResourceTable::new();

@@ -90,6 +90,9 @@ impl Catalog {
             let mut transaction = self.pool.begin().await?;
             succeed(&mut transaction, tenant, held, &shelf.serving).await?;
             aside::delete(&mut transaction, tenant, name, Standing::Held).await?;
+            if shelf.rolled_back.as_ref() <= Some(&held.version) {
+                capsules::set_rolled_back(&mut transaction, tenant, name, None).await?;
+            }
             Ok(transaction.commit().await?)
         };
         self.settling(&shelf.digests(), approve).await?;
@@ -117,6 +120,8 @@ impl Catalog {
             };
             aside::put(&mut transaction, tenant, &held).await?;
             aside::delete(&mut transaction, tenant, name, Standing::Previous).await?;
+            let gone_back_from = shelf.rolled_back.as_ref().max(Some(&held.version));
+            capsules::set_rolled_back(&mut transaction, tenant, name, gone_back_from).await?;
             Ok(transaction.commit().await?)
         };
         self.settling(&shelf.digests(), roll_back).await?;
@@ -200,11 +205,18 @@ fn arriving(
     let (change, instead) = match shelf {
         None => (Change::Created, None),
         Some(shelf) if shelf.serving.row.digest == row.digest => {
-            row.installed_at = shelf.serving.row.installed_at;
+            let before = &shelf.serving.row;
+            row.installed_at = before.installed_at;
+            // Nobody has given a word on owners who came since.
+            if let (Some(new), Some(old)) = (&mut row.logged, &before.logged)
+                && new.log == old.log
+            {
+                new.owners_since = old.owners_since;
+            }
             (Change::Unchanged, Some(row.digest))
         }
         Some(shelf) => {
-            reasons = consent::reasons(&shelf.serving, &about, proof.as_ref(), live);
+            reasons = consent::reasons(shelf, &about, proof.as_ref(), live);
             if reasons.is_empty() {
                 (Change::Replaced, of(&shelf.previous))
             } else {

@@ -10,6 +10,7 @@ use sqlx::{AnyConnection, AnyPool};
 
 use super::changes::succeed;
 use super::{Described, Installed, Shelf};
+use crate::audit::Event;
 use crate::consent::Reason;
 use crate::db::aside::{self, Aside, Standing};
 use crate::db::capsules::{self, Installation, Logged};
@@ -54,6 +55,20 @@ pub(crate) struct Done {
     pub(crate) reasons: Vec<Reason>,
     /// What compiling took, where the code was not there already.
     pub(crate) compiled: Duration,
+}
+
+impl Done {
+    /// As it is recorded.
+    pub(crate) fn event(&self) -> Event {
+        let Installed { row, about } = &*self.installed;
+        Event::Install {
+            capsule: row.name.clone(),
+            version: about.manifest.version.clone(),
+            digest: row.digest,
+            change: self.change,
+            reasons: self.reasons.clone(),
+        }
+    }
 }
 
 /// A file that comes, and what becomes of it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use semver::Version;
 use soma_capability::{CapsuleName, Digest};
 
 use super::{Catalog, Installed, Quota};
@@ -17,6 +18,8 @@ pub(crate) struct Shelf {
     pub(crate) held: Option<Aside>,
     /// What served before.
     pub(crate) previous: Option<Aside>,
+    /// The version that an administrator went back from.
+    pub(crate) rolled_back: Option<Version>,
 }
 
 impl Shelf {
@@ -72,6 +75,7 @@ impl Catalog {
             serving: Arc::new(Installed { row, about }),
             held: None,
             previous: None,
+            rolled_back: capsules::rolled_back(&self.pool, tenant, name).await?,
         };
         for aside in aside::list(&self.pool, tenant).await? {
             if aside.row.name == *name {

@@ -1,12 +1,13 @@
 //! The `capsules` table: which tenant has installed what.
 
 use jiff::Timestamp;
+use semver::Version;
 use soma_capability::{CapsuleName, Digest};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, FromRow, Row as _};
 
 use super::logs::integer;
-use super::time;
+use super::{corrupt, time};
 
 /// One installed capsule. Manifest and tools are in the file that the digest names.
 #[derive(Clone, Debug)]
@@ -78,6 +79,43 @@ pub(crate) async fn get(
     .await
 }
 
+/// The version of a capsule that an administrator went back from.
+pub(crate) async fn rolled_back(
+    pool: &AnyPool,
+    tenant: &str,
+    name: &CapsuleName,
+) -> sqlx::Result<Option<Version>> {
+    let version: Option<Option<String>> = sqlx::query_scalar(
+        "SELECT rolled_back FROM capsules WHERE tenant = $1 AND namespace = $2 AND name = $3",
+    )
+    .bind(tenant)
+    .bind(name.namespace())
+    .bind(name.name())
+    .fetch_optional(pool)
+    .await?;
+    let version = version.flatten().map(|version| version.parse());
+    version.transpose().map_err(corrupt)
+}
+
+pub(crate) async fn set_rolled_back(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    name: &CapsuleName,
+    version: Option<&Version>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE capsules SET rolled_back = $4
+         WHERE tenant = $1 AND namespace = $2 AND name = $3",
+    )
+    .bind(tenant)
+    .bind(name.namespace())
+    .bind(name.name())
+    .bind(version.map(ToString::to_string))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 pub(crate) async fn list(pool: &AnyPool, tenant: &str) -> sqlx::Result<Vec<Installation>> {
     sqlx::query_as(
         "SELECT namespace, name, digest, size, installed_at, log, leaf, owners_since FROM capsules
@@ -93,7 +131,7 @@ pub(crate) async fn put(
     connection: &mut AnyConnection,
     tenant: &str,
     new: &Installation,
-    version: &semver::Version,
+    version: &Version,
 ) -> sqlx::Result<()> {
     let logged = new.logged.as_ref();
     sqlx::query(

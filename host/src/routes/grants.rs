@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use soma_capability::{Capabilities, CapsuleName, Grant};
 
 use crate::app::{App, AppState};
-use crate::auth::Caller;
+use crate::audit::Event;
+use crate::auth::{Admin, Caller};
 use crate::body::Document;
 use crate::catalog::Installed;
 use crate::db::capsules::Logged;
@@ -16,7 +17,6 @@ use crate::db::grants::{self, Granted, New};
 use crate::db::storable;
 use crate::db::tenants::Tenant;
 use crate::error::Error;
-use crate::key::Scope;
 use crate::path::CapsulePath;
 
 use super::keys::find_tenant;
@@ -46,9 +46,9 @@ pub(crate) struct Standing<'a> {
     granted: Option<&'a Granted>,
 }
 
-/// A tenant's id and an installed capsule of its.
+/// A tenant and an installed capsule of its.
 struct Target {
-    tenant: String,
+    tenant: Tenant,
     installed: std::sync::Arc<Installed>,
 }
 
@@ -56,13 +56,12 @@ pub(super) type OfQuery = Result<Query<Of>, QueryRejection>;
 
 pub(crate) async fn get(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
 ) -> Result<Json<serde_json::Value>, Error> {
-    caller.require(Scope::Admin)?;
     let target = find(&app, &caller, &capsule, query).await?;
-    let granted = app.grants.of(&target.tenant, &target.installed).await?;
+    let granted = app.grants.of(&target.tenant.id, &target.installed).await?;
     Ok(Json(serde_json::json!(Standing {
         capsule: &capsule,
         asked: &target.installed.about.manifest.capabilities,
@@ -72,12 +71,11 @@ pub(crate) async fn get(
 
 pub(crate) async fn put(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
     Document(wanted): Document<Wanted>,
 ) -> Result<Json<Granted>, Error> {
-    caller.require(Scope::Admin)?;
     if wanted.expires_at.is_some_and(|end| end <= Timestamp::now()) {
         return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
     }
@@ -89,22 +87,28 @@ pub(crate) async fn put(
         by: caller.key_id(),
         expires_at: wanted.expires_at.map(storable),
     };
-    let granted = grants::put(&app.pool, &target.tenant, &capsule, &new).await;
+    let granted = grants::put(&app.pool, &target.tenant.id, &capsule, &new).await;
     app.grants.forget();
     let granted = granted?;
     let http = granted.grant.http.iter().map(ToString::to_string);
     let http = http.collect::<Vec<_>>().join("; ");
     tracing::warn!(%capsule, key = caller.key_id(), http, "granted");
+    let event = Event::Grant {
+        capsule,
+        of: target.tenant.name,
+        grant: granted.grant.clone(),
+        expires_at: granted.expires_at,
+    };
+    app.audit.by(&caller, event).await?;
     Ok(Json(granted))
 }
 
 pub(crate) async fn revoke(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
 ) -> Result<StatusCode, Error> {
-    caller.require(Scope::Admin)?;
     let tenant = tenant(&app, &caller, query).await?;
     let deleted = grants::delete(&app.pool, &tenant.id, &capsule).await;
     app.grants.forget();
@@ -112,6 +116,9 @@ pub(crate) async fn revoke(
         return Err(Error::UnknownGrant(capsule));
     }
     tracing::warn!(%capsule, tenant = tenant.name, key = caller.key_id(), "grant revoked");
+    let of = tenant.name;
+    let event = Event::GrantRevoked { capsule, of };
+    app.audit.by(&caller, event).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -121,8 +128,8 @@ async fn find(
     capsule: &CapsuleName,
     query: OfQuery,
 ) -> Result<Target, Error> {
-    let tenant = tenant(app, caller, query).await?.id;
-    let installed = app.catalog.find(&tenant, capsule).await?;
+    let tenant = tenant(app, caller, query).await?;
+    let installed = app.catalog.find(&tenant.id, capsule).await?;
     Ok(Target { tenant, installed })
 }
 

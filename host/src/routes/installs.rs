@@ -8,11 +8,11 @@ use soma_registry::Check;
 
 use super::capsules::full;
 use crate::app::{App, AppState};
-use crate::auth::Caller;
+use crate::audit::Event;
+use crate::auth::{Admin, Caller};
 use crate::body::{self, Document, JSON, WASM};
 use crate::catalog::{Change, Done, Installed};
 use crate::db::capsules::Logged;
-use crate::db::grants;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::install::{self, Arrived, Brought, Timings};
@@ -59,14 +59,14 @@ pub(crate) async fn install(
     install::admit_file(&app.live().settings.trust)?;
     let file = body::read(request, WASM, soma_registry::MAX_FILE_BYTES as u64).await?;
     let from_file = {
-        let (app, tenant) = (app.clone(), caller.tenant_id().to_owned());
+        let (app, caller) = (app.clone(), caller.clone());
         async move {
             let _place = place;
-            install::from_file(&app, &tenant, file).await
+            let done = install::from_file(&app, caller.tenant_id(), file).await?;
+            installed(&app, &caller, &done).await
         }
     };
-    let done = Finished::new(from_file).await?;
-    Ok(installed(&app, &caller, &done))
+    Finished::new(from_file).await
 }
 
 /// What would be installed.
@@ -90,7 +90,7 @@ async fn keep(
     arrived: Arrived,
 ) -> Result<(StatusCode, Json<Value>), Error> {
     let (done, checks, timings) = install::finish(app, caller.tenant_id(), arrived).await?;
-    let (status, Json(answer)) = installed(app, caller, &done);
+    let (status, Json(answer)) = installed(app, caller, &done).await?;
     Ok((status, checked(answer, &checks, timings)))
 }
 
@@ -101,7 +101,11 @@ fn checked(mut answer: Value, checks: &[Check], timings: Timings) -> Json<Value>
     Json(answer)
 }
 
-fn installed(app: &App, caller: &Caller, done: &Done) -> (StatusCode, Json<Value>) {
+async fn installed(
+    app: &App,
+    caller: &Caller,
+    done: &Done,
+) -> Result<(StatusCode, Json<Value>), Error> {
     let Done {
         installed,
         change,
@@ -119,6 +123,7 @@ fn installed(app: &App, caller: &Caller, done: &Done) -> (StatusCode, Json<Value
         ?change,
         "installed"
     );
+    app.audit.by(caller, done.event()).await?;
     let status = match change {
         Change::Created => StatusCode::CREATED,
         Change::Replaced | Change::Unchanged => StatusCode::OK,
@@ -129,22 +134,24 @@ fn installed(app: &App, caller: &Caller, done: &Done) -> (StatusCode, Json<Value
     if *change == Change::Held {
         answer["reasons"] = json!(reasons);
     }
-    (status, Json(answer))
+    Ok((status, Json(answer)))
 }
 
+/// For administrators alone: it takes back what was approved, so that whatever is installed next
+/// under the name serves at once.
 pub(crate) async fn uninstall(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     CapsulePath(name): CapsulePath,
 ) -> Result<StatusCode, Error> {
-    caller.require(Scope::Install)?;
     let uninstall = {
-        let (app, tenant, name) = (app.clone(), caller.tenant_id().to_owned(), name.clone());
+        let (app, caller, name) = (app.clone(), caller.clone(), name.clone());
         async move {
-            app.catalog.uninstall(&tenant, &name).await?;
-            // Whoever installs it anew is to be asked anew.
-            grants::delete(&app.pool, &tenant, &name).await?;
+            app.catalog.uninstall(caller.tenant_id(), &name).await?;
+            // Its grant went with it: whoever installs it anew is asked anew.
             app.grants.forget();
+            let event = Event::Uninstall { capsule: name };
+            app.audit.by(&caller, event).await?;
             Ok::<_, Error>(())
         }
     };

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::app::{App, AppState};
-use crate::auth::Caller;
+use crate::audit::Event;
+use crate::auth::Admin;
 use crate::body::Document;
 use crate::db;
 use crate::db::keys::{self, Key};
@@ -71,10 +72,9 @@ impl NewKey {
 
 pub(crate) async fn list(
     State(app): State<AppState>,
-    caller: Caller,
+    _: Admin,
     query: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    caller.require(Scope::Admin)?;
     let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
     if let Some(tenant) = &which.tenant {
         find_tenant(&app, tenant).await?;
@@ -85,10 +85,9 @@ pub(crate) async fn list(
 
 pub(crate) async fn create(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     Document(new): Document<NewKey>,
 ) -> Result<(StatusCode, Json<ShownKey>), Error> {
-    caller.require(Scope::Admin)?;
     new.check()?;
     let tenant = find_tenant(&app, &new.tenant).await?;
     let secret = ApiKey::generate(None)?;
@@ -106,6 +105,8 @@ pub(crate) async fn create(
     // A request with this id may have been turned away, and remembered, before the key was there.
     app.keyring.forget();
     tracing::info!(tenant = key.tenant, key = key.id, "key created");
+    let (id, of) = (key.id.clone(), key.tenant.clone());
+    app.audit.by(&caller, Event::KeyCreated { id, of }).await?;
     let secret = secret.expose().to_owned();
     Ok((StatusCode::CREATED, Json(ShownKey { key, secret })))
 }
@@ -121,10 +122,9 @@ pub(super) async fn find_tenant(app: &App, name: &str) -> Result<Tenant, Error> 
 /// A new secret for the same key. The old one opens nothing from then on.
 pub(crate) async fn rotate(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     NamePath(id): NamePath,
 ) -> Result<Json<ShownKey>, Error> {
-    caller.require(Scope::Admin)?;
     let secret = ApiKey::generate(Some(&id))?;
     let changed = keys::set_secret(&app.pool, &id, &secret.hash()).await?;
     app.keyring.forget();
@@ -133,6 +133,7 @@ pub(crate) async fn rotate(
         return Err(Error::UnknownKey(id));
     };
     tracing::info!(tenant = stored.key.tenant, key = id, "key rotated");
+    app.audit.by(&caller, Event::KeyRotated { id }).await?;
     Ok(Json(ShownKey {
         key: stored.key,
         secret: secret.expose().to_owned(),
@@ -141,10 +142,9 @@ pub(crate) async fn rotate(
 
 pub(crate) async fn revoke(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     NamePath(id): NamePath,
 ) -> Result<StatusCode, Error> {
-    caller.require(Scope::Admin)?;
     if id == caller.key_id() {
         return Err(Error::Conflict(
             "this is the key you are using: revoke it with another admin key".to_owned(),
@@ -156,5 +156,6 @@ pub(crate) async fn revoke(
         return Err(Error::UnknownKey(id));
     }
     tracing::info!(key = id, "key revoked");
+    app.audit.by(&caller, Event::KeyRevoked { id }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,10 +9,9 @@ use soma_capability::CapsuleName;
 use soma_registry::log::Checkpoint;
 
 use crate::app::AppState;
-use crate::auth::Caller;
+use crate::auth::{Admin, Caller};
 use crate::db;
 use crate::error::Error;
-use crate::key::Scope;
 use crate::{logs, updates};
 
 /// One log.
@@ -46,11 +45,7 @@ struct Outdated<'a> {
     revoked: Option<String>,
 }
 
-pub(crate) async fn list(
-    State(app): State<AppState>,
-    caller: Caller,
-) -> Result<Json<Value>, Error> {
-    caller.require(Scope::Admin)?;
+pub(crate) async fn list(State(app): State<AppState>, _: Admin) -> Result<Json<Value>, Error> {
     let trust = app.live().settings.trust.clone();
     let sources = app.logs.sources();
     let all = db::logs::list(&app.pool).await?;

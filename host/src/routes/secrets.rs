@@ -11,12 +11,15 @@ use soma_runtime::Presentation;
 
 use super::grants::{OfQuery, tenant};
 use crate::app::AppState;
-use crate::auth::Caller;
+use crate::audit::Event;
+use crate::auth::Admin;
 use crate::body::Document;
 use crate::db::secrets::{self, Stored};
 use crate::error::Error;
-use crate::key::Scope;
 use crate::path::NamePath;
+
+const FORM: &str = "the body is {\"value\": \"…\"}, with \"as\" besides to say how it is shown \
+                    (docs/grants.md); what it is instead is not repeated here";
 
 /// More than any token has.
 const MOST_BYTES: usize = 16 << 10;
@@ -33,10 +36,9 @@ pub(crate) struct Wanted {
 
 pub(crate) async fn list(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     query: OfQuery,
 ) -> Result<Json<Value>, Error> {
-    caller.require(Scope::Admin)?;
     let tenant = tenant(&app, &caller, query).await?;
     let secrets = secrets::list(&app.pool, &tenant.id).await?;
     Ok(Json(json!({ "secrets": secrets })))
@@ -44,13 +46,17 @@ pub(crate) async fn list(
 
 pub(crate) async fn set(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     NamePath(name): NamePath,
     query: OfQuery,
-    Document(wanted): Document<Wanted>,
+    wanted: Result<Document<Wanted>, Error>,
 ) -> Result<Json<Stored>, Error> {
     use secrecy::ExposeSecret as _;
-    caller.require(Scope::Admin)?;
+    let Document(wanted) = wanted.map_err(|error| match error {
+        // What is wrong with it may be the secret itself.
+        Error::BadRequest(_) | Error::Input(_) => Error::BadRequest(FORM.to_owned()),
+        error => error,
+    })?;
     let name = parse(&name)?;
     if wanted.value.expose_secret().len() > MOST_BYTES {
         let words = format!("a credential's value has at most {MOST_BYTES} bytes");
@@ -69,22 +75,26 @@ pub(crate) async fn set(
         .set(&tenant.id, &name, presentation, wanted.value);
     let stored = stored.await?;
     tracing::warn!(tenant = tenant.name, %name, key = caller.key_id(), "credential set");
+    let (name, of) = (name.to_string(), tenant.name);
+    app.audit.by(&caller, Event::Secret { name, of }).await?;
     Ok(Json(stored))
 }
 
 pub(crate) async fn remove(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     NamePath(name): NamePath,
     query: OfQuery,
 ) -> Result<StatusCode, Error> {
-    caller.require(Scope::Admin)?;
     let name = parse(&name)?;
     let tenant = tenant(&app, &caller, query).await?;
     if !app.secrets.remove(&tenant.id, &name).await? {
         return Err(Error::UnknownSecret(name));
     }
     tracing::warn!(tenant = tenant.name, %name, key = caller.key_id(), "credential removed");
+    let (name, of) = (name.to_string(), tenant.name);
+    let event = Event::SecretRemoved { name, of };
+    app.audit.by(&caller, event).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::{App, AppState};
-use crate::auth::Caller;
+use crate::audit::{Event, is_of};
+use crate::auth::{Admin, Caller};
 use crate::body::Document;
 use crate::db;
 use crate::db::tenants::{self, Tenant};
 use crate::error::Error;
 use crate::finished::Finished;
-use crate::key::Scope;
 use crate::path::NamePath;
 
 #[derive(Deserialize)]
@@ -22,21 +22,16 @@ pub(crate) struct NewTenant {
     name: String,
 }
 
-pub(crate) async fn list(
-    State(app): State<AppState>,
-    caller: Caller,
-) -> Result<Json<Value>, Error> {
-    caller.require(Scope::Admin)?;
+pub(crate) async fn list(State(app): State<AppState>, _: Admin) -> Result<Json<Value>, Error> {
     let tenants = tenants::list(&app.pool).await?;
     Ok(Json(json!({ "tenants": tenants })))
 }
 
 pub(crate) async fn create(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     Document(NewTenant { name }): Document<NewTenant>,
 ) -> Result<(StatusCode, Json<Tenant>), Error> {
-    caller.require(Scope::Admin)?;
     if !is_tenant_name(&name) {
         return Err(Error::BadRequest(
             "a tenant's name is 1 to 64 characters of a-z, 0-9 and `-`, and begins with a letter"
@@ -46,6 +41,8 @@ pub(crate) async fn create(
     match tenants::insert(&app.pool, &name).await {
         Ok(tenant) => {
             tracing::info!(tenant = name, "tenant created");
+            let event = Event::TenantCreated { of: name };
+            app.audit.by(&caller, event).await?;
             Ok((StatusCode::CREATED, Json(tenant)))
         }
         Err(error) if db::is_duplicate(&error) => Err(Error::Conflict(format!(
@@ -57,34 +54,39 @@ pub(crate) async fn create(
 
 pub(crate) async fn suspend(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     NamePath(name): NamePath,
 ) -> Result<Json<Tenant>, Error> {
     not_own(&caller, &name)?;
-    set_suspended(&app, name, true).await
+    let tenant = set_suspended(&app, name, true).await?;
+    let of = tenant.name.clone();
+    app.audit.by(&caller, Event::TenantSuspended { of }).await?;
+    Ok(Json(tenant))
 }
 
 pub(crate) async fn resume(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     NamePath(name): NamePath,
 ) -> Result<Json<Tenant>, Error> {
-    caller.require(Scope::Admin)?;
-    set_suspended(&app, name, false).await
+    let tenant = set_suspended(&app, name, false).await?;
+    let of = tenant.name.clone();
+    app.audit.by(&caller, Event::TenantResumed { of }).await?;
+    Ok(Json(tenant))
 }
 
-async fn set_suspended(app: &App, name: String, suspended: bool) -> Result<Json<Tenant>, Error> {
+async fn set_suspended(app: &App, name: String, suspended: bool) -> Result<Tenant, Error> {
     let tenant = tenants::set_suspended(&app.pool, &name, suspended).await?;
     let tenant = tenant.ok_or_else(|| Error::UnknownTenant(name.clone()))?;
     app.keyring.forget();
     tracing::info!(tenant = name, suspended, "tenant changed");
-    Ok(Json(tenant))
+    Ok(tenant)
 }
 
-/// Deletes a tenant with its keys and capsules.
+/// Deletes a tenant with its keys and capsules, and what is recorded of it.
 pub(crate) async fn delete(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     NamePath(name): NamePath,
 ) -> Result<StatusCode, Error> {
     not_own(&caller, &name)?;
@@ -92,12 +94,19 @@ pub(crate) async fn delete(
         return Err(Error::UnknownTenant(name));
     };
     let delete = {
-        let (app, name) = (app.clone(), name.clone());
+        let (app, name, caller) = (app.clone(), name.clone(), caller.clone());
         async move {
             let delete = tenants::delete(&app.pool, &name);
             let deleted = app.catalog.delete_tenant(&tenant.id, delete).await;
             app.keyring.forget();
-            deleted
+            let deleted = deleted?;
+            if deleted {
+                let of = name.clone();
+                app.audit.erase(move |record| is_of(record, &of)).await?;
+                let event = Event::TenantDeleted { of: name };
+                app.audit.by(&caller, event).await?;
+            }
+            Ok::<_, Error>(deleted)
         }
     };
     let deleted = Finished::new(delete).await?;
@@ -110,7 +119,6 @@ pub(crate) async fn delete(
 
 /// An administrator who locked out their own key could not undo it.
 fn not_own(caller: &Caller, name: &str) -> Result<(), Error> {
-    caller.require(Scope::Admin)?;
     if caller.tenant() != name {
         return Ok(());
     }

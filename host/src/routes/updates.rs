@@ -9,7 +9,8 @@ use soma_capability::{CapsuleName, Digest};
 use super::capsules::full;
 use super::grants::{OfQuery, tenant};
 use crate::app::{App, AppState};
-use crate::auth::Caller;
+use crate::audit::Event;
+use crate::auth::Admin;
 use crate::body::Document;
 use crate::catalog::Shelf;
 use crate::consent::Reason;
@@ -17,7 +18,6 @@ use crate::db::aside::{self, Aside, Standing};
 use crate::db::tenants::Tenant;
 use crate::error::Error;
 use crate::finished::Finished;
-use crate::key::Scope;
 use crate::path::CapsulePath;
 use crate::updates::admit;
 
@@ -40,10 +40,9 @@ struct Held<'a> {
 
 pub(crate) async fn list(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     query: OfQuery,
 ) -> Result<Json<Value>, Error> {
-    caller.require(Scope::Admin)?;
     let tenant = tenant(&app, &caller, query).await?;
     let aside = aside::list(&app.pool, &tenant.id).await?;
     let held = aside
@@ -61,11 +60,10 @@ pub(crate) async fn list(
 
 pub(crate) async fn get(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
 ) -> Result<Json<Value>, Error> {
-    caller.require(Scope::Admin)?;
     let tenant = tenant(&app, &caller, query).await?;
     let shelf = find(&app, &tenant, &capsule).await?;
     let mut held = describe(&app, shelf.held.as_ref()).await?;
@@ -83,19 +81,28 @@ pub(crate) async fn get(
 /// From now on the update that was held serves.
 pub(crate) async fn approve(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
     Document(word): Document<Word>,
 ) -> Result<Json<Value>, Error> {
-    caller.require(Scope::Admin)?;
     let tenant = tenant(&app, &caller, query).await?;
     let shelf = find(&app, &tenant, &capsule).await?;
     admit(&app, &shelf.held(&word.digest)?.row)?;
     let approve = {
-        let (app, tenant) = (app.clone(), tenant.id.clone());
-        let (name, digest) = (capsule.clone(), word.digest);
-        async move { app.catalog.approve(&tenant, &name, &digest).await }
+        let (app, tenant, caller) = (app.clone(), tenant.clone(), caller.clone());
+        let (capsule, digest) = (capsule.clone(), word.digest);
+        async move {
+            let serving = app.catalog.approve(&tenant.id, &capsule, &digest).await?;
+            let of = tenant.name;
+            let event = Event::Approval {
+                capsule,
+                of,
+                digest,
+            };
+            app.audit.by(&caller, event).await?;
+            Ok::<_, Error>(serving)
+        }
     };
     let serving = Finished::new(approve).await?;
     let (tenant, key, digest) = (&tenant.name, caller.key_id(), word.digest);
@@ -106,19 +113,28 @@ pub(crate) async fn approve(
 /// From now on what served before serves again.
 pub(crate) async fn roll_back(
     State(app): State<AppState>,
-    caller: Caller,
+    Admin(caller): Admin,
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
     Document(word): Document<Word>,
 ) -> Result<Json<Value>, Error> {
-    caller.require(Scope::Admin)?;
     let tenant = tenant(&app, &caller, query).await?;
     let shelf = find(&app, &tenant, &capsule).await?;
     admit(&app, &shelf.previous(&word.digest)?.row)?;
     let roll_back = {
-        let (app, tenant) = (app.clone(), tenant.id.clone());
-        let (name, digest) = (capsule.clone(), word.digest);
-        async move { app.catalog.roll_back(&tenant, &name, &digest).await }
+        let (app, tenant, caller) = (app.clone(), tenant.clone(), caller.clone());
+        let (capsule, digest) = (capsule.clone(), word.digest);
+        async move {
+            let serving = app.catalog.roll_back(&tenant.id, &capsule, &digest).await?;
+            let of = tenant.name;
+            let event = Event::Rollback {
+                capsule,
+                of,
+                digest,
+            };
+            app.audit.by(&caller, event).await?;
+            Ok::<_, Error>(serving)
+        }
     };
     let serving = Finished::new(roll_back).await?;
     let (tenant, key, digest) = (&tenant.name, caller.key_id(), word.digest);

@@ -1,9 +1,8 @@
 //! How a value is kept: XChaCha20-Poly1305 under one key of the host's, bound to the tenant and the
 //! name that it belongs to, so that a row that was copied to another place opens nothing there.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -97,17 +96,12 @@ fn place(tenant: &str, name: &CredentialName) -> String {
     format!("soma/secret/{tenant}/{name}")
 }
 
-/// Makes a key: owner-only from its first byte on.
+/// Makes a key.
 fn make(path: &Path) -> anyhow::Result<()> {
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     getrandom::fill(&mut *key).map_err(|error| io::Error::other(error.to_string()))?;
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)?;
-    writeln!(file, "{}", *Zeroizing::new(hex::encode(*key)))?;
-    Ok(file.sync_all()?)
+    let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(hex::encode(*key))));
+    Ok(owner_only::create(path, &text)?)
 }
 
 #[cfg(test)]

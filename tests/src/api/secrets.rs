@@ -42,7 +42,7 @@ async fn grant(host: &TestHost, upstream: &Upstream, credential: Option<&str>) {
 
 async fn set(host: &TestHost, name: &str, wanted: &Value) -> Answer {
     let path = format!("/v1/admin/secrets/{name}?tenant=default");
-    send(host.admin.request(Method::PUT, &path).json(wanted)).await
+    host.admin.put(&path, wanted).await
 }
 
 async fn ask(host: &TestHost, input: Value) -> Value {
@@ -243,11 +243,21 @@ fn secrets_are_an_operators_and_a_tenants() {
         install(&host, &upstream).await;
         grant(&host, &upstream, Some("upstream")).await;
         let path = "/v1/admin/secrets/upstream?tenant=default";
-        let by_caller = host
-            .invoke
-            .request(Method::PUT, path)
-            .json(&json!({"value": "v"}));
-        send(by_caller).await.problem(403, "forbidden");
+        for body in [json!({"value": "v"}), json!("malformed")] {
+            host.invoke.put(path, &body).await.problem(403, "forbidden");
+        }
+        for malformed in [
+            json!("do-not-repeat-this"),
+            json!({"value": ["do-not-repeat-this"]}),
+            json!({"do-not-repeat-this": "v"}),
+            json!({"value": "v", "as": "do-not-repeat-this"}),
+        ] {
+            let answer = host.admin.put(path, &malformed).await;
+            let problem = answer.problem(400, "bad-request");
+            let text = problem.to_string();
+            assert!(!text.contains("do-not-repeat-this"), "{text}");
+            assert!(text.contains("value"), "{text}");
+        }
         let list = "/v1/admin/secrets?tenant=default";
         host.invoke.get(list).await.problem(403, "forbidden");
         host.admin

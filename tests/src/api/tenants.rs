@@ -38,7 +38,10 @@ fn what_one_tenant_has_is_not_there_for_another() {
             .call("tests/echo", "run", &json!({}))
             .await
             .problem(404, "unknown-capsule");
-        other
+        let admin =
+            async |tenant: &str| key(&host, json!({"tenant": tenant, "scopes": ["admin"]})).await;
+        admin("other")
+            .await
             .delete("/v1/capsules/tests/echo")
             .await
             .problem(404, "unknown-capsule");
@@ -53,7 +56,11 @@ fn what_one_tenant_has_is_not_there_for_another() {
 
         // The same file for both, and each has its own.
         other.install(pack_guest("echo").bytes()).await.expect(201);
-        acme.delete("/v1/capsules/tests/echo").await.expect(204);
+        admin("acme")
+            .await
+            .delete("/v1/capsules/tests/echo")
+            .await
+            .expect(204);
         other
             .call("tests/echo", "run", &json!({}))
             .await

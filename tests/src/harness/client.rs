@@ -60,6 +60,10 @@ impl Client {
         send(self.request(Method::POST, path).json(body)).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        send(self.request(Method::PUT, path).json(body)).await
+    }
+
     /// A request that may find nobody there.
     pub(crate) async fn try_post(&self, path: &str, body: &Value) -> reqwest::Result<Answer> {
         let response = self.request(Method::POST, path).json(body).send().await?;

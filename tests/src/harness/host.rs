@@ -9,15 +9,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use soma_registry::Package;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::answer::Answer;
-use super::client::{Client, send};
+use super::client::Client;
 use super::packages::pack_guest;
 use super::paths::soma;
 use super::setup::Setup;
@@ -122,7 +121,7 @@ impl TestHost {
     /// Grants this to a capsule, in the form that the API takes.
     pub(crate) async fn grant(&self, capsule: &str, wanted: &Value) -> Answer {
         let path = Self::grant_path(capsule);
-        send(self.admin.request(Method::PUT, &path).json(wanted)).await
+        self.admin.put(&path, wanted).await
     }
 
     /// One sample of /metrics, by its name and labels as they are written there; 0 where absent.
@@ -160,10 +159,21 @@ impl TestHost {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.process.id())
-            .ok()
-            .and_then(Pid::from_raw);
-        kill_process(pid.expect("a process id"), signal).expect("the host runs");
+        kill_process(self.pid(), signal).expect("the host runs");
+    }
+
+    fn pid(&self) -> Pid {
+        let pid = i32::try_from(self.process.id()).ok();
+        pid.and_then(Pid::from_raw).expect("a process id")
+    }
+
+    /// From now on no file that it writes to may be longer than this: its disk is full.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).expect("the host runs");
     }
 
     /// Waits for the process to end by itself.
@@ -182,6 +192,20 @@ impl TestHost {
     pub(crate) async fn restart(&mut self, between: impl FnOnce(&Path)) {
         self.signal(Signal::TERM);
         assert!(self.ended().await.success(), "{}", self.log());
+        self.start_again(between).await;
+    }
+
+    /// Ends it without a warning, and starts it again.
+    pub(crate) async fn kill_and_restart(&mut self) {
+        self.signal(Signal::KILL);
+        self.ended().await;
+        // It says where the one that is gone listened.
+        let stale = |data: &Path| std::fs::remove_file(data.join("host.url")).expect("it was up");
+        self.start_again(stale).await;
+    }
+
+    /// Starts it where it has ended.
+    pub(crate) async fn start_again(&mut self, between: impl FnOnce(&Path)) {
         let data = self.data();
         between(&data);
         (self.process, self.log) = spawn(&self.setup, self.database.as_deref(), &data);

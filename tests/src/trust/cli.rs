@@ -53,13 +53,13 @@ fn installed_locked_outdated_updated() {
         assert!(said.err.contains("limits") && said.err.contains("--yes"));
         let said = at(&host, &["approve", "acme/echo", "--yes"]).await.exits(0);
         assert!(said.out.contains("serves from now on: acme/echo 1.1.0"));
-        at(&host, &["approve", "acme/echo", "--yes"]).await.exits(1);
+        at(&host, &["approve", "acme/echo", "--yes"]).await.exits(5);
         let said = at(&host, &["rollback", "acme/echo", "--yes"]).await;
         let said = said.exits(0);
         assert!(said.out.contains("serves again: acme/echo 1.0.0"));
         at(&host, &["rollback", "acme/echo", "--yes"])
             .await
-            .exits(1);
+            .exits(5);
         let said = at(&host, &["update", "acme/echo", "--yes", "--json"])
             .await
             .exits(0);

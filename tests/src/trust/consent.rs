@@ -83,6 +83,12 @@ fn what_was_approved_serves_until_somebody_approves_more() {
             let nothing = host.admin.post(&path, &json!({})).await;
             nothing.problem(400, "bad-request");
         }
+        // Nor is it given by making room for it.
+        let key = json!({"tenant": "default", "scopes": ["install"]});
+        let key = host.admin.post("/v1/admin/keys", &key).await.expect(201);
+        let deploy = host.invoke.with_key(key["secret"].as_str().unwrap());
+        let uninstall = deploy.delete("/v1/capsules/acme/echo").await;
+        uninstall.problem(403, "forbidden");
         // The word is on what was looked at.
         let problem = give(&host, "approve", &other("9.0.0"))
             .await
@@ -187,8 +193,13 @@ fn updates_of_a_publisher_whom_the_policy_names_serve_by_themselves() {
 
         // What somebody went back from does not come again by itself, and what is newer does.
         give(&host, "rollback", &echo("1.1.0")).await.expect(200);
+        // Whatever takes its place among what is held, and whoever installs it.
+        let of = |version: &str| json!({"package": "acme/echo", "version": version});
+        super::wanted(&host, of("=1.0.0")).await.expect(202);
         tokio::time::sleep(std::time::Duration::from_secs(3)).await;
         assert_eq!(serving(&host).await, "1.1.0");
+        let answer = super::wanted(&host, of("=1.2.0")).await.expect(202);
+        assert_eq!(answer["reasons"], json!(["rolled-back"]));
         log.publish(&acme, &echo("1.3.0"));
         until(async || serving(&host).await == "1.3.0").await;
 
@@ -211,6 +222,13 @@ fn updates_of_a_publisher_whom_the_policy_names_serve_by_themselves() {
         log.publish(&acme, &echo("1.5.0"));
         until(async || held(&host).await["reasons"] == json!(["owners-changed"])).await;
         assert_eq!(serving(&host).await, "1.3.0");
+        // Installing what serves once more is no word on its new owners.
+        let serves = json!({"package": "acme/echo", "version": "=1.3.0"});
+        let again = super::wanted(&host, serves).await.expect(200);
+        assert_eq!(again["change"], "unchanged");
+        let answer = install(&host).await.expect(202);
+        let reasons = answer["reasons"].as_array().unwrap();
+        assert!(reasons.contains(&json!("owners-changed")), "{answer}");
         // An older one is nobody's update.
         let older = json!({"package": "acme/echo", "version": "=1.2.0"});
         let answer = super::wanted(&host, older).await.expect(202);

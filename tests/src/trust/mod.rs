@@ -52,7 +52,7 @@ fn says(problem: &Value, words: &str) {
 }
 
 /// Waits until this is so.
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !is_so().await {
         assert!(std::time::Instant::now() < deadline, "it never was");

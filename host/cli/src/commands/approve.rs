@@ -8,7 +8,7 @@ use soma_capability::CapsuleName;
 
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::difference::difference;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::passphrase;
 use crate::screen::{Screen, table, visible};
 
@@ -50,9 +50,8 @@ impl Approve {
         let standing = standing(&client, &capsule, tenant.as_deref()).await?;
         let held = &standing["held"];
         if held.is_null() {
-            return Err(Failure::failed(format_args!(
-                "no update of {capsule} is held"
-            )));
+            let none = format_args!("no update of {capsule} is held");
+            return Err(Failure::new(Exit::NotFound, none));
         }
         tell(&capsule, &standing, screen);
         if !yes && !passphrase::confirm(&format!("Have it serve as {capsule}?"), "--yes")? {

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod approve;
+mod audit;
 mod build;
 mod call;
 pub(crate) mod compile_component;
@@ -97,6 +98,9 @@ pub(crate) enum Command {
     /// Keep the credentials that accompany capsules' requests
     #[command(subcommand)]
     Secret(Box<secret::SecretCommand>),
+    /// Look up what happened on a host, and prove that nothing of it was changed
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Show and remove what ties a namespace to the log it was first installed from
     #[command(subcommand)]
     Pin(pin::PinCommand),
@@ -140,6 +144,7 @@ impl Command {
             Self::Key(command) => command.run(screen).await,
             Self::Grant(command) => command.run(screen).await,
             Self::Secret(command) => command.run(screen).await,
+            Self::Audit(command) => command.run(screen).await,
             Self::Pin(command) => command.run(screen).await,
             Self::Completions(command) => command.run(),
             // main runs it before anything else.

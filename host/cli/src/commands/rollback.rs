@@ -5,7 +5,7 @@ use soma_capability::CapsuleName;
 use super::approve::{Word, give, standing};
 use crate::client::{Client, LocalKey};
 use crate::difference::difference;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::passphrase;
 use crate::screen::{Screen, visible};
 
@@ -31,9 +31,8 @@ impl Rollback {
         let standing = standing(&client, &capsule, tenant).await?;
         let previous = &standing["previous"];
         if previous.is_null() {
-            return Err(Failure::failed(format_args!(
-                "nothing that served before is kept of {capsule}"
-            )));
+            let none = format_args!("nothing that served before is kept of {capsule}");
+            return Err(Failure::new(Exit::NotFound, none));
         }
         screen.aside(&format!("{capsule}:"));
         for change in difference(&standing["serving"], previous) {

@@ -92,6 +92,7 @@ impl Run {
             input,
             limits,
             network: network.map_err(Failure::failed)?,
+            herald: None,
             progress: Some(progress),
         };
         let (outcome, ()) = tokio::join!(capsule.call(call), show_progress(reports, screen));

@@ -14,6 +14,7 @@ use super::body::MeteredBody;
 use super::fields::{headers_in, headers_out, refuse_credentials, refuse_host_fields, take_length};
 use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
+use crate::effects::Effects;
 use crate::log::GuestLog;
 use crate::meter::Traffic;
 use crate::network::{Denial, Leave, Network, Refusal, Rule};
@@ -69,6 +70,7 @@ pub(crate) enum SendError {
 #[derive(Clone)]
 pub(crate) struct SendHook {
     network: Network,
+    effects: Effects,
     traffic: Arc<Traffic>,
     log: Arc<GuestLog>,
     in_flight: InFlight,
@@ -79,12 +81,14 @@ pub(crate) struct SendHook {
 impl SendHook {
     pub(crate) fn new(
         network: Network,
+        effects: Effects,
         limits: &Limits,
         traffic: Arc<Traffic>,
         log: Arc<GuestLog>,
     ) -> Self {
         Self {
             network,
+            effects,
             traffic,
             log,
             in_flight: InFlight::new(),
@@ -98,9 +102,20 @@ impl SendHook {
         self.in_flight.clone()
     }
 
-    /// Sends one request: what was matched against the grant is exactly what goes out. The
-    /// response's body is metered too, and both end at the same deadline.
+    /// Sends one request, and tells whoever records what calls do what became of it.
     pub(crate) async fn send(
+        &self,
+        request: GuestRequest,
+    ) -> Result<Response<MeteredBody>, SendError> {
+        let (method, url) = (request.method.clone(), request.url.clone());
+        let answer = self.decide_and_send(request).await;
+        self.effects.tell(&method, &url, &answer);
+        answer
+    }
+
+    /// What was matched against the grant is exactly what goes out. The response's body is metered
+    /// too, and both end at the same deadline.
+    async fn decide_and_send(
         &self,
         request: GuestRequest,
     ) -> Result<Response<MeteredBody>, SendError> {
@@ -119,6 +134,7 @@ impl SendHook {
                 credential.apply(&mut headers, &mut url);
             }
         }
+        self.effects.announce().await?;
 
         let timeouts = request.timeouts;
         let now = Instant::now();

@@ -1,0 +1,303 @@
+//! `soma audit`: what happened on a host, and the proof that nothing of it was changed.
+
+mod prove;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use soma_capability::CapsuleName;
+use soma_registry::log::LogKey;
+
+use self::prove::Walk;
+use super::key::time;
+use crate::client::{Client, HostArgs, LocalKey};
+use crate::failure::Failure;
+use crate::screen::{Screen, table};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum AuditCommand {
+    Query(Box<Query>),
+    Verify(Verify),
+    Export(Export),
+}
+
+/// Look up what happened, the newest first
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma audit query
+  soma audit query --capsule acme/weather --kind call --outcome tool-denied
+  soma audit query --since 2026-11-01T00:00:00Z --json")]
+pub(crate) struct Query {
+    /// Only of this kind: call, intent, refusal, install, approval, grant, secret … (docs/audit.md)
+    #[arg(long)]
+    kind: Option<String>,
+
+    /// Only what this tenant did, or what was done to it
+    #[arg(long)]
+    tenant: Option<String>,
+
+    /// Only of this capsule, as NAMESPACE/NAME
+    #[arg(long)]
+    capsule: Option<CapsuleName>,
+
+    /// Only of this invocation
+    #[arg(long)]
+    invocation: Option<String>,
+
+    /// Only by the key of this id
+    #[arg(long)]
+    by: Option<String>,
+
+    /// Only with this outcome: ok, or a code of docs/problems.md
+    #[arg(long)]
+    outcome: Option<String>,
+
+    /// Only from this time on, as in 2026-11-01T00:00:00Z (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
+
+    /// Only before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Prove that no record was changed, taken out or put in
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma audit verify --save checkpoint
+  soma audit verify --since checkpoint --save checkpoint
+  soma audit verify exported/
+
+Whoever holds the host's data folder could begin the log anew. A checkpoint that is kept elsewhere,
+with --save, and given with --since shows it.")]
+pub(crate) struct Verify {
+    /// A folder that `soma audit export` made, in place of a host
+    folder: Option<PathBuf>,
+
+    /// The key that must have signed, as an earlier `verify` showed it
+    #[arg(long, value_name = "VKEY")]
+    key: Option<LogKey>,
+
+    /// An earlier checkpoint, which this log must continue
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+
+    /// Where to keep the newest checkpoint
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Write the whole log into a folder, with what proves it
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  soma audit export exported/")]
+pub(crate) struct Export {
+    /// The folder, which is made
+    folder: PathBuf,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+impl AuditCommand {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        match self {
+            Self::Query(query) => query.run(screen).await,
+            Self::Verify(verify) => verify.run(screen).await,
+            Self::Export(export) => export.run(screen).await,
+        }
+    }
+}
+
+impl Query {
+    async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let client = Client::new(self.host.clone(), LocalKey::Admin)?;
+        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let (mut records, mut next) = (Vec::new(), None);
+        loop {
+            let mut query = self.query();
+            query.push(("limit", (wanted - records.len()).to_string()));
+            query.extend(next.map(|before: u64| ("before", before.to_string())));
+            let answer = client.get(&["admin", "audit"], &query).await?;
+            records.extend(answer["records"].as_array().cloned().unwrap_or_default());
+            next = answer["next"].as_u64();
+            if next.is_none() || records.len() >= wanted {
+                break;
+            }
+        }
+        let rows = records.iter().map(row).collect();
+        screen.show(&json!({"records": records, "next": next}), |out| {
+            let headings = ["#", "time", "tenant", "what", "of", "outcome"];
+            table(out, &headings, rows, "Nothing of the kind is recorded.")
+        })
+    }
+
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let time = |time: &Option<Timestamp>| time.map(|time| time.to_string());
+        let all = [
+            ("kind", self.kind.clone()),
+            ("tenant", self.tenant.clone()),
+            ("capsule", self.capsule.as_ref().map(ToString::to_string)),
+            ("invocation", self.invocation.clone()),
+            ("key", self.by.clone()),
+            ("outcome", self.outcome.clone()),
+            ("since", time(&self.since)),
+            ("until", time(&self.until)),
+        ];
+        let given = all.into_iter();
+        given
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+}
+
+fn row(record: &Value) -> Vec<String> {
+    let text = |member: &str| record[member].as_str().unwrap_or_default().to_owned();
+    let of = match (text("capsule"), text("tool")) {
+        (capsule, tool) if !tool.is_empty() => format!("{capsule} {tool}"),
+        (capsule, _) if !capsule.is_empty() => capsule,
+        _ => [text("name"), text("id"), text("namespace"), text("of")]
+            .into_iter()
+            .find(|text| !text.is_empty())
+            .unwrap_or_default(),
+    };
+    let outcome = match text("outcome") {
+        outcome if outcome.is_empty() => text("change"),
+        outcome => outcome,
+    };
+    let time = text("time").chars().take(19).collect();
+    vec![
+        record["index"].to_string(),
+        time,
+        text("tenant"),
+        text("kind"),
+        of,
+        outcome,
+    ]
+}
+
+impl Verify {
+    async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let earlier = match &self.since {
+            Some(file) => Some(read(file)?),
+            None => None,
+        };
+        let walk = match &self.folder {
+            Some(folder) => {
+                let note = read(&folder.join("checkpoint"))?;
+                let key = read(&folder.join("key"))?;
+                let mut walk = Walk::new(&note, key.trim(), self.key.as_ref(), earlier.as_deref())?;
+                let lines = read(&folder.join("records.jsonl"))?;
+                for line in lines.lines() {
+                    walk.take(line.as_bytes())?;
+                }
+                walk
+            }
+            None => {
+                let client = Client::new(self.host, LocalKey::Admin)?;
+                let (note, key) = head(&client).await?;
+                let mut walk = Walk::new(&note, &key, self.key.as_ref(), earlier.as_deref())?;
+                fetch(&client, &mut walk, |_| Ok(())).await?;
+                walk
+            }
+        };
+        let proven = walk.end()?;
+        if let Some(file) = &self.save {
+            write(file, &proven.note)?;
+        }
+        let value = json!({
+            "records": proven.size, "erased": proven.erased, "root": proven.root,
+            "key": proven.key, "continues": proven.continues,
+        });
+        screen.show(&value, |out| {
+            writeln!(
+                out,
+                "{} records, {} of them erased: nothing was changed",
+                proven.size, proven.erased
+            )?;
+            writeln!(out, "  root {}", proven.root)?;
+            writeln!(out, "  signed by {}", proven.key)?;
+            match proven.continues {
+                Some(size) => writeln!(out, "  continues the checkpoint of {size} records"),
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+impl Export {
+    async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let client = Client::new(self.host, LocalKey::Admin)?;
+        fs::create_dir_all(&self.folder)?;
+        let (note, key) = head(&client).await?;
+        let mut walk = Walk::new(&note, &key, None, None)?;
+        let mut file = fs::File::create(self.folder.join("records.jsonl"))?;
+        fetch(&client, &mut walk, |line| Ok(writeln!(file, "{line}")?)).await?;
+        let proven = walk.end()?;
+        write(&self.folder.join("checkpoint"), &note)?;
+        write(&self.folder.join("key"), &format!("{key}\n"))?;
+        let folder = self.folder.display().to_string();
+        screen.show(&json!({"folder": folder, "records": proven.size}), |out| {
+            writeln!(
+                out,
+                "exported and proven: {} records to {folder}",
+                proven.size
+            )
+        })
+    }
+}
+
+/// The newest checkpoint, and the key that the host says signed it.
+async fn head(client: &Client) -> Result<(String, String), Failure> {
+    let head = client.get(&["admin", "audit", "checkpoint"], &[]).await?;
+    let text = |member: &str| {
+        let text = head[member].as_str().map(str::to_owned);
+        text.ok_or_else(|| Failure::damaged(format_args!("there is no `{member}` in it")))
+    };
+    Ok((text("checkpoint")?, text("key")?))
+}
+
+/// Takes every line that a walk needs from a host.
+async fn fetch(
+    client: &Client,
+    walk: &mut Walk,
+    mut keep: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    while walk.missing() > 0 {
+        let from = ("from", walk.taken().to_string());
+        let answer = client.get(&["admin", "audit", "lines"], &[from]).await?;
+        let lines = answer["lines"].as_array().cloned().unwrap_or_default();
+        if lines.is_empty() {
+            break;
+        }
+        for line in lines.iter().filter_map(Value::as_str) {
+            if walk.missing() > 0 {
+                walk.take(line.as_bytes())?;
+                keep(line)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file)
+        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", file.display())))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text)
+        .map_err(|e| Failure::usage(format_args!("cannot write {}: {e}", file.display())))
+}

@@ -1,0 +1,238 @@
+//! The host's own log: an append-only record of every call and of everything an administrator did,
+//! in a tree whose root is signed, so that nothing in it can be changed without being seen
+//! (docs/audit.md). One thread writes it; what comes at the same time goes to disk together.
+
+mod call;
+mod entry;
+mod line;
+mod store;
+mod writer;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde_json::Value;
+use soma_registry::SecretKey;
+use soma_registry::log::{LogKey, NoteSecret};
+use tokio::sync::oneshot;
+
+pub(crate) use self::call::{CallRecord, refused};
+pub(crate) use self::entry::{Called, Entry, Event, Target};
+pub(crate) use self::line::Salt;
+pub use self::line::{is_erased, leaf};
+use self::writer::{Order, Writer};
+use crate::app::AppState;
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::owner_only;
+
+/// Lines on their way that nobody waits for, before somebody has to.
+const MANY: usize = 8192;
+/// How often it is seen whether records are older than they are kept.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// The log of this host.
+pub(crate) struct Audit {
+    orders: mpsc::Sender<Order>,
+    shared: Arc<Shared>,
+    records: PathBuf,
+    key: LogKey,
+}
+
+/// What the writing thread and the others both look at.
+#[derive(Default)]
+struct Shared {
+    /// Lines on disk.
+    size: AtomicU64,
+    /// Lines on their way there.
+    queued: AtomicUsize,
+    is_broken: AtomicBool,
+    /// The newest signed checkpoint.
+    checkpoint: Mutex<String>,
+}
+
+/// A line that is not on disk.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the audit log cannot be written: {0}")]
+pub(crate) struct Unwritten(String);
+
+impl Audit {
+    /// Opens the log in the data folder, or begins one, with a key of its own.
+    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+        let folder = data.join("audit");
+        let open = || {
+            let records = folder.join("records");
+            owner_only::folder(&records)?;
+            let secret = secret(&folder.join("key"))?;
+            let key = secret.log_key();
+            let shared = Arc::new(Shared::default());
+            let writer = Writer::open(&folder, secret, shared.clone())?;
+            let (orders, ordered) = mpsc::channel();
+            std::thread::Builder::new()
+                .name("audit".to_owned())
+                .spawn(move || writer.run(&ordered))?;
+            anyhow::Ok(Self {
+                orders,
+                shared,
+                records,
+                key,
+            })
+        };
+        open().with_context(|| format!("the audit log in {}", folder.display()))
+    }
+
+    /// The key that checkpoints are signed with.
+    pub(crate) fn key(&self) -> &LogKey {
+        &self.key
+    }
+
+    /// Goes on where what is about to happen can be recorded.
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        if self.shared.is_broken.load(SeqCst) {
+            return Err(Error::AuditUnwritable);
+        }
+        Ok(())
+    }
+
+    /// Records what was done; once this returns, it outlives a power cut.
+    pub(crate) async fn record(&self, entry: &Entry) -> Result<(), Error> {
+        self.write(&Salt::new()?, entry, true).await
+    }
+
+    /// Records what a caller did.
+    pub(crate) async fn by(&self, caller: &Caller, event: Event) -> Result<(), Error> {
+        self.record(&Entry::by(caller, event)).await
+    }
+
+    /// The same with a salt that hashes in the entry were made with, and, where it is not `durable`,
+    /// without waiting.
+    pub(crate) async fn write(
+        &self,
+        salt: &Salt,
+        entry: &Entry,
+        durable: bool,
+    ) -> Result<(), Error> {
+        let line = salt.line(entry).map_err(|e| Unwritten(e.to_string()))?;
+        let many = self.shared.queued.fetch_add(1, SeqCst) >= MANY;
+        if !durable && !many {
+            return self.order(Order::Write(line, None));
+        }
+        let (told, waiting) = oneshot::channel();
+        self.order(Order::Write(line, Some(told)))?;
+        Ok(answered(waiting).await??)
+    }
+
+    /// The newest checkpoint, made to have everything in it that is recorded now.
+    pub(crate) async fn checkpoint(&self) -> Result<String, Error> {
+        let (told, waiting) = oneshot::channel();
+        self.order(Order::Sign(told))?;
+        answered(waiting).await??;
+        let newest = &self.shared.checkpoint;
+        Ok(newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone())
+    }
+
+    /// How many records there are.
+    pub(crate) fn size(&self) -> u64 {
+        self.shared.size.load(SeqCst)
+    }
+
+    /// The lines from an index to the end of the file that they are in.
+    pub(crate) async fn lines(&self, from: u64) -> Result<Vec<Vec<u8>>, Error> {
+        let (folder, size) = (self.records.clone(), self.size());
+        let read = tokio::task::spawn_blocking(move || store::read(&folder, from, size));
+        Ok(read
+            .await
+            .map_err(|panic| Error::Panicked(panic.to_string()))??)
+    }
+
+    /// The lines that stand before an index in the file of the last of them, with the index of the
+    /// first.
+    pub(crate) async fn lines_before(&self, end: u64) -> Result<(u64, Vec<Vec<u8>>), Error> {
+        let last = end.min(self.size()).saturating_sub(1);
+        let first = last - last % store::IN_FILE;
+        let mut lines = self.lines(first).await?;
+        lines.truncate(usize::try_from(end - first).unwrap_or(usize::MAX));
+        Ok((first, lines))
+    }
+
+    /// Erases the records of which this is true, and the salts of their hashes. What is proven of
+    /// the others stays proven. Gives how many it was.
+    pub(crate) async fn erase(
+        &self,
+        is_meant: impl Fn(&Value) -> bool + Send + 'static,
+    ) -> Result<u64, Error> {
+        let (told, waiting) = oneshot::channel();
+        let of_line = move |line: &[u8]| {
+            let line: Option<Value> = serde_json::from_slice(line).ok();
+            line.is_some_and(|line| is_meant(&line["record"]))
+        };
+        self.order(Order::Erase(Box::new(of_line), told))?;
+        Ok(answered(waiting).await??)
+    }
+
+    fn order(&self, order: Order) -> Result<(), Error> {
+        let ordered = self.orders.send(order);
+        ordered.map_err(|_| Unwritten("its thread has ended".to_owned()).into())
+    }
+}
+
+async fn answered<T>(waiting: oneshot::Receiver<T>) -> Result<T, Unwritten> {
+    let answer = waiting.await;
+    answer.map_err(|_| Unwritten("its thread has ended".to_owned()))
+}
+
+/// The key in the file, or a new one.
+fn secret(file: &Path) -> anyhow::Result<NoteSecret> {
+    if file.exists() {
+        owner_only::file(file)?;
+        return Ok(fs::read_to_string(file)?.trim_end().parse()?);
+    }
+    let key = SecretKey::generate()?;
+    let mut name = [0; 4];
+    getrandom::fill(&mut name)?;
+    let secret = NoteSecret::new(format!("soma-host-{}", hex::encode(name)), key)?;
+    owner_only::create(file, &format!("{}\n", secret.expose()))?;
+    Ok(secret)
+}
+
+/// Whether a record is a tenant's, or of what was done to it.
+pub(crate) fn is_of(record: &Value, tenant: &str) -> bool {
+    record["tenant"] == tenant || record["of"] == tenant
+}
+
+/// Erases records that are older than they are kept, until it is dropped.
+pub(crate) async fn sweep(app: AppState) {
+    loop {
+        let days = app.live().settings.audit_days;
+        if let Some(days) = days
+            && let Err(error) = erase_old(&app, days).await
+        {
+            tracing::error!(%error, "old records could not be erased");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}
+
+async fn erase_old(app: &AppState, days: u32) -> Result<(), Error> {
+    let kept = jiff::SignedDuration::from_hours(24 * i64::from(days));
+    let end = Timestamp::now() - kept;
+    let is_old = move |record: &Value| {
+        let time = record["time"].as_str().and_then(|time| time.parse().ok());
+        time.is_some_and(|time: Timestamp| time < end)
+    };
+    let records = app.audit.erase(is_old).await?;
+    if records > 0 {
+        let of = format!("older than {days} days");
+        let event = Event::Erased { of, records };
+        app.audit.record(&Entry::by_host(None, event)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! A call on its way into the log: its intent before its first byte goes out, its outcome before its
+//! answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+use soma_capability::CapsuleName;
+use soma_runtime::{Herald, Outcome, Output};
+use uuid::Uuid;
+
+use super::{Audit, Called, Entry, Event, Salt, Target};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::problem::Kind;
+
+/// One call that is about to run.
+pub(crate) struct CallRecord {
+    audit: Arc<Audit>,
+    caller: Caller,
+    invocation: Uuid,
+    target: Target,
+    salt: Salt,
+    input_sha256: String,
+    /// Where the operator wants it as it is, besides.
+    input: Option<Value>,
+}
+
+impl CallRecord {
+    pub(crate) fn new(
+        app: &App,
+        caller: Caller,
+        invocation: Uuid,
+        target: Target,
+        input: &str,
+    ) -> Result<Self, Error> {
+        let salt = Salt::new()?;
+        let is_full = app.live().settings.audit_full;
+        Ok(Self {
+            audit: app.audit.clone(),
+            caller,
+            invocation,
+            target,
+            input_sha256: salt.hash(input.as_bytes()),
+            input: is_full.then(|| serde_json::from_str(input).unwrap_or_default()),
+            salt,
+        })
+    }
+
+    /// Records how the call ended. Where it may have sent something, that must be on disk before
+    /// anybody is told.
+    pub(crate) async fn finish(&self, outcome: &Outcome, code: &'static str) -> Result<(), Error> {
+        let answer = outcome.result.as_ref().ok();
+        let json = |output: &Output| serde_json::to_vec(output).unwrap_or_default();
+        let output = answer.map(json);
+        let event = Event::Call(Box::new(Called {
+            invocation: self.invocation,
+            target: self.target.clone(),
+            outcome: code,
+            usage: outcome.usage,
+            egress: outcome.egress.clone(),
+            input_sha256: self.input_sha256.clone(),
+            output_sha256: output.as_ref().map(|output| self.salt.hash(output)),
+            input: self.input.clone(),
+            output: match (&self.input, &output) {
+                (Some(_), Some(output)) => serde_json::from_slice(output).ok(),
+                _ => None,
+            },
+        }));
+        let entry = Entry::by(&self.caller, event);
+        let durable = outcome.has_effects;
+        let written = self.audit.write(&self.salt, &entry, durable).await;
+        match written {
+            Err(error) if durable => {
+                tracing::error!(%error, "the outcome of a call is not recorded");
+                Err(Error::OutcomeUnknown)
+            }
+            // Whoever comes next is turned away until it can be written.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Herald for CallRecord {
+    fn announce(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        let event = Event::Intent {
+            invocation: self.invocation,
+            target: self.target.clone(),
+        };
+        Box::pin(async {
+            let entry = Entry::by(&self.caller, event);
+            let written = self.audit.record(&entry).await;
+            written
+                .inspect_err(|error| tracing::error!(%error, "nothing is sent"))
+                .is_ok()
+        })
+    }
+}
+
+/// Records a call of which nothing ran. One that came at a bad moment is not worth a record.
+pub(crate) async fn refused(
+    app: &App,
+    caller: &Caller,
+    invocation: Uuid,
+    capsule: &CapsuleName,
+    tool: &str,
+    error: &Error,
+) {
+    let kind = error.kind();
+    if matches!(kind, Kind::Overloaded | Kind::NotReady) {
+        return;
+    }
+    let event = Event::Refusal {
+        invocation,
+        capsule: capsule.clone(),
+        tool: tool.to_owned(),
+        outcome: kind.code(),
+    };
+    let entry = Entry::by(caller, event);
+    let written = match Salt::new() {
+        Ok(salt) => app.audit.write(&salt, &entry, false).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = written {
+        tracing::error!(%error, "a refusal is not recorded");
+    }
+}

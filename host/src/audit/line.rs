@@ -1,0 +1,86 @@
+//! How an entry is kept: `{"salt":"<32 hex digits>","record":{…}}` on a line of its own. The log's
+//! leaf is the SHA-256 of that line, so that a line can be erased without a hole in any proof:
+//! `{"erased":"<the leaf>"}` takes its place, and without the salt nobody can guess what it was.
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+type Leaf = [u8; 32];
+
+const ERASED: &[u8] = b"{\"erased\":\"";
+const END: &[u8] = b"\"}";
+
+/// A secret of one line's, without which its hashes say nothing.
+#[derive(Clone)]
+pub(crate) struct Salt(String);
+
+#[derive(Serialize)]
+struct Line<'a, R> {
+    salt: &'a str,
+    record: R,
+}
+
+impl Salt {
+    pub(crate) fn new() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(hex::encode(bytes)))
+    }
+
+    /// SHA-256 of the salt's 32 hex digits and the text, in hex.
+    pub(crate) fn hash(&self, text: &[u8]) -> String {
+        let hash = Sha256::new().chain_update(&self.0).chain_update(text);
+        hex::encode(hash.finalize())
+    }
+
+    /// The line of a record, without its end.
+    pub(super) fn line(&self, record: impl Serialize) -> serde_json::Result<Vec<u8>> {
+        let salt = &self.0;
+        serde_json::to_vec(&Line { salt, record })
+    }
+}
+
+/// The leaf of a line of a host's audit log in the log's tree; an erased line has the one that it
+/// had.
+pub fn leaf(line: &[u8]) -> [u8; 32] {
+    erased(line).unwrap_or_else(|| Sha256::digest(line).into())
+}
+
+/// Whether what a line said was erased.
+pub fn is_erased(line: &[u8]) -> bool {
+    erased(line).is_some()
+}
+
+/// The leaf that an erased line keeps.
+fn erased(line: &[u8]) -> Option<Leaf> {
+    let digits = line.strip_prefix(ERASED)?.strip_suffix(END)?;
+    let mut leaf = Leaf::default();
+    hex::decode_to_slice(digits, &mut leaf).ok()?;
+    Some(leaf)
+}
+
+/// What takes a line's place.
+pub(super) fn erase(line: &[u8]) -> Vec<u8> {
+    [ERASED, hex::encode(leaf(line)).as_bytes(), END].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_erased_line_keeps_its_leaf_and_nothing_else() {
+        let salt = Salt::new().unwrap();
+        // A text that tries to be a line of its own, or an erased one.
+        let text = format!("\"}}\n{{\"erased\":\"{}\"}}", "0".repeat(64));
+        let line = salt.line(json!({ "tool": text })).unwrap();
+        assert!(!line.contains(&b'\n'));
+        let gone = erase(&line);
+        assert_eq!(leaf(&gone), leaf(&line));
+        assert_eq!(erase(&gone), gone);
+        assert!(erased(&line).is_none());
+        assert_ne!(salt.hash(b"a"), Salt::new().unwrap().hash(b"a"));
+    }
+}

@@ -1,0 +1,198 @@
+//! The lines on disk: files of 4,096 lines each, named by the index of the first.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Lines in one file.
+pub(super) const IN_FILE: u64 = 4096;
+
+/// The files, as the one who writes them has them.
+pub(super) struct Store {
+    folder: PathBuf,
+    file: File,
+    /// Lines in all files.
+    size: u64,
+    /// Bytes of the last file that are known to be on disk.
+    bytes: u64,
+}
+
+impl Store {
+    /// Opens the files in a folder. What was written last and not to its end is taken away: nobody
+    /// was told that it is there.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        let mut first = 0;
+        for entry in fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            let index = name.strip_suffix(".jsonl").and_then(|it| it.parse().ok());
+            first = first.max(index.unwrap_or(0));
+        }
+        let mut file = open(&path(folder, first))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n');
+        let bytes = whole.map_or(0, |end| end as u64 + 1);
+        let lines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::End(0))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            file,
+            size: first + lines,
+            bytes,
+        })
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends lines; when this returns, they outlive a power cut. On an error none of them is
+    /// there.
+    pub(super) fn append(&mut self, lines: &[Vec<u8>]) -> io::Result<()> {
+        let mut rest = lines;
+        while !rest.is_empty() {
+            if self.size > 0 && self.size.is_multiple_of(IN_FILE) && self.bytes > 0 {
+                self.file = open(&path(&self.folder, self.size))?;
+                File::open(&self.folder)?.sync_all()?;
+                self.bytes = 0;
+            }
+            let room = usize::try_from(IN_FILE - self.size % IN_FILE).unwrap_or(usize::MAX);
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            let mut text = Vec::with_capacity(now.iter().map(|line| line.len() + 1).sum());
+            for line in now {
+                text.extend_from_slice(line);
+                text.push(b'\n');
+            }
+            self.write(&text)?;
+            self.size += now.len() as u64;
+            self.bytes += text.len() as u64;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all(text);
+        written
+            .and_then(|()| self.file.sync_data())
+            .inspect_err(|_| {
+                // What is half there would stand before the next line.
+                let cut = self.file.set_len(self.bytes);
+                let back = cut.and_then(|()| self.file.seek(SeekFrom::End(0)));
+                if let Err(error) = back {
+                    tracing::error!(%error, "the end of the audit log cannot be cut off");
+                }
+            })
+    }
+
+    /// Puts other lines in the place of some: `erase` gives what takes a line's place. Gives how
+    /// many it did.
+    pub(super) fn rewrite(&mut self, erase: impl Fn(&[u8]) -> Option<Vec<u8>>) -> io::Result<u64> {
+        let mut erased = 0;
+        for first in (0..=self.size).step_by(usize::try_from(IN_FILE).unwrap_or(usize::MAX)) {
+            let lines = read(&self.folder, first, self.size)?;
+            let new: Vec<Option<Vec<u8>>> = lines.iter().map(|line| erase(line)).collect();
+            let here = new.iter().flatten().count() as u64;
+            if here == 0 {
+                continue;
+            }
+            let mut text = Vec::new();
+            for (line, new) in lines.iter().zip(&new) {
+                text.extend_from_slice(new.as_ref().unwrap_or(line));
+                text.push(b'\n');
+            }
+            let place = path(&self.folder, first);
+            let mut file = tempfile::Builder::new().tempfile_in(&self.folder)?;
+            file.write_all(&text)?;
+            file.as_file().sync_all()?;
+            file.persist(&place)?;
+            File::open(&self.folder)?.sync_all()?;
+            if first + lines.len() as u64 == self.size {
+                self.file = open(&place)?;
+                self.file.seek(SeekFrom::End(0))?;
+                self.bytes = text.len() as u64;
+            }
+            erased += here;
+        }
+        Ok(erased)
+    }
+}
+
+/// The lines from an index to the end of its file, or to `size`.
+pub(super) fn read(folder: &Path, from: u64, size: u64) -> io::Result<Vec<Vec<u8>>> {
+    if from >= size {
+        return Ok(Vec::new());
+    }
+    let first = from - from % IN_FILE;
+    let end = size.min(first + IN_FILE);
+    let lines = io::BufReader::new(File::open(path(folder, first))?).split(b'\n');
+    let skip = usize::try_from(from - first).unwrap_or(usize::MAX);
+    let take = usize::try_from(end - from).unwrap_or(usize::MAX);
+    lines.skip(skip).take(take).collect()
+}
+
+fn path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:012}.jsonl"))
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    options.mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(range: std::ops::Range<u64>) -> Vec<Vec<u8>> {
+        range.map(|n| format!("line {n}").into_bytes()).collect()
+    }
+
+    #[test]
+    fn lines_cross_files_and_survive_a_torn_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let mut store = Store::open(folder).unwrap();
+        store.append(&lines(0..10)).unwrap();
+        store.append(&lines(10..2 * IN_FILE)).unwrap();
+        assert_eq!(store.size(), 2 * IN_FILE);
+        drop(store);
+        // Full files: the next line begins a new one.
+        let mut store = Store::open(folder).unwrap();
+        store.append(&lines(2 * IN_FILE..2 * IN_FILE + 3)).unwrap();
+        drop(store);
+        let last = path(folder, 2 * IN_FILE);
+        let mut text = fs::read(&last).unwrap();
+        text.extend_from_slice(b"half a l");
+        fs::write(&last, text).unwrap();
+        let mut store = Store::open(folder).unwrap();
+        assert_eq!(store.size(), 2 * IN_FILE + 3);
+        store
+            .append(&lines(2 * IN_FILE + 3..2 * IN_FILE + 4))
+            .unwrap();
+        let size = store.size();
+        let mut from = 0;
+        while from < size {
+            let read = read(folder, from, size).unwrap();
+            assert_eq!(read, lines(from..from + read.len() as u64));
+            from += read.len() as u64;
+        }
+        assert_eq!(from, size);
+
+        let is_old = |line: &[u8]| line.ends_with(b"0").then(|| b"gone".to_vec());
+        let erased = store.rewrite(is_old).unwrap();
+        assert_eq!(erased, (0..size).filter(|n| n % 10 == 0).count() as u64);
+        assert_eq!(store.rewrite(is_old).unwrap(), 0);
+        store.append(&lines(size..size + 1)).unwrap();
+        let end = read(folder, size - 2, size + 1).unwrap();
+        assert_eq!(end, lines(size - 2..size + 1));
+        assert_eq!(
+            read(folder, size + 1, size + 1).unwrap(),
+            [] as [Vec<u8>; 0]
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! The one thread that writes the log: whatever has come in the meantime goes to disk together, and
+//! whoever waits for it is told then.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use soma_registry::log::{Checkpoint, Frontier, NoteSecret};
+use tokio::sync::oneshot;
+
+use super::line;
+use super::store::{Store, read};
+use super::{Shared, Unwritten};
+
+/// Lines that go to disk together.
+const AT_ONCE: usize = 1024;
+/// How old a checkpoint may be while lines come in.
+const CHECKPOINT: Duration = Duration::from_secs(1);
+/// How often it is tried again to write what could not be written.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long lines that nobody waits for may wait for others.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// Whoever waits until a line is on disk.
+type Waiting = Option<oneshot::Sender<Result<(), Unwritten>>>;
+
+/// Which lines.
+type Meant = Box<dyn Fn(&[u8]) -> bool + Send>;
+
+/// What the thread is asked to do.
+pub(super) enum Order {
+    /// Write a line, and say so where somebody waits.
+    Write(Vec<u8>, Waiting),
+    /// Erase the lines of which this is true; says how many.
+    Erase(Meant, oneshot::Sender<io::Result<u64>>),
+    /// Sign how far the log has come.
+    Sign(oneshot::Sender<Result<(), Unwritten>>),
+}
+
+/// The newest checkpoint and the edge of the tree at it, in `head.json`.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    checkpoint: String,
+    frontier: Frontier,
+}
+
+pub(super) struct Writer {
+    store: Store,
+    frontier: Frontier,
+    secret: NoteSecret,
+    head: PathBuf,
+    shared: Arc<Shared>,
+    /// Of what could not be written yet.
+    pending: Vec<Vec<u8>>,
+    tried: Instant,
+    /// Lines under the newest checkpoint.
+    signed: u64,
+    signed_at: Instant,
+}
+
+impl Writer {
+    /// Goes on where the last host ended. Refuses a log of which lines are gone that were signed.
+    pub(super) fn open(
+        folder: &Path,
+        secret: NoteSecret,
+        shared: Arc<Shared>,
+    ) -> anyhow::Result<Self> {
+        let head = folder.join("head.json");
+        let store = Store::open(&folder.join("records"))?;
+        let mut frontier = Frontier::default();
+        match std::fs::read(&head) {
+            Ok(bytes) => {
+                let kept: Head = serde_json::from_slice(&bytes).context("head.json")?;
+                let checkpoint = Checkpoint::read(kept.checkpoint.as_bytes(), &secret.log_key());
+                let checkpoint = checkpoint.context("head.json")?;
+                if checkpoint.root() != kept.frontier.root() {
+                    bail!("head.json: its edge does not make the root that was signed");
+                }
+                frontier = kept.frontier;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && store.size() == 0 => {}
+            Err(error) => return Err(error).context("head.json"),
+        }
+        if store.size() < frontier.size() {
+            bail!(
+                "{} records were signed and {} are there: some are gone; put them back from a \
+                 backup, or move the folder away to begin a new log",
+                frontier.size(),
+                store.size()
+            );
+        }
+        let signed = frontier.size();
+        while frontier.size() < store.size() {
+            for line in read(&folder.join("records"), frontier.size(), store.size())? {
+                frontier.push(&line::leaf(&line));
+            }
+        }
+        shared.size.store(store.size(), SeqCst);
+        let mut writer = Self {
+            store,
+            frontier,
+            secret,
+            head,
+            shared,
+            pending: Vec::new(),
+            tried: Instant::now(),
+            signed,
+            signed_at: Instant::now(),
+        };
+        writer.sign()?;
+        Ok(writer)
+    }
+
+    /// Follows orders until nobody can give any more, and signs the end.
+    pub(super) fn run(mut self, orders: &mpsc::Receiver<Order>) {
+        loop {
+            let order = if self.is_idle() {
+                orders.recv().map_err(RecvTimeoutError::from)
+            } else {
+                orders.recv_timeout(LINGER)
+            };
+            match order {
+                Ok(Order::Write(line, waiting)) => self.write_with(line, waiting, orders),
+                Ok(order) => self.follow(order),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if !self.pending.is_empty() && self.tried.elapsed() >= AGAIN {
+                self.flush(Vec::new());
+            }
+            if self.signed < self.frontier.size() && self.signed_at.elapsed() >= CHECKPOINT {
+                self.sign_logged();
+            }
+        }
+        self.sign_logged();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.signed == self.frontier.size()
+    }
+
+    /// Writes a line together with all that come meanwhile. Where nobody waits for any of them,
+    /// more may come.
+    fn write_with(&mut self, line: Vec<u8>, waiting: Waiting, orders: &mpsc::Receiver<Order>) {
+        let end = Instant::now() + LINGER;
+        let mut waiting: Vec<_> = waiting.into_iter().collect();
+        let mut other = None;
+        self.pending.push(line);
+        while self.pending.len() < AT_ONCE {
+            let patience = if waiting.is_empty() {
+                end.saturating_duration_since(Instant::now())
+            } else {
+                Duration::ZERO
+            };
+            match orders.recv_timeout(patience) {
+                Ok(Order::Write(line, waits)) => {
+                    self.pending.push(line);
+                    waiting.extend(waits);
+                }
+                Ok(order) => {
+                    other = Some(order);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.flush(waiting);
+        if let Some(order) = other {
+            self.follow(order);
+        }
+    }
+
+    fn follow(&mut self, order: Order) {
+        match order {
+            Order::Write(line, waiting) => {
+                self.pending.push(line);
+                self.flush(waiting.into_iter().collect());
+            }
+            Order::Erase(is_meant, done) => {
+                let erase = |line: &[u8]| {
+                    let goes = !line::is_erased(line) && is_meant(line);
+                    goes.then(|| line::erase(line))
+                };
+                let _ = done.send(self.store.rewrite(erase));
+            }
+            Order::Sign(done) => {
+                let signed = self.sign().map_err(|error| Unwritten(error.to_string()));
+                let _ = done.send(signed);
+            }
+        }
+    }
+
+    /// Writes all that is pending, and tells those who wait. What cannot be written stays pending.
+    fn flush(&mut self, waiting: Vec<oneshot::Sender<Result<(), Unwritten>>>) {
+        self.tried = Instant::now();
+        let written = self.store.append(&self.pending);
+        let is_first = match &written {
+            Ok(()) => self.shared.is_broken.swap(false, SeqCst),
+            Err(_) => !self.shared.is_broken.swap(true, SeqCst),
+        };
+        // Of several files the first may have taken some, and the next none.
+        let taken = self.store.size() - self.frontier.size();
+        let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+        for line in self.pending.drain(..taken) {
+            self.frontier.push(&line::leaf(&line));
+        }
+        self.shared.queued.fetch_sub(taken, SeqCst);
+        self.shared.size.store(self.frontier.size(), SeqCst);
+        match &written {
+            Ok(()) if is_first => tracing::warn!("the audit log can be written again"),
+            Err(error) if is_first => {
+                tracing::error!(%error, "the audit log cannot be written: no call is taken");
+            }
+            _ => {}
+        }
+        let written = written.map_err(|error| Unwritten(error.to_string()));
+        for waiting in waiting {
+            let _ = waiting.send(written.clone());
+        }
+    }
+
+    fn sign_logged(&mut self) {
+        if let Err(error) = self.sign() {
+            self.signed_at = Instant::now();
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the audit log cannot be signed"
+            );
+        }
+    }
+
+    fn sign(&mut self) -> anyhow::Result<()> {
+        let mut checkpoint = Checkpoint::sign(&self.secret, &self.frontier)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        checkpoint.cosign(&self.secret, now)?;
+        let note = String::from_utf8(checkpoint.to_bytes())?;
+        let head = Head {
+            checkpoint: note.clone(),
+            frontier: self.frontier.clone(),
+        };
+        let folder = self.head.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().tempfile_in(folder)?;
+        serde_json::to_writer(&mut file, &head)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.head)?;
+        self.signed = self.frontier.size();
+        self.signed_at = Instant::now();
+        *self
+            .shared
+            .checkpoint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = note;
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! The audit log, for administrators: looking things up in it, and fetching it to prove it.
+
+use axum::Json;
+use axum::extract::{Query, State, rejection::QueryRejection};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::app::AppState;
+use crate::auth::Admin;
+use crate::error::Error;
+
+const MOST: usize = 1000;
+/// Files of records that one request looks through.
+const FILES: usize = 64;
+
+/// Which records; what is left out is any.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    kind: Option<String>,
+    /// Whose it is, or who it was done to.
+    tenant: Option<String>,
+    capsule: Option<String>,
+    invocation: Option<String>,
+    key: Option<String>,
+    outcome: Option<String>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    /// The index before which to look: of an answer's `next`.
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+impl Which {
+    fn takes(&self, record: &Value) -> bool {
+        let is = |wanted: &Option<String>, member: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| record[member] == *wanted)
+        };
+        let time = record["time"].as_str().and_then(|time| time.parse().ok());
+        let time: Timestamp = time.unwrap_or_default();
+        let tenant = self.tenant.as_ref();
+        tenant.is_none_or(|tenant| crate::audit::is_of(record, tenant))
+            && is(&self.kind, "kind")
+            && is(&self.capsule, "capsule")
+            && is(&self.invocation, "invocation")
+            && is(&self.key, "key")
+            && is(&self.outcome, "outcome")
+            && self.since.is_none_or(|since| time >= since)
+            && self.until.is_none_or(|until| time < until)
+    }
+}
+
+/// Where to begin.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct From {
+    from: u64,
+}
+
+/// The newest records first. `next` says where to go on, as long as there may be more.
+pub(crate) async fn query(
+    State(app): State<AppState>,
+    _: Admin,
+    query: Result<Query<Which>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    // Everything up to now is to be found, what nobody waited for too.
+    app.audit.checkpoint().await?;
+    let limit = which.limit.unwrap_or(100).clamp(1, MOST);
+    let mut next = which.before.unwrap_or(u64::MAX).min(app.audit.size());
+    let mut records: Vec<Value> = Vec::new();
+    for _ in 0..FILES {
+        let (first, lines) = app.audit.lines_before(next).await?;
+        next = first;
+        for (index, line) in (first..).zip(lines).collect::<Vec<_>>().into_iter().rev() {
+            let line: Value = serde_json::from_slice(&line).unwrap_or_default();
+            let mut record = line["record"].clone();
+            if record.is_object() && which.takes(&record) {
+                record["index"] = json!(index);
+                records.push(record);
+                if records.len() == limit {
+                    next = index;
+                    break;
+                }
+            }
+        }
+        if next == 0 || records.len() == limit {
+            break;
+        }
+    }
+    let next = (next > 0).then_some(next);
+    Ok(Json(json!({ "records": records, "next": next })))
+}
+
+/// The newest checkpoint, which has everything in it that is recorded now, and the key that signed
+/// it.
+pub(crate) async fn checkpoint(
+    State(app): State<AppState>,
+    _: Admin,
+) -> Result<Json<Value>, Error> {
+    let checkpoint = app.audit.checkpoint().await?;
+    let key = app.audit.key().to_string();
+    Ok(Json(json!({ "key": key, "checkpoint": checkpoint })))
+}
+
+/// The lines as they are kept, from an index on: as many as there are in one file.
+pub(crate) async fn lines(
+    State(app): State<AppState>,
+    _: Admin,
+    query: Result<Query<From>, QueryRejection>,
+) -> Result<Json<Value>, Error> {
+    let Query(From { from }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let lines = app.audit.lines(from).await?;
+    let lines: Vec<_> = lines.iter().map(|it| String::from_utf8_lossy(it)).collect();
+    Ok(Json(json!({ "from": from, "lines": lines })))
+}

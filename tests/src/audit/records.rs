@@ -1,0 +1,156 @@
+//! Everything is there, of everybody, and nothing that must not be.
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::{install_sender, on_disk, records};
+use crate::cli::beside as soma;
+use crate::harness::{Setup, TestHost, Upstream, pack_guest};
+
+#[test]
+fn whatever_somebody_does_is_recorded() {
+    let upstream = Upstream::start();
+    Setup::default().run(async |host| {
+        install_sender(&host, &upstream).await;
+        host.install_guests(&["echo"]).await;
+        let secret = json!({"value": "do-not-record-this-value"});
+        let path = "/v1/admin/secrets/api";
+        host.admin.put(path, &secret).await.expect(200);
+        host.admin.delete(path).await.expect(204);
+        let key = json!({"tenant": "default", "scopes": ["invoke"], "tools": ["tests/http/*"]});
+        let key = host.admin.post("/v1/admin/keys", &key).await.expect(201);
+        let limited = host.invoke.with_key(key["secret"].as_str().unwrap());
+
+        host.call("echo", &json!({"a": 1})).await.expect(200);
+        let get = json!({"method": "GET", "url": upstream.url("/hello?secret=1")});
+        let answer = host.call("http", &get).await.expect(200);
+        let other = json!({"method": "GET", "url": "https://elsewhere.test/x?secret=1"});
+        host.call("http", &other).await.expect(200);
+        let refused = limited.call("tests/echo", "run", &json!({})).await;
+        refused.problem(403, "forbidden");
+        host.invoke
+            .get("/v1/admin/audit")
+            .await
+            .problem(403, "forbidden");
+
+        let calls = super::records(&host, "call").await;
+        let [elsewhere, hello, echo] = calls.as_slice() else {
+            panic!("{calls:?}");
+        };
+        assert_eq!(echo["capsule"], "tests/echo");
+        assert_eq!(echo["outcome"], "ok");
+        assert_eq!(echo["egress"], Value::Null);
+        assert_eq!(hello["invocation"], answer["invocation"]);
+        let egress = &hello["egress"][0];
+        assert_eq!(egress["origin"], upstream.origin());
+        assert_eq!(
+            (&egress["path"], &egress["status"]),
+            (&json!("/hello"), &json!(200))
+        );
+        let denied = elsewhere["egress"][0]["error"].as_str().unwrap();
+        assert!(denied.contains("https://elsewhere.test"), "{denied}");
+        // Only what was sent was announced.
+        let intents = super::records(&host, "intent").await;
+        assert_eq!(intents.len(), 1, "{intents:?}");
+        assert_eq!(intents[0]["invocation"], hello["invocation"]);
+        assert!(intents[0]["index"].as_u64() < hello["index"].as_u64());
+
+        assert_eq!(
+            super::records(&host, "refusal").await[0]["outcome"],
+            "forbidden"
+        );
+        let installs = super::records(&host, "install").await;
+        assert_eq!(installs.len(), 2);
+        assert_eq!(
+            installs[0]["digest"],
+            pack_guest("echo").digest().to_string()
+        );
+        let grants = super::records(&host, "grant").await;
+        assert_eq!(grants[0]["grant"]["http"][0]["paths"], json!(["/**"]));
+        for kind in ["start", "secret", "secret-removed", "key-created"] {
+            assert_eq!(super::records(&host, kind).await.len(), 1, "{kind}");
+        }
+        let text = on_disk(&host);
+        assert!(!text.contains("do-not-record-this-value") && !text.contains("secret=1"));
+        assert!(!text.contains(key["secret"].as_str().unwrap()));
+        // The salt is the line's: whoever has both can say that this was the input.
+        let line = text
+            .lines()
+            .find(|line| line.contains("\"tests/echo\"") && line.contains("input_sha256"));
+        let line: Value = serde_json::from_str(line.unwrap()).unwrap();
+        let hash = Sha256::new()
+            .chain_update(line["salt"].as_str().unwrap())
+            .chain_update("{\"a\":1}");
+        assert_eq!(line["record"]["input_sha256"], hex::encode(hash.finalize()));
+    });
+}
+
+#[test]
+fn a_tenant_that_is_deleted_leaves_hashes_alone() {
+    Setup::default().run(async |mut host| {
+        host.install_guests(&["echo"]).await;
+        let tenant = json!({"name": "acme"});
+        host.admin
+            .post("/v1/admin/tenants", &tenant)
+            .await
+            .expect(201);
+        let key = json!({"tenant": "acme", "scopes": ["install", "invoke"]});
+        let key = host.admin.post("/v1/admin/keys", &key).await.expect(201);
+        let acme = host.invoke.with_key(key["secret"].as_str().unwrap());
+        acme.install(pack_guest("echo").bytes()).await.expect(201);
+        acme.call("tests/echo", "run", &json!({"a": 1}))
+            .await
+            .expect(200);
+        let kept = host.data().join("checkpoint");
+        let kept = kept.to_str().unwrap();
+        let said = soma(&host, &["audit", "verify", "--save", kept])
+            .await
+            .exits(0);
+        assert!(said.out.contains(" 0 of them erased"), "{}", said.out);
+        assert!(on_disk(&host).contains("\"acme\""));
+
+        host.admin
+            .delete("/v1/admin/tenants/acme")
+            .await
+            .expect(204);
+        let text = on_disk(&host);
+        let left: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("\"acme\""))
+            .collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left[0].contains("tenant-deleted"));
+        // Of the others nothing is gone, and what is proven stays proven.
+        host.call("echo", &json!({"a": 1})).await.expect(200);
+        let since = ["audit", "verify", "--since", kept, "--json"];
+        let proven = soma(&host, &since).await.exits(0).json();
+        assert_eq!(proven["erased"], 4, "{proven}");
+        host.restart(|_| {}).await;
+        soma(&host, &since).await.exits(0);
+        assert_eq!(records(&host, "call").await.len(), 1);
+    });
+}
+
+#[test]
+fn inputs_are_recorded_as_they_are_where_the_operator_wants_it() {
+    let setup = Setup::default()
+        .flag("--audit-days", "1")
+        .env("SOMA_AUDIT_FULL", "true");
+    setup.run(async |host: TestHost| {
+        host.install_guests(&["echo"]).await;
+        let forged = "\"}}\n{\"salt\":\"\",\"record\":{\"kind\":\"start\"}}\n";
+        let input = json!({"text": forged});
+        host.call("echo", &input).await.expect(200);
+        let calls = records(&host, "call").await;
+        assert_eq!((calls.len(), &calls[0]["input"]), (1, &input));
+        assert_eq!(calls[0]["output"]["structured"], input);
+        assert_eq!(records(&host, "start").await.len(), 1);
+        let said = soma(&host, &["audit", "query", "--capsule", "tests/echo"]).await;
+        let said = said.exits(0);
+        assert!(said.out.contains("tests/echo run"), "{}", said.out);
+        for bad in ["?since=yesterday", "?unknown=1", "?limit=-1"] {
+            let path = format!("/v1/admin/audit{bad}");
+            host.admin.get(&path).await.problem(400, "bad-request");
+        }
+    });
+}
