@@ -22,7 +22,7 @@ use self::blobs::Blobs;
 pub(crate) use self::described::{Described, ReadyTool};
 use self::fresh::Arriving;
 pub(crate) use self::fresh::{Change, Done, Fresh, Proof, elsewhere};
-pub(crate) use self::shelf::Shelf;
+pub(crate) use self::shelf::{Shelf, Word};
 use crate::admission::cores;
 use crate::believed::Believed;
 use crate::db::aside;

@@ -17,7 +17,7 @@ use self::choose::{Chosen, choose};
 use self::prove::prove;
 use crate::app::App;
 use crate::catalog::{Done, Fresh, Proof};
-use crate::db::capsules::{Installation, Logged};
+use crate::db::capsules::Logged;
 use crate::distrust::Distrust;
 use crate::error::Error;
 use crate::trust::Trust;
@@ -83,7 +83,7 @@ pub(crate) struct Arrived {
 /// Installs a file that no log has, where the policy allows it. To be finished once begun.
 pub(crate) async fn from_file(app: &App, tenant: &str, file: Vec<u8>) -> Result<Done, Error> {
     let fresh = app.catalog.read(file).await?;
-    let row = row_of(&fresh, None);
+    let row = fresh.about.row(fresh.package.bytes(), None);
     if let Some(revoked) = app.logs.revocation(&row) {
         return Err(revoked.into());
     }
@@ -207,17 +207,6 @@ pub(crate) async fn finish(
     let done = done.await?;
     timings.compile_ms = milliseconds(done.compiled);
     Ok((done, checks, timings))
-}
-
-/// A file that was read, as it would be installed now.
-pub(crate) fn row_of(fresh: &Fresh, logged: Option<Logged>) -> Installation {
-    Installation {
-        name: fresh.about.manifest.name.clone(),
-        digest: fresh.about.digest,
-        size: i64::try_from(fresh.package.bytes().len()).unwrap_or(i64::MAX),
-        installed_at: jiff::Timestamp::now(),
-        logged,
-    }
 }
 
 /// To a tenth.

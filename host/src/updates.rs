@@ -65,15 +65,18 @@ async fn round(app: &AppState) -> Result<(), Error> {
 }
 
 async fn update(app: &AppState, tenant: &Tenant, installed: &Installed) -> Result<(), Error> {
-    let trust = app.live().settings.trust.clone();
+    let live = app.in_force();
+    let trust = &live.settings.trust;
     let name = &installed.row.name;
     if !trust.automatic.admits(&name.publisher()) {
         return Ok(());
     }
     let age = trust.automatic.age.max(trust.minimum_age);
     let newest = newest(&mut *app.pool.acquire().await?, installed, age).await?;
-    let shelf = app.catalog.shelf(&tenant.id, name).await?;
-    let (Some(newest), Some(shelf)) = (newest, shelf) else {
+    let Some(newest) = newest else {
+        return Ok(());
+    };
+    let Some(shelf) = app.catalog.shelf(&tenant.id, name).await? else {
         return Ok(());
     };
     if waits_for_a_word(&shelf, &newest.version) {

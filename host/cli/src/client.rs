@@ -63,6 +63,12 @@ pub(crate) struct Client {
     folder: Option<DataFolder>,
 }
 
+/// The query that names a tenant; without one the key's own is meant.
+pub(crate) fn of_tenant(tenant: Option<&str>) -> Vec<(&'static str, String)> {
+    let named = tenant.map(|tenant| ("tenant", tenant.to_owned()));
+    named.into_iter().collect()
+}
+
 impl Client {
     /// Finds the host and the key. Sends nothing yet.
     pub(crate) fn new(args: HostArgs, local: LocalKey) -> Result<Self, Failure> {

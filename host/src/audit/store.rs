@@ -5,6 +5,8 @@ use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::owner_only;
+
 /// Lines in one file.
 pub(super) const IN_FILE: u64 = 4096;
 
@@ -49,8 +51,8 @@ impl Store {
         self.size
     }
 
-    /// Appends lines; when this returns, they outlive a power cut. On an error none of them is
-    /// there.
+    /// Appends lines; when this returns, they outlive a power cut. On an error those are there that
+    /// went to files before the one that failed, as `size` says, and no others.
     pub(super) fn append(&mut self, lines: &[Vec<u8>]) -> io::Result<()> {
         let mut rest = lines;
         while !rest.is_empty() {
@@ -105,11 +107,7 @@ impl Store {
                 text.push(b'\n');
             }
             let place = path(&self.folder, first);
-            let mut file = tempfile::Builder::new().tempfile_in(&self.folder)?;
-            file.write_all(&text)?;
-            file.as_file().sync_all()?;
-            file.persist(&place)?;
-            File::open(&self.folder)?.sync_all()?;
+            owner_only::replace(&place, &text)?;
             if first + lines.len() as u64 == self.size {
                 self.file = open(&place)?;
                 self.file.seek(SeekFrom::End(0))?;

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::line;
 use super::store::{Store, read};
 use super::{Shared, Unwritten};
+use crate::owner_only;
 
 /// Lines that go to disk together.
 const AT_ONCE: usize = 1024;
@@ -243,11 +244,7 @@ impl Writer {
             checkpoint: note.clone(),
             frontier: self.frontier.clone(),
         };
-        let folder = self.head.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().tempfile_in(folder)?;
-        serde_json::to_writer(&mut file, &head)?;
-        file.as_file().sync_all()?;
-        file.persist(&self.head)?;
+        owner_only::replace(&self.head, &serde_json::to_vec(&head)?)?;
         self.signed = self.frontier.size();
         self.signed_at = Instant::now();
         *self

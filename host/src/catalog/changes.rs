@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
 use soma_capability::{CapsuleName, Digest};
 use soma_runtime::Capsule;
 use sqlx::AnyConnection;
 
-use super::{Arriving, Catalog, Change, Described, Done, Fresh, Installed, Proof, Shelf, refusal};
+use super::{
+    Arriving, Catalog, Change, Described, Done, Fresh, Installed, Proof, Shelf, Word, refusal,
+};
 use crate::consent::{self, Reason};
 use crate::db::aside::{self, Aside, Standing};
-use crate::db::capsules::{self, Installation};
+use crate::db::capsules;
 use crate::error::Error;
 use crate::settings::Live;
 
@@ -75,56 +76,26 @@ impl Catalog {
         code.await.map_err(refusal)
     }
 
-    /// Has the update that is held serve from now on, which must be this file. To be finished once
-    /// begun.
-    pub(crate) async fn approve(
+    /// Has a file serve that was set aside, which must be this one. To be finished once begun.
+    pub(crate) async fn give(
         &self,
         tenant: &str,
         name: &CapsuleName,
+        word: Word,
         digest: &Digest,
     ) -> Result<Arc<Installed>, Error> {
         let _exclusive = self.changes.lock().await;
         let shelf = self.expect_shelf(tenant, name).await?;
-        let held = shelf.held(digest)?;
-        let approve = async {
+        let meant = shelf.meant(word, digest)?;
+        let give = async {
             let mut transaction = self.pool.begin().await?;
-            succeed(&mut transaction, tenant, held, &shelf.serving).await?;
-            aside::delete(&mut transaction, tenant, name, Standing::Held).await?;
-            if shelf.rolled_back.as_ref() <= Some(&held.version) {
-                capsules::set_rolled_back(&mut transaction, tenant, name, None).await?;
+            match word {
+                Word::Approve => approve(&mut transaction, tenant, &shelf, meant).await?,
+                Word::RollBack => roll_back(&mut transaction, tenant, &shelf, meant).await?,
             }
             Ok(transaction.commit().await?)
         };
-        self.settling(&shelf.digests(), approve).await?;
-        self.find(tenant, name).await
-    }
-
-    /// Has what served before serve again, which must be this file. What serves now is held. To be
-    /// finished once begun.
-    pub(crate) async fn roll_back(
-        &self,
-        tenant: &str,
-        name: &CapsuleName,
-        digest: &Digest,
-    ) -> Result<Arc<Installed>, Error> {
-        let _exclusive = self.changes.lock().await;
-        let shelf = self.expect_shelf(tenant, name).await?;
-        let previous = shelf.previous(digest)?;
-        let roll_back = async {
-            let mut transaction = self.pool.begin().await?;
-            capsules::put(&mut transaction, tenant, &previous.row, &previous.version).await?;
-            let held = Aside {
-                standing: Standing::Held,
-                reasons: vec![Reason::RolledBack],
-                ..previous_of(&shelf.serving)
-            };
-            aside::put(&mut transaction, tenant, &held).await?;
-            aside::delete(&mut transaction, tenant, name, Standing::Previous).await?;
-            let gone_back_from = shelf.rolled_back.as_ref().max(Some(&held.version));
-            capsules::set_rolled_back(&mut transaction, tenant, name, gone_back_from).await?;
-            Ok(transaction.commit().await?)
-        };
-        self.settling(&shelf.digests(), roll_back).await?;
+        self.settling(&shelf.digests(), give).await?;
         self.find(tenant, name).await
     }
 
@@ -161,11 +132,6 @@ impl Catalog {
         Ok(deleted)
     }
 
-    async fn expect_shelf(&self, tenant: &str, name: &CapsuleName) -> Result<Shelf, Error> {
-        let shelf = self.shelf(tenant, name).await?;
-        shelf.ok_or_else(|| Error::UnknownCapsule(name.clone()))
-    }
-
     /// Makes a change that may leave any of these files without a row, or bring it one; whichever
     /// has none then goes.
     async fn settling<T>(
@@ -193,13 +159,7 @@ fn arriving(
     shelf: Option<&Shelf>,
     live: &Live,
 ) -> Arriving {
-    let mut row = Installation {
-        name: about.manifest.name.clone(),
-        digest: about.digest,
-        size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-        installed_at: Timestamp::now(),
-        logged: proof.as_ref().map(|proof| proof.logged.clone()),
-    };
+    let mut row = about.row(bytes, proof.as_ref().map(|proof| proof.logged.clone()));
     let mut reasons = Vec::new();
     let of = |aside: &Option<Aside>| aside.as_ref().map(|aside| aside.row.digest);
     let (change, instead) = match shelf {
@@ -243,6 +203,41 @@ pub(super) async fn succeed(
 ) -> sqlx::Result<()> {
     capsules::put(connection, tenant, &new.row, &new.version).await?;
     aside::put(connection, tenant, &previous_of(serving)).await
+}
+
+async fn approve(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    shelf: &Shelf,
+    held: &Aside,
+) -> sqlx::Result<()> {
+    let name = &held.row.name;
+    succeed(connection, tenant, held, &shelf.serving).await?;
+    aside::delete(connection, tenant, name, Standing::Held).await?;
+    if shelf.rolled_back.as_ref() <= Some(&held.version) {
+        capsules::set_rolled_back(connection, tenant, name, None).await?;
+    }
+    Ok(())
+}
+
+/// What serves is held from now on.
+async fn roll_back(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    shelf: &Shelf,
+    previous: &Aside,
+) -> sqlx::Result<()> {
+    let name = &previous.row.name;
+    capsules::put(connection, tenant, &previous.row, &previous.version).await?;
+    let held = Aside {
+        standing: Standing::Held,
+        reasons: vec![Reason::RolledBack],
+        ..previous_of(&shelf.serving)
+    };
+    aside::put(connection, tenant, &held).await?;
+    aside::delete(connection, tenant, name, Standing::Previous).await?;
+    let gone_back_from = shelf.rolled_back.as_ref().max(Some(&held.version));
+    capsules::set_rolled_back(connection, tenant, name, gone_back_from).await
 }
 
 fn previous_of(serving: &Installed) -> Aside {

@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
+use jiff::Timestamp;
 use soma_capability::{CapsuleName, Digest, Tool};
 use soma_registry::{Manifest, Package, Schema};
 use soma_runtime::Capsule;
 use tokio::sync::OnceCell;
 
+use crate::db::capsules::{Installation, Logged};
 use crate::error::Error;
 use crate::metrics::{Metrics, ToolMetrics};
 
@@ -57,6 +59,17 @@ impl Described {
             imports: package.imports().to_vec(),
             manifest,
             code: OnceCell::new(),
+        }
+    }
+
+    /// This file, whose bytes these are, as it would be installed now.
+    pub(crate) fn row(&self, bytes: &[u8], logged: Option<Logged>) -> Installation {
+        Installation {
+            name: self.manifest.name.clone(),
+            digest: self.digest,
+            size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            installed_at: Timestamp::now(),
+            logged,
         }
     }
 

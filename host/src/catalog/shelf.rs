@@ -22,6 +22,15 @@ pub(crate) struct Shelf {
     pub(crate) rolled_back: Option<Version>,
 }
 
+/// An administrator's word: that a file which is set aside is to serve.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Word {
+    /// The update that is held.
+    Approve,
+    /// What served before.
+    RollBack,
+}
+
 impl Shelf {
     /// Of all its files.
     pub(super) fn digests(&self) -> BTreeSet<Digest> {
@@ -30,34 +39,23 @@ impl Shelf {
         aside.chain([self.serving.row.digest]).collect()
     }
 
-    /// The update that waits, which must be this file: the one that somebody looked at.
-    pub(crate) fn held(&self, digest: &Digest) -> Result<&Aside, Error> {
+    /// The file that a word is given on, which must be this one: the one that was looked at.
+    pub(crate) fn meant(&self, word: Word, digest: &Digest) -> Result<&Aside, Error> {
         let name = &self.serving.row.name;
-        the(self.held.as_ref(), digest, name, "no update of it is held")
+        let (found, none) = match word {
+            Word::Approve => (&self.held, "no update of it is held"),
+            Word::RollBack => (&self.previous, "nothing that served before is kept of it"),
+        };
+        let found = found.as_ref();
+        let found = found.ok_or_else(|| Error::UnknownUpdate(name.clone(), none))?;
+        if found.row.digest == *digest {
+            return Ok(found);
+        }
+        Err(Error::Conflict(format!(
+            "it is {} of {name} now, {}: look at it first",
+            found.version, found.row.digest
+        )))
     }
-
-    /// What served before, which must be this file.
-    pub(crate) fn previous(&self, digest: &Digest) -> Result<&Aside, Error> {
-        let name = &self.serving.row.name;
-        let none = "nothing that served before is kept of it";
-        the(self.previous.as_ref(), digest, name, none)
-    }
-}
-
-fn the<'a>(
-    found: Option<&'a Aside>,
-    digest: &Digest,
-    name: &CapsuleName,
-    none: &'static str,
-) -> Result<&'a Aside, Error> {
-    let found = found.ok_or_else(|| Error::UnknownUpdate(name.clone(), none))?;
-    if found.row.digest == *digest {
-        return Ok(found);
-    }
-    Err(Error::Conflict(format!(
-        "it is {} of {name} now, {}: look at it first",
-        found.version, found.row.digest
-    )))
 }
 
 impl Catalog {
@@ -86,6 +84,16 @@ impl Catalog {
             }
         }
         Ok(Some(shelf))
+    }
+
+    /// The same, where something must be installed.
+    pub(crate) async fn expect_shelf(
+        &self,
+        tenant: &str,
+        name: &CapsuleName,
+    ) -> Result<Shelf, Error> {
+        let shelf = self.shelf(tenant, name).await?;
+        shelf.ok_or_else(|| Error::UnknownCapsule(name.clone()))
     }
 
     /// A file that is set aside, with what it says about itself.

@@ -1,5 +1,7 @@
 //! The audit log, for administrators: looking things up in it, and fetching it to prove it.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use jiff::Timestamp;
@@ -53,6 +55,28 @@ impl Which {
     }
 }
 
+impl Which {
+    /// Of these lines, the first of which has this index, the newest records that are meant: at most
+    /// `room`. Gives besides the index before which to go on.
+    fn newest(&self, first: u64, lines: &[Vec<u8>], room: usize) -> (Vec<Value>, u64) {
+        let mut found = Vec::new();
+        for (offset, line) in lines.iter().enumerate().rev() {
+            let line: Value = serde_json::from_slice(line).unwrap_or_default();
+            let record = &line["record"];
+            if record.is_object() && self.takes(record) {
+                let index = first + offset as u64;
+                let mut record = record.clone();
+                record["index"] = json!(index);
+                found.push(record);
+                if found.len() == room {
+                    return (found, index);
+                }
+            }
+        }
+        (found, first)
+    }
+}
+
 /// Where to begin.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,22 +95,17 @@ pub(crate) async fn query(
     app.audit.checkpoint().await?;
     let limit = which.limit.unwrap_or(100).clamp(1, MOST);
     let mut next = which.before.unwrap_or(u64::MAX).min(app.audit.size());
-    let mut records: Vec<Value> = Vec::new();
+    let mut records = Vec::new();
+    let which = Arc::new(which);
     for _ in 0..FILES {
         let (first, lines) = app.audit.lines_before(next).await?;
-        next = first;
-        for (index, line) in (first..).zip(lines).collect::<Vec<_>>().into_iter().rev() {
-            let line: Value = serde_json::from_slice(&line).unwrap_or_default();
-            let mut record = line["record"].clone();
-            if record.is_object() && which.takes(&record) {
-                record["index"] = json!(index);
-                records.push(record);
-                if records.len() == limit {
-                    next = index;
-                    break;
-                }
-            }
-        }
+        let (which, room) = (which.clone(), limit - records.len());
+        // Some thousand texts are parsed: not on a thread that serves others.
+        let look = tokio::task::spawn_blocking(move || which.newest(first, &lines, room));
+        let found = look.await;
+        let (found, reached) = found.map_err(|panic| Error::Panicked(panic.to_string()))?;
+        records.extend(found);
+        next = reached;
         if next == 0 || records.len() == limit {
             break;
         }

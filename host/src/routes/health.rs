@@ -16,7 +16,8 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The host can take calls: its database answers, what happens can be recorded, and it is not stopping.
+/// The host can take calls: its database answers, what happens can be recorded, and it is not
+/// stopping.
 pub(crate) async fn readyz(State(app): State<AppState>) -> Result<&'static str, Error> {
     if app.is_stopping() {
         return Err(Error::NotReady("the host is stopping"));

@@ -11,7 +11,7 @@ use crate::app::{App, AppState};
 use crate::audit::Event;
 use crate::auth::{Admin, Caller};
 use crate::body::{self, Document, JSON, WASM};
-use crate::catalog::{Change, Done, Installed};
+use crate::catalog::{Change, Done, Fresh, Installed};
 use crate::db::capsules::Logged;
 use crate::error::Error;
 use crate::finished::Finished;
@@ -20,7 +20,8 @@ use crate::key::Scope;
 use crate::path::CapsulePath;
 
 /// The capsule, and `change`: what the installation did. 201 where the name was free, 202 where what
-/// serves goes on serving until this is approved. The body says what is wanted from a marketplace, or is a file with its bundles, or a file alone.
+/// serves goes on serving until this is approved. The body says what is wanted from a marketplace,
+/// or is a file with its bundles, or a file alone.
 pub(crate) async fn install(
     State(app): State<AppState>,
     caller: Caller,
@@ -71,9 +72,10 @@ pub(crate) async fn install(
 
 /// What would be installed.
 fn preview(app: &App, arrived: Arrived) -> (StatusCode, Json<Value>) {
+    let Fresh { package, about } = arrived.fresh;
     let would_be = Installed {
-        row: install::row_of(&arrived.fresh, Some(arrived.proof.logged)),
-        about: arrived.fresh.about.into(),
+        row: about.row(package.bytes(), Some(arrived.proof.logged)),
+        about: about.into(),
     };
     let mut answer = full(app, &would_be);
     answer["change"] = Value::Null;

@@ -10,9 +10,9 @@ use super::capsules::full;
 use super::grants::{OfQuery, tenant};
 use crate::app::{App, AppState};
 use crate::audit::Event;
-use crate::auth::Admin;
+use crate::auth::{Admin, Caller};
 use crate::body::Document;
-use crate::catalog::Shelf;
+use crate::catalog::Word;
 use crate::consent::Reason;
 use crate::db::aside::{self, Aside, Standing};
 use crate::db::tenants::Tenant;
@@ -24,7 +24,7 @@ use crate::updates::admit;
 /// The file that the word is given on: the one that was looked at.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Word {
+pub(crate) struct Meant {
     digest: Digest,
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn get(
     query: OfQuery,
 ) -> Result<Json<Value>, Error> {
     let tenant = tenant(&app, &caller, query).await?;
-    let shelf = find(&app, &tenant, &capsule).await?;
+    let shelf = app.catalog.expect_shelf(&tenant.id, &capsule).await?;
     let mut held = describe(&app, shelf.held.as_ref()).await?;
     if let Some(aside) = &shelf.held {
         held["reasons"] = json!(aside.reasons);
@@ -84,30 +84,10 @@ pub(crate) async fn approve(
     Admin(caller): Admin,
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
-    Document(word): Document<Word>,
+    Document(meant): Document<Meant>,
 ) -> Result<Json<Value>, Error> {
     let tenant = tenant(&app, &caller, query).await?;
-    let shelf = find(&app, &tenant, &capsule).await?;
-    admit(&app, &shelf.held(&word.digest)?.row)?;
-    let approve = {
-        let (app, tenant, caller) = (app.clone(), tenant.clone(), caller.clone());
-        let (capsule, digest) = (capsule.clone(), word.digest);
-        async move {
-            let serving = app.catalog.approve(&tenant.id, &capsule, &digest).await?;
-            let of = tenant.name;
-            let event = Event::Approval {
-                capsule,
-                of,
-                digest,
-            };
-            app.audit.by(&caller, event).await?;
-            Ok::<_, Error>(serving)
-        }
-    };
-    let serving = Finished::new(approve).await?;
-    let (tenant, key, digest) = (&tenant.name, caller.key_id(), word.digest);
-    tracing::warn!(tenant, %capsule, key, %digest, "update approved");
-    Ok(Json(full(&app, &serving)))
+    give(app, caller, tenant, capsule, Word::Approve, meant.digest).await
 }
 
 /// From now on what served before serves again.
@@ -116,35 +96,51 @@ pub(crate) async fn roll_back(
     Admin(caller): Admin,
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
-    Document(word): Document<Word>,
+    Document(meant): Document<Meant>,
 ) -> Result<Json<Value>, Error> {
     let tenant = tenant(&app, &caller, query).await?;
-    let shelf = find(&app, &tenant, &capsule).await?;
-    admit(&app, &shelf.previous(&word.digest)?.row)?;
-    let roll_back = {
-        let (app, tenant, caller) = (app.clone(), tenant.clone(), caller.clone());
-        let (capsule, digest) = (capsule.clone(), word.digest);
+    give(app, caller, tenant, capsule, Word::RollBack, meant.digest).await
+}
+
+async fn give(
+    app: AppState,
+    caller: Caller,
+    tenant: Tenant,
+    capsule: CapsuleName,
+    word: Word,
+    digest: Digest,
+) -> Result<Json<Value>, Error> {
+    let shelf = app.catalog.expect_shelf(&tenant.id, &capsule).await?;
+    admit(&app, &shelf.meant(word, &digest)?.row)?;
+    let give = {
+        let app = app.clone();
         async move {
-            let serving = app.catalog.roll_back(&tenant.id, &capsule, &digest).await?;
-            let of = tenant.name;
-            let event = Event::Rollback {
-                capsule,
-                of,
-                digest,
+            let catalog = &app.catalog;
+            let serving = catalog.give(&tenant.id, &capsule, word, &digest).await?;
+            let (of, key) = (tenant.name, caller.key_id());
+            let said = match word {
+                Word::Approve => "update approved",
+                Word::RollBack => "rolled back",
+            };
+            tracing::warn!(tenant = of, %capsule, key, %digest, "{said}");
+            let event = match word {
+                Word::Approve => Event::Approval {
+                    capsule,
+                    of,
+                    digest,
+                },
+                Word::RollBack => Event::Rollback {
+                    capsule,
+                    of,
+                    digest,
+                },
             };
             app.audit.by(&caller, event).await?;
             Ok::<_, Error>(serving)
         }
     };
-    let serving = Finished::new(roll_back).await?;
-    let (tenant, key, digest) = (&tenant.name, caller.key_id(), word.digest);
-    tracing::warn!(tenant, %capsule, key, %digest, "rolled back");
+    let serving = Finished::new(give).await?;
     Ok(Json(full(&app, &serving)))
-}
-
-async fn find(app: &App, tenant: &Tenant, capsule: &CapsuleName) -> Result<Shelf, Error> {
-    let shelf = app.catalog.shelf(&tenant.id, capsule).await?;
-    shelf.ok_or_else(|| Error::UnknownCapsule(capsule.clone()))
 }
 
 async fn describe(app: &App, aside: Option<&Aside>) -> Result<Value, Error> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{install_sender, on_disk, records};
 use crate::cli::beside as soma;
-use crate::harness::{Setup, TestHost, Upstream};
+use crate::harness::{Setup, TestHost, Upstream, until};
 
 fn get(url: &str) -> Value {
     json!({"method": "GET", "url": url})
@@ -92,7 +92,7 @@ fn what_cannot_be_recorded_does_not_happen() {
         ready.problem(503, "audit-unwritable");
         host.limit_files(None);
         let hello = get(&upstream.url("/hello"));
-        crate::trust::until(async || host.call("http", &hello).await.status == 200).await;
+        until(async || host.call("http", &hello).await.status == 200).await;
 
         // A call that has sent something: what came of it is not known.
         let before = upstream.requests();
@@ -113,7 +113,7 @@ fn what_cannot_be_recorded_does_not_happen() {
         );
         assert!(problem["retry_after_ms"].is_null());
         host.limit_files(None);
-        crate::trust::until(async || host.call("http", &hello).await.status == 200).await;
+        until(async || host.call("http", &hello).await.status == 200).await;
         // What could not be recorded then is recorded now.
         let invocation = problem["invocation"].as_str().unwrap();
         let path = format!("/v1/admin/audit?kind=call&invocation={invocation}");

@@ -48,3 +48,12 @@ pub(crate) fn skipped(what: &str) {
     // Nothing is lost where standard error is closed.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }
+
+/// Waits until this is so.
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !is_so().await {
+        assert!(std::time::Instant::now() < deadline, "it never was");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{call, echo, know, setup};
 use crate::cli::beside as at;
-use crate::harness::{FalseLog, component, pack_version};
+use crate::harness::{FalseLog, component, pack_version, until};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -39,7 +39,7 @@ fn installed_locked_outdated_updated() {
         let lines = "[limits]\ntime-ms = 7000";
         let newer = pack_version(&component("echo"), "acme/echo", "1.1.0", lines);
         log.publish(&acme, &newer);
-        super::until(async || at(&host, &["outdated"]).await.out.contains("1.1.0")).await;
+        until(async || at(&host, &["outdated"]).await.out.contains("1.1.0")).await;
         // Nobody is there to be asked, so it waits.
         let said = at(&host, &["update"]).await.exits(0);
         assert!(said.err.contains("version 1.0.0 → 1.1.0"), "{}", said.err);

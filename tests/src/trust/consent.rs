@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use soma_registry::{Change, Owner, OwnerKey, Package, SecretKey};
 
-use super::{call, echo, install, know, says, setup, until};
+use super::{call, echo, install, know, says, setup};
 use crate::harness::{
-    Answer, FalseLog, TestHost, component, pack_described, pack_version, unix_time,
+    Answer, FalseLog, TestHost, component, pack_described, pack_version, unix_time, until,
 };
 
 const OF_ECHO: &str = "/v1/admin/updates/acme/echo";

@@ -1,7 +1,7 @@
 //! A log that forks, rolls back, stands still, or is another one.
 
-use super::{call, echo, install, know, says, setup, until};
-use crate::harness::{FalseLog, TestHost, unix_time};
+use super::{call, echo, install, know, says, setup};
+use crate::harness::{FalseLog, TestHost, unix_time, until};
 
 async fn evidence(host: &TestHost) -> serde_json::Value {
     let logs = host.admin.get("/v1/admin/logs").await.expect(200);

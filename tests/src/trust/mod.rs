@@ -50,12 +50,3 @@ fn says(problem: &Value, words: &str) {
     let detail = problem["detail"].as_str().unwrap_or_default();
     assert!(detail.contains(words), "{detail}");
 }
-
-/// Waits until this is so.
-pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !is_so().await {
-        assert!(std::time::Instant::now() < deadline, "it never was");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-}

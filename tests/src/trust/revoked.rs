@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use soma_registry::{Change, Package};
 
-use super::{call, echo, install, know, says, setup, until};
-use crate::harness::{FalseLog, TestHost};
+use super::{call, echo, install, know, says, setup};
+use crate::harness::{FalseLog, TestHost, until};
 
 fn revoke(package: &Package) -> Change {
     let manifest = package.manifest();

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use soma_capability::CapsuleName;
 
-use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::difference::difference;
 use crate::failure::{Exit, Failure};
 use crate::passphrase;
@@ -67,8 +67,9 @@ impl Approve {
 }
 
 async fn list(client: &Client, tenant: Option<&str>, screen: Screen) -> Result<(), Failure> {
-    let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
-    let list = client.get(&["admin", "updates"], tenant.as_slice()).await?;
+    let list = client
+        .get(&["admin", "updates"], &of_tenant(tenant))
+        .await?;
     let items = list["updates"].as_array().map(Vec::as_slice);
     let rows = items.unwrap_or_default().iter().map(|update| {
         let text = |member: &str| update[member].as_str().unwrap_or_default().to_owned();
@@ -92,8 +93,7 @@ pub(super) async fn standing(
     tenant: Option<&str>,
 ) -> Result<Value, Failure> {
     let path = ["admin", "updates", capsule.namespace(), capsule.name()];
-    let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
-    client.get(&path, tenant.as_slice()).await
+    client.get(&path, &of_tenant(tenant)).await
 }
 
 /// Gives the word on the file of this digest.
@@ -111,10 +111,9 @@ pub(super) async fn give(
         capsule.name(),
         word,
     ];
-    let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
     let body = Body::Json(json!({ "digest": digest }).to_string());
     client
-        .send_with(Method::POST, &path, tenant.as_slice(), body)
+        .send_with(Method::POST, &path, &of_tenant(tenant), body)
         .await
 }
 
@@ -151,7 +150,12 @@ pub(super) async fn settle(
 fn tell(capsule: &CapsuleName, standing: &Value, screen: Screen) {
     let (serving, held) = (&standing["serving"], &standing["held"]);
     screen.aside(&format!("{capsule} is held, because {}:", reasons(held)));
-    for change in difference(serving, held) {
+    tell_changes(serving, held, screen);
+}
+
+/// Says what changes from one version to another, a line each.
+pub(super) fn tell_changes(from: &Value, to: &Value, screen: Screen) {
+    for change in difference(from, to) {
         screen.aside(&format!("  {change}"));
     }
 }

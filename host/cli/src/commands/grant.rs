@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use soma_capability::{AddressRange, Capabilities, CapsuleName, CredentialName, Grant, HttpGrant};
 
 use super::key::time;
-use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::failure::Failure;
 use crate::passphrase;
 use crate::screen::{Screen, faint, strong, visible};
@@ -121,9 +121,8 @@ async fn send(
     body: Body,
 ) -> Result<Value, Failure> {
     let path = ["admin", "grants", capsule.namespace(), capsule.name()];
-    let tenant = tenant.map(|tenant| ("tenant", tenant.to_owned()));
     client
-        .send_with(method, &path, tenant.as_slice(), body)
+        .send_with(method, &path, &of_tenant(tenant), body)
         .await
 }
 

@@ -2,9 +2,8 @@
 
 use soma_capability::CapsuleName;
 
-use super::approve::{Word, give, standing};
+use super::approve::{Word, give, standing, tell_changes};
 use crate::client::{Client, LocalKey};
-use crate::difference::difference;
 use crate::failure::{Exit, Failure};
 use crate::passphrase;
 use crate::screen::{Screen, visible};
@@ -35,9 +34,7 @@ impl Rollback {
             return Err(Failure::new(Exit::NotFound, none));
         }
         screen.aside(&format!("{capsule}:"));
-        for change in difference(&standing["serving"], previous) {
-            screen.aside(&format!("  {change}"));
-        }
+        tell_changes(&standing["serving"], previous, screen);
         let question = format!("Have {capsule} go back?");
         if !word.yes && !passphrase::confirm(&question, "--yes")? {
             return Err(Failure::failed("nothing was changed"));

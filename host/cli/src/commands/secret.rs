@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use soma_capability::CredentialName;
 
-use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::failure::{Exit, Failure};
 use crate::screen::{Screen, table};
 
@@ -158,10 +158,8 @@ impl Of {
         let name = name.map(ToString::to_string);
         let mut path = vec!["admin", "secrets"];
         path.extend(name.as_deref());
-        let tenant = self.tenant.clone().map(|tenant| ("tenant", tenant));
-        client
-            .send_with(method, &path, tenant.as_slice(), body)
-            .await
+        let tenant = of_tenant(self.tenant.as_deref());
+        client.send_with(method, &path, &tenant, body).await
     }
 }
 
