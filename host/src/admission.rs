@@ -30,8 +30,9 @@ struct Inner {
     /// One large input a core is parsed and checked at a time: it takes a core and much memory.
     checks: Arc<Semaphore>,
     installs: Arc<Semaphore>,
-    /// Calls whose bodies are being received, by tenant.
-    receiving: Mutex<HashMap<String, usize>>,
+    installing: Arc<Shares>,
+    /// Calls whose bodies are being received.
+    receiving: Arc<Shares>,
     waiting_now: IntGauge,
     running_now: IntGauge,
 }
@@ -41,14 +42,21 @@ pub(crate) struct Place {
     inner: Arc<Inner>,
 }
 
-/// The right to be sent a body slowly.
-pub(crate) struct Receiving {
-    inner: Arc<Inner>,
+/// How much of something each tenant has.
+#[derive(Default)]
+struct Shares(Mutex<HashMap<String, usize>>);
+
+/// One of a tenant's.
+pub(crate) struct Share {
+    shares: Arc<Shares>,
     tenant: String,
 }
 
 /// The right to install.
-pub(crate) type InstallPlace = OwnedSemaphorePermit;
+pub(crate) struct InstallPlace {
+    _permit: OwnedSemaphorePermit,
+    _share: Share,
+}
 
 /// The right to run.
 pub(crate) struct Slot {
@@ -70,7 +78,8 @@ impl Admission {
             inside: AtomicUsize::new(0),
             checks: Arc::new(Semaphore::new(cores())),
             installs: Arc::new(Semaphore::new(INSTALLS)),
-            receiving: Mutex::default(),
+            installing: Arc::default(),
+            receiving: Arc::default(),
             waiting_now,
             running_now,
         };
@@ -114,27 +123,25 @@ impl Admission {
 
     /// The right to wait for a body that has not arrived at once. A tenant has it for half the
     /// places, so that it cannot take them all by sending slowly, for which nobody charges it.
-    pub(crate) fn receive(&self, tenant: &str) -> Result<Receiving, Error> {
-        let inner = &self.inner;
-        let most = RECEIVING.max(inner.places() / 2);
-        let mut receiving = inner.receiving();
-        let of_tenant = receiving.entry(tenant.to_owned()).or_default();
-        if *of_tenant >= most {
-            return Err(Error::Overloaded(
+    pub(crate) fn receive(&self, tenant: &str) -> Result<Share, Error> {
+        let most = RECEIVING.max(self.inner.places() / 2);
+        self.inner
+            .receiving
+            .take(tenant, most)
+            .ok_or(Error::Overloaded(
                 "calls of one tenant whose bodies are on their way",
-            ));
-        }
-        *of_tenant += 1;
-        Ok(Receiving {
-            inner: inner.clone(),
-            tenant: tenant.to_owned(),
-        })
+            ))
     }
 
-    /// A place to install in, or the news that there is none.
-    pub(crate) fn install(&self) -> Result<InstallPlace, Error> {
-        let place = self.inner.installs.clone().try_acquire_owned();
-        place.map_err(|_| Error::Overloaded("installations"))
+    /// A place to install in, or the news that there is none. A tenant has half of them at most.
+    pub(crate) fn install(&self, tenant: &str) -> Result<InstallPlace, Error> {
+        let share = self.inner.installing.take(tenant, INSTALLS / 2);
+        let share = share.ok_or(Error::Overloaded("installations of one tenant"))?;
+        let permit = self.inner.installs.clone().try_acquire_owned();
+        Ok(InstallPlace {
+            _permit: permit.map_err(|_| Error::Overloaded("installations"))?,
+            _share: share,
+        })
     }
 
     /// Waits for the right to check a large input.
@@ -153,20 +160,35 @@ impl Inner {
     fn places(&self) -> usize {
         self.concurrent.load(Relaxed) + self.waiting.load(Relaxed)
     }
+}
 
-    fn receiving(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
-        let receiving = self.receiving.lock();
-        receiving.unwrap_or_else(PoisonError::into_inner)
+impl Shares {
+    /// One more for the tenant, where it has fewer than so many.
+    fn take(self: &Arc<Self>, tenant: &str, most: usize) -> Option<Share> {
+        let mut all = self.lock();
+        let of_tenant = all.entry(tenant.to_owned()).or_default();
+        if *of_tenant >= most {
+            return None;
+        }
+        *of_tenant += 1;
+        Some(Share {
+            shares: self.clone(),
+            tenant: tenant.to_owned(),
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Receiving {
+impl Drop for Share {
     fn drop(&mut self) {
-        let mut receiving = self.inner.receiving();
-        if let Some(of_tenant) = receiving.get_mut(&self.tenant) {
+        let mut all = self.shares.lock();
+        if let Some(of_tenant) = all.get_mut(&self.tenant) {
             *of_tenant -= 1;
             if *of_tenant == 0 {
-                receiving.remove(&self.tenant);
+                all.remove(&self.tenant);
             }
         }
     }
@@ -260,7 +282,20 @@ mod tests {
         assert!(admission.receive("b").is_ok());
         drop(all);
         assert!(admission.receive("a").is_ok());
-        assert!(admission.inner.receiving().is_empty());
+        assert!(admission.inner.receiving.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_tenant_has_half_the_places_to_install_in() {
+        let admission = admission(1, 1);
+        let half = INSTALLS / 2;
+        let all: Vec<_> = (0..half).map(|_| admission.install("a").unwrap()).collect();
+        assert!(matches!(admission.install("a"), Err(Error::Overloaded(_))));
+        let others: Vec<_> = (0..half).map(|_| admission.install("b").unwrap()).collect();
+        assert!(matches!(admission.install("c"), Err(Error::Overloaded(_))));
+        drop(all);
+        assert!(admission.install("a").is_ok());
+        drop(others);
     }
 
     #[tokio::test]

@@ -49,7 +49,9 @@ pub(crate) struct Audit {
 struct Shared {
     /// Lines on disk.
     size: AtomicU64,
-    /// Lines on their way there.
+    /// Lines on their way there, in their order.
+    lines: Mutex<Vec<Vec<u8>>>,
+    /// How many those are, with those that the thread has taken and could not write yet.
     queued: AtomicUsize,
     is_broken: AtomicBool,
     /// The newest signed checkpoint.
@@ -119,12 +121,17 @@ impl Audit {
     ) -> Result<(), Error> {
         let line = salt.line(entry).map_err(|e| Unwritten(e.to_string()))?;
         let many = self.shared.queued.fetch_add(1, SeqCst) >= MANY;
-        if !durable && !many {
-            return self.order(Order::Write(line, None));
+        let is_first = self.shared.push(line);
+        if durable || many {
+            let (told, waiting) = oneshot::channel();
+            self.order(Order::Write(told))?;
+            return Ok(answered(waiting).await??);
         }
-        let (told, waiting) = oneshot::channel();
-        self.order(Order::Write(line, Some(told)))?;
-        Ok(answered(waiting).await??)
+        // Waking the thread costs more than all the rest: once for all that come meanwhile.
+        if is_first {
+            self.order(Order::Linger)?;
+        }
+        Ok(())
     }
 
     /// The newest checkpoint, made to have everything in it that is recorded now.
@@ -181,6 +188,20 @@ impl Audit {
     fn order(&self, order: Order) -> Result<(), Error> {
         let ordered = self.orders.send(order);
         ordered.map_err(|_| Unwritten("its thread has ended".to_owned()).into())
+    }
+}
+
+impl Shared {
+    /// Puts a line behind those that are on their way; says whether it is alone.
+    fn push(&self, line: Vec<u8>) -> bool {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(line);
+        lines.len() == 1
+    }
+
+    fn take(&self) -> Vec<Vec<u8>> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut lines)
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::app::AppState;
 use crate::error::Error;
@@ -69,6 +69,17 @@ fn is_too_long(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool 
     false
 }
 
+/// What serde says, without the names that types have here.
+fn in_words(text: &str) -> String {
+    for kind in ["struct", "internally tagged enum"] {
+        if let Some((before, after)) = text.split_once(&format!("expected {kind} ")) {
+            let after = after.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+            return format!("{before}expected an object{after}");
+        }
+    }
+    text.to_owned()
+}
+
 /// A small JSON document.
 pub(crate) struct Document<T>(pub(crate) T);
 
@@ -77,13 +88,16 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Document<T> {
 
     async fn from_request(request: Request, _: &AppState) -> Result<Self, Error> {
         let body = read(request, JSON, DOCUMENT_BYTES).await?;
-        // serde would take a list of the members too.
-        if body.trim_ascii_start().first() == Some(&b'[') {
-            return Err(Error::BadRequest("the body is a JSON object".to_owned()));
+        // serde would take a list of the members too, and tell of all else in Rust's words.
+        let is_object = body.trim_ascii_start().first() == Some(&b'{');
+        if !is_object && serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
+            return Err(Error::BadRequest(
+                "the body must be a JSON object".to_owned(),
+            ));
         }
         match serde_json::from_slice(&body) {
             Ok(document) => Ok(Self(document)),
-            Err(error) if error.is_data() => Err(Error::BadRequest(error.to_string())),
+            Err(error) if error.is_data() => Err(Error::BadRequest(in_words(&error.to_string()))),
             Err(error) => Err(InvalidInput::Json(error.to_string()).into()),
         }
     }

@@ -32,7 +32,7 @@ pub struct Config {
     pub data: Option<PathBuf>,
 
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:7711]
-    #[arg(long, env = "SOMA_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "SOMA_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
 
     /// Database: `sqlite://PATH` or `postgres://…` [default: soma.db in the data folder]

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use soma_capability::{CapsuleName, Digest, Limits};
-use soma_runtime::{Call, Capsule, Network, Outcome, Output, Usage};
+use soma_runtime::{Call, Capsule, Egress, Failure, Network, Outcome, Output, Usage};
 use tracing::field::display;
 use tracing::{Instrument as _, error_span, info};
 use uuid::Uuid;
@@ -36,8 +37,19 @@ pub(crate) struct Invocation {
 #[derive(Serialize)]
 pub(crate) struct Answer {
     invocation: Uuid,
-    output: Output,
+    output: Box<RawValue>,
     usage: Usage,
+}
+
+/// A call that has ended. Its answer is written out once: what is hashed for the record is what the
+/// caller is sent.
+pub(crate) struct Ended {
+    pub(crate) result: Result<Box<RawValue>, Failure>,
+    pub(crate) usage: Usage,
+    /// Whether it may have sent something.
+    pub(crate) has_effects: bool,
+    /// The first requests that it sent, or wanted to.
+    pub(crate) egress: Vec<Egress>,
 }
 
 /// Decides, runs, records, answers.
@@ -95,7 +107,7 @@ pub(crate) async fn invoke(
     };
     // A client that hangs up drops this function; what runs is finished and recorded all the same.
     let run = run(code, call, slot, ready, record).instrument(span);
-    let Outcome { result, usage, .. } = Finished::new(run).await?;
+    let Ended { result, usage, .. } = Finished::new(run).await?;
     match result {
         Ok(output) => Ok(Answer {
             invocation: id,
@@ -184,11 +196,11 @@ async fn run(
     slot: Slot,
     ready: Arc<ReadyTool>,
     record: Arc<CallRecord>,
-) -> Result<Outcome, Error> {
-    let outcome = code.call(call).await;
+) -> Result<Ended, Error> {
+    let ended = Ended::from(code.call(call).await);
     drop(slot);
-    let usage = &outcome.usage;
-    let code = match &outcome.result {
+    let usage = &ended.usage;
+    let code = match &ended.result {
         Ok(_) => OK,
         Err(failure) => Kind::of(failure).code(),
     };
@@ -200,6 +212,20 @@ async fn run(
         memory = usage.memory_bytes,
         "called"
     );
-    record.finish(&outcome, code).await?;
-    Ok(outcome)
+    record.finish(&ended, code).await?;
+    Ok(ended)
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        let written = |output: Output| {
+            to_raw_value(&output).map_err(|error| Failure::Host(error.to_string()))
+        };
+        Self {
+            result: outcome.result.and_then(written),
+            usage: outcome.usage,
+            has_effects: outcome.has_effects,
+            egress: outcome.egress,
+        }
+    }
 }

@@ -62,10 +62,15 @@ struct Known {
 struct Stand {
     origin: String,
     size: u64,
-    /// Unix seconds.
+    /// Unix seconds up to which it is known to have had nothing newer.
     fresh: Option<u64>,
+    /// Unix seconds at which it was last looked at, well.
+    seen: u64,
     distrusted: bool,
 }
+
+/// How long a look at a log may take.
+const LOOK: Duration = Duration::from_secs(5);
 
 impl Logs {
     /// Reads which marketplaces there are, and what is kept of their logs.
@@ -151,12 +156,23 @@ impl Logs {
                 origin: followed.key.origin().to_owned(),
                 size: followed.frontier.size(),
                 fresh: fresh(&followed, trust),
+                seen: followed.verified,
                 distrusted: followed.distrusted.is_some(),
             };
             known.logs.insert(followed.key.to_string(), stand);
         }
         self.known.store(Arc::new(known));
         Ok(())
+    }
+
+    /// Seconds since an installed version's log was last looked at, where that is longer than it
+    /// should be: what is newer than it is not known then. None where all is well.
+    pub(crate) fn unseen(&self, row: &Installation, trust: &Trust) -> Option<u64> {
+        let known = self.known.load();
+        let stand = known.logs.get(&row.logged.as_ref()?.log)?;
+        let unseen = now().saturating_sub(stand.seen);
+        let expected = 2 * trust.revocation_interval + LOOK;
+        (unseen > expected.as_secs()).then_some(unseen)
     }
 
     /// Puts into the metrics how the followed logs stand.

@@ -11,6 +11,7 @@ use tokio::sync::{RwLock, Semaphore};
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::db;
+use crate::incoming::Incoming;
 use crate::metrics::Metrics;
 use crate::note_file;
 use crate::rate::Rate;
@@ -32,7 +33,9 @@ pub(crate) struct App {
     pub(crate) compiler: Compiler,
     pub(crate) metrics: Metrics,
     pub(crate) rate: Rate,
-    /// Publications under way: each may hold a whole file and run a compiler.
+    /// Files that are on their way in, or looked at.
+    pub(crate) incoming: Incoming,
+    /// Publications that are looked at: each runs a compiler.
     pub(crate) publications: Semaphore,
     /// Held for reading from the moment a file is stored until its row is, and for writing while
     /// files without a row are swept.
@@ -80,6 +83,7 @@ impl App {
             )
             .await
             .context("the log")?,
+            incoming: Incoming::new(2 * usize::from(config.publications)),
             publications: Semaphore::new(config.publications.into()),
             metrics: Metrics::new()?,
             rate: Rate::new(config.rate, config.behind_proxy),

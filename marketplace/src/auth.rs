@@ -23,17 +23,16 @@ const ID_DIGITS: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) account: Name,
-    scopes: Vec<TokenScope>,
-    namespaces: Option<Vec<Name>>,
+    pub(crate) token: Token,
 }
 
 impl Caller {
     /// Whether the token is good for this.
     pub(crate) fn require(&self, scope: TokenScope, namespace: &Name) -> Result<(), Error> {
         self.require_scope(scope)?;
-        match &self.namespaces {
-            Some(some) if !some.contains(namespace) => Err(Error::Forbidden(format!(
-                "this token is not good for the namespace `{namespace}`"
+        match &self.token.namespaces {
+            Some(some) if !some.contains(namespace) => Err(Error::Scope(format!(
+                "is not good for the namespace `{namespace}`"
             ))),
             _ => Ok(()),
         }
@@ -41,12 +40,10 @@ impl Caller {
 
     /// The same, where no namespace is concerned.
     pub(crate) fn require_scope(&self, scope: TokenScope) -> Result<(), Error> {
-        if self.scopes.contains(&scope) {
+        if self.token.scopes.contains(&scope) {
             return Ok(());
         }
-        Err(Error::Forbidden(format!(
-            "this token lacks the scope `{scope}`"
-        )))
+        Err(Error::Scope(format!("lacks the scope `{scope}`")))
     }
 
     /// Whether the account is an owner of the namespace: an owner's signature is worth nothing with
@@ -140,8 +137,7 @@ impl FromRequestParts<AppState> for Caller {
         let found = found.filter(same).ok_or(unknown)?;
         Ok(Self {
             account: found.account,
-            scopes: found.about.scopes,
-            namespaces: found.about.namespaces,
+            token: found.about,
         })
     }
 }

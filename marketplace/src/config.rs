@@ -26,13 +26,13 @@ pub struct Config {
     #[arg(
         long,
         env = "SOMA_MARKETPLACE_LISTEN",
-        value_name = "ADDR",
+        value_name = "ADDR:PORT",
         default_value = "127.0.0.1:7712"
     )]
     pub listen: SocketAddr,
 
     /// The log's origin, such as `capsules.example.com/log`: decided once, since every pinned key
-    /// has it [default: the address listened on]
+    /// has it [default: ADDR/log, with the address that is listened on]
     #[arg(long, env = "SOMA_MARKETPLACE_ORIGIN", value_name = "NAME")]
     pub origin: Option<String>,
 
@@ -82,7 +82,9 @@ pub struct Config {
     )]
     pub witnesses: Vec<Witness>,
 
-    /// Publications that are looked at, at one time; further ones get a 503
+    /// Publications that are looked at, at one time; further ones wait a minute for their turn, then
+    /// get a 503. Memory for twice as many files of the largest size is what all that are on their
+    /// way in may take
     #[arg(long, env = "SOMA_MARKETPLACE_PUBLICATIONS", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub publications: u16,
 

@@ -21,7 +21,10 @@ pub(crate) enum Error {
     /// No token, or one that opens nothing.
     #[error("{0}")]
     Unauthorized(&'static str),
-    /// A token that does not open this.
+    /// A token of other scopes or namespaces.
+    #[error("this token {0}")]
+    Scope(String),
+    /// An account that may not do this.
     #[error("{0}")]
     Forbidden(String),
     /// No route, or nothing of that name.
@@ -47,6 +50,9 @@ pub(crate) enum Error {
     /// The body took too long.
     #[error("the body did not arrive within {0} s")]
     BodyTimeout(u64),
+    /// It is so already.
+    #[error("{0}")]
+    Conflict(String),
     /// Somebody has the name, or one that looks like it.
     #[error("{0}")]
     NameTaken(String),
@@ -114,10 +120,15 @@ impl Error {
                 "unauthorized",
                 "A valid token is needed",
             ),
+            Self::Scope(_) => (
+                StatusCode::FORBIDDEN,
+                "insufficient-scope",
+                "The token does not allow this",
+            ),
             Self::Forbidden(_) => (
                 StatusCode::FORBIDDEN,
                 "forbidden",
-                "The token does not allow this",
+                "The account may not do this",
             ),
             Self::NotFound(_) => (
                 StatusCode::NOT_FOUND,
@@ -144,6 +155,7 @@ impl Error {
                 "body-timeout",
                 "The body did not arrive in time",
             ),
+            Self::Conflict(_) => CONFLICT,
             Self::NameTaken(_) => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
             Self::Signature(_) | Self::Statement(_) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -195,6 +207,11 @@ const INTERNAL: (StatusCode, &str, &str) = (
     "internal",
     "The marketplace failed",
 );
+const CONFLICT: (StatusCode, &str, &str) = (
+    StatusCode::CONFLICT,
+    "conflict",
+    "The change does not fit what is there",
+);
 const NOT_READY: (StatusCode, &str, &str) = (
     StatusCode::SERVICE_UNAVAILABLE,
     "not-ready",
@@ -225,11 +242,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
         | Refusal::Replayed
         | Refusal::LastKey
         | Refusal::TooMany
-        | Refusal::TooSoon { .. } => (
-            StatusCode::CONFLICT,
-            "conflict",
-            "The change does not fit what is there",
-        ),
+        | Refusal::TooSoon { .. } => CONFLICT,
         _ => (
             StatusCode::FORBIDDEN,
             "not-allowed",

@@ -12,6 +12,7 @@ mod config;
 mod db;
 mod edge;
 mod error;
+mod incoming;
 mod metrics;
 mod names;
 mod note_file;

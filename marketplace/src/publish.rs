@@ -204,6 +204,11 @@ async fn hold(
         change: change.clone(),
     };
     let mut connection = app.pool.acquire().await?;
+    if let Some(review) = reviews::of(&mut connection, capsule, version).await? {
+        return Err(Error::Conflict(format!(
+            "{capsule} {version} waits for a look already, as review {review}"
+        )));
+    }
     if reviews::waiting(&mut connection, capsule.namespace()).await? >= MOST_HELD {
         return Err(Error::Forbidden(format!(
             "{MOST_HELD} publications of `{}` wait for a look already",

@@ -23,6 +23,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .routes(routes!(health::about))
         .routes(routes!(login::challenge))
         .routes(routes!(login::login))
+        .routes(routes!(tokens::account))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(publish::publish))

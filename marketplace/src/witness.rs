@@ -44,7 +44,7 @@ pub struct WitnessConfig {
     #[arg(
         long,
         env = "SOMA_WITNESS_LISTEN",
-        value_name = "ADDR",
+        value_name = "ADDR:PORT",
         default_value = "127.0.0.1:7713"
     )]
     pub listen: SocketAddr,

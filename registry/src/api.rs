@@ -92,6 +92,15 @@ pub struct Token {
     pub expires: u64,
 }
 
+/// `GET /v1/account`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Account {
+    /// Whose token was shown.
+    pub account: Name,
+    /// What is known of that token.
+    pub token: Token,
+}
+
 /// `POST /v1/tokens`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

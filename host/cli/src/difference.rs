@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use soma_capability::Capabilities;
 
 /// Every change between two versions, as a host describes them.
@@ -12,6 +12,17 @@ pub(crate) fn difference(old: &Value, new: &Value) -> Vec<String> {
         text(&old["version"]),
         text(&new["version"])
     )];
+    if !old["signer"].is_null() && !new["signer"].is_null() {
+        let name = |signer: &Value| {
+            json!(format!(
+                "{}, {}",
+                text(&signer["account"]),
+                text(&signer["key"])
+            ))
+        };
+        let (was, is) = (name(&old["signer"]), name(&new["signer"]));
+        changed("published by", &was, &is, &mut changes);
+    }
     changed(
         "description",
         &old["description"],
@@ -96,8 +107,6 @@ fn text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line is wrong, or names a file that cannot be used. clap exits with it too.
     Usage = 2,
-    /// No host answers.
+    /// No host answers, or no marketplace.
     Unreachable = 3,
     /// The key does not allow it, or there is none.
     NotAllowed = 4,

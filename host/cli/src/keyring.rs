@@ -137,6 +137,11 @@ impl Keyring {
         Ok(())
     }
 
+    /// The file of the key itself.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.file(name, "key")
+    }
+
     fn file(&self, name: &str, kind: &str) -> PathBuf {
         self.0.join(format!("{name}.{kind}"))
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use soma_capability::Name;
+use soma_registry::api::NewToken;
 use url::Url;
 
 use crate::config_folder::{self, check_private, write_private};
@@ -37,12 +38,13 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    pub(crate) fn new(account: Name, token: String, id: String, expires: u64) -> Self {
+    /// What a marketplace gave the account.
+    pub(crate) fn of(account: Name, got: NewToken) -> Self {
         Self {
             account,
-            token: Some(token),
-            id: Some(id),
-            expires,
+            token: Some(got.token),
+            id: Some(got.about.id),
+            expires: got.about.expires,
         }
     }
 

@@ -4,6 +4,7 @@
 mod answer;
 mod carried;
 mod client;
+mod clock;
 mod commands;
 mod config_folder;
 mod data_folder;

@@ -2,8 +2,8 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use secrecy::SecretString;
 use soma_capability::{CapsuleName, Name};
 use soma_registry::api::PackageInfo;
@@ -14,6 +14,7 @@ use soma_registry::{
 };
 use url::Url;
 
+use crate::clock::now;
 use crate::failure::{Exit, Failure};
 use crate::logins;
 
@@ -21,7 +22,7 @@ use crate::logins;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct MarketplaceArgs {
     /// URL of the marketplace, one that `soma marketplace add` was told of [default: the first]
-    #[arg(long, env = "SOMA_MARKETPLACE", value_name = "URL")]
+    #[arg(long, env = "SOMA_MARKETPLACE", value_name = "URL", value_parser = address)]
     marketplace: Option<Url>,
 
     #[command(flatten)]
@@ -42,6 +43,11 @@ pub(crate) struct Session {
     pub(crate) marketplace: Marketplace,
     /// None where only a token is known.
     pub(crate) account: Option<Name>,
+}
+
+/// Reads a marketplace's address.
+pub(crate) fn address(text: &str) -> anyhow::Result<Url> {
+    Url::parse(text).context("a marketplace is named like https://market.example")
 }
 
 impl DataArgs {
@@ -81,26 +87,40 @@ impl MarketplaceArgs {
         Ok(chosen.map(PinnedMarketplace::client).transpose()?)
     }
 
+    /// The one that is named, or else all that are known.
+    pub(crate) fn open_all(self) -> Result<Vec<Marketplace>, Failure> {
+        if self.marketplace.is_some() {
+            return Ok(vec![self.open()?]);
+        }
+        let known = Marketplaces::read(&self.data.path()?)?;
+        let all = known.iter().map(PinnedMarketplace::client);
+        Ok(all.collect::<Result<_, _>>()?)
+    }
+
     /// The marketplace, with the token of `SOMA_TOKEN` or of the last login.
     pub(crate) fn sign_in(self) -> Result<Session, Failure> {
-        let marketplace = self.open()?;
-        let login = logins::find(marketplace.url())?;
-        let token = match from_variable()? {
-            Some(token) => Some(token),
-            None => login.as_ref().and_then(|login| login.token(now())),
-        };
-        let Some(token) = token else {
-            let words = format_args!("not logged in at {}", marketplace.url());
-            return Err(Failure::new(Exit::NotAllowed, words).hint(
-                "`soma login` does that, for an hour; for longer, or in CI, set SOMA_TOKEN to a \
-                 token of `soma token create`",
-            ));
-        };
-        Ok(Session {
-            marketplace: marketplace.with_token(&token)?,
-            account: login.map(|login| login.account),
-        })
+        sign_in(self.open()?)
     }
+}
+
+/// A marketplace, with the token of `SOMA_TOKEN` or of the last login there.
+pub(crate) fn sign_in(marketplace: Marketplace) -> Result<Session, Failure> {
+    let login = logins::find(marketplace.url())?;
+    let token = match from_variable()? {
+        Some(token) => Some(token),
+        None => login.as_ref().and_then(|login| login.token(now())),
+    };
+    let Some(token) = token else {
+        let words = format_args!("not logged in at {}", marketplace.url());
+        return Err(Failure::new(Exit::NotAllowed, words).hint(
+            "`soma login` does that, for an hour; for longer, or in CI, set SOMA_TOKEN to a token \
+             of `soma token create`",
+        ));
+    };
+    Ok(Session {
+        marketplace: marketplace.with_token(&token)?,
+        account: login.map(|login| login.account),
+    })
 }
 
 impl Session {
@@ -171,17 +191,4 @@ fn from_variable() -> Result<Option<SecretString>, Failure> {
         Ok(token) => Ok(Some(token.into())),
         Err(_) => Ok(None),
     }
-}
-
-/// Unix seconds.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
-}
-
-/// A time as people read it.
-pub(crate) fn day_and_time(seconds: u64) -> String {
-    let second = i64::try_from(seconds).ok();
-    let time = second.and_then(|second| jiff::Timestamp::from_second(second).ok());
-    time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }

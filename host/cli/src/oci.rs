@@ -1,5 +1,6 @@
 //! OCI registries, as whoever runs the command.
 
+use reqwest::StatusCode;
 use soma_registry::oci::{Credentials, CredentialsError, Reference, Registry, RegistryError};
 
 use crate::failure::{Exit, Failure};
@@ -32,6 +33,9 @@ impl From<RegistryError> for Failure {
         let exit = match &error {
             RegistryError::Unreachable { .. } => Exit::Unreachable,
             RegistryError::Unauthorized { .. } => Exit::NotAllowed,
+            RegistryError::Refused { status, .. } if *status == StatusCode::FORBIDDEN => {
+                Exit::NotAllowed
+            }
             RegistryError::NotFound { .. } => Exit::NotFound,
             RegistryError::Reference(_)
             | RegistryError::Unselected(_)

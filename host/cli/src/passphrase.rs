@@ -15,7 +15,9 @@ const VARIABLE: &str = "SOMA_PASSPHRASE";
 pub(crate) fn known(key: &str) -> Result<SecretString, Failure> {
     match from_variable() {
         Some(passphrase) => Ok(passphrase),
-        None => ask(&format!("Passphrase of the key `{key}`: ")),
+        None => ask(&format!("Passphrase of the key `{key}`: ")).map_err(|failure| {
+            failure.hint("without a terminal, set SOMA_PASSPHRASE, or give a key with --key-file")
+        }),
     }
 }
 
@@ -52,8 +54,16 @@ fn ask(prompt: &str) -> Result<SecretString, Failure> {
         .map(SecretString::from)
         .map_err(|error| {
             Failure::usage(format_args!("cannot ask for the passphrase: {error}"))
-                .hint("without a terminal, set SOMA_PASSPHRASE, or give a key with --key-file")
+                .hint("without a terminal, set SOMA_PASSPHRASE")
         })
+}
+
+/// Goes on where the person says yes, or has said so beforehand with `--yes`.
+pub(crate) fn agree(yes: bool, question: &str) -> Result<(), Failure> {
+    if yes || confirm(question, "--yes")? {
+        return Ok(());
+    }
+    Err(Failure::failed("nothing was done"))
 }
 
 /// Whether the person says yes. Where nobody can be asked, `flag` is named as the way to say so.

@@ -18,6 +18,7 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         (400, _) => Exit::Usage,
         (401 | 403, _) => Exit::NotAllowed,
         (404, _) => Exit::NotFound,
+        (_, "marketplace-failed") => Exit::Unreachable,
         (503, _) | (_, "tool-rate-limited") => Exit::Busy,
         _ => Exit::Failed,
     };
@@ -103,7 +104,7 @@ impl From<MarketplacesError> for Failure {
 fn marketplace_hint(code: &str) -> Option<&'static str> {
     match code {
         "unauthorized" => Some("`soma login` gets a token, or set SOMA_TOKEN to one"),
-        "forbidden" => Some("`soma token create` makes a token with other scopes"),
+        "insufficient-scope" => Some("`soma token create` makes a token with other scopes"),
         _ => None,
     }
 }
@@ -121,7 +122,13 @@ pub(crate) fn at_pointer(pointer: &str, detail: &str) -> String {
 fn hint_for(code: &str) -> Option<&'static str> {
     match code {
         "unknown-pin" => Some("`soma pin list` shows them"),
-        "unknown-package" => Some("`soma search` shows what a marketplace has"),
+        "unknown-package" => Some(
+            "`soma search` shows what a marketplace has, `soma info NAMESPACE/NAME` which versions",
+        ),
+        "revoked" => Some(
+            "`soma outdated` shows whether there is a newer version; `soma rollback` goes back to \
+             the one before",
+        ),
         "unknown-capsule" => Some("`soma list` shows what is installed"),
         "unknown-tool" => Some("`soma list --tools` shows the tools"),
         "unknown-tenant" => Some("`soma tenant list` shows them"),
@@ -168,7 +175,7 @@ mod tests {
         });
         assert_eq!(refusal(404, missing).message(), "there is no tenant `acme`");
         let forbidden = serde_json::from_value(json!({
-            "type": "urn:soma:problem:forbidden",
+            "type": "urn:soma:problem:insufficient-scope",
             "title": "The token does not allow this",
             "status": 403,
             "detail": "this token lacks the scope `yank`",

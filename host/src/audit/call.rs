@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use soma_capability::CapsuleName;
-use soma_runtime::{Herald, Outcome, Output};
+use soma_runtime::Herald;
 use uuid::Uuid;
 
 use super::{Audit, Called, Entry, Event, Salt, Target};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::invoke::Ended;
 use crate::problem::Kind;
 
 /// One call that is about to run.
@@ -50,26 +51,24 @@ impl CallRecord {
 
     /// Records how the call ended. Where it may have sent something, that must be on disk before
     /// anybody is told.
-    pub(crate) async fn finish(&self, outcome: &Outcome, code: &'static str) -> Result<(), Error> {
-        let answer = outcome.result.as_ref().ok();
-        let json = |output: &Output| serde_json::to_vec(output).unwrap_or_default();
-        let output = answer.map(json);
+    pub(crate) async fn finish(&self, ended: &Ended, code: &'static str) -> Result<(), Error> {
+        let output = ended.result.as_ref().ok().map(|output| output.get());
         let event = Event::Call(Box::new(Called {
             invocation: self.invocation,
             target: self.target.clone(),
             outcome: code,
-            usage: outcome.usage,
-            egress: outcome.egress.clone(),
+            usage: ended.usage,
+            egress: ended.egress.clone(),
             input_sha256: self.input_sha256.clone(),
-            output_sha256: output.as_ref().map(|output| self.salt.hash(output)),
+            output_sha256: output.map(|output| self.salt.hash(output.as_bytes())),
             input: self.input.clone(),
-            output: match (&self.input, &output) {
-                (Some(_), Some(output)) => serde_json::from_slice(output).ok(),
+            output: match (&self.input, output) {
+                (Some(_), Some(output)) => serde_json::from_str(output).ok(),
                 _ => None,
             },
         }));
         let entry = Entry::by(&self.caller, event);
-        let durable = outcome.has_effects;
+        let durable = ended.has_effects;
         let written = self.audit.write(&self.salt, &entry, durable).await;
         match written {
             Err(error) if durable => {

@@ -18,8 +18,6 @@ use super::store::{Store, read};
 use super::{Shared, Unwritten};
 use crate::owner_only;
 
-/// Lines that go to disk together.
-const AT_ONCE: usize = 1024;
 /// How old a checkpoint may be while lines come in.
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// How often it is tried again to write what could not be written.
@@ -28,15 +26,17 @@ const AGAIN: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_millis(50);
 
 /// Whoever waits until a line is on disk.
-type Waiting = Option<oneshot::Sender<Result<(), Unwritten>>>;
+type Waiting = oneshot::Sender<Result<(), Unwritten>>;
 
 /// Which lines.
 type Meant = Box<dyn Fn(&[u8]) -> bool + Send>;
 
 /// What the thread is asked to do.
 pub(super) enum Order {
-    /// Write a line, and say so where somebody waits.
-    Write(Vec<u8>, Waiting),
+    /// Write all lines that are on their way, and say so.
+    Write(Waiting),
+    /// Write them once more have had time to come.
+    Linger,
     /// Erase the lines of which this is true; says how many.
     Erase(Meant, oneshot::Sender<io::Result<u64>>),
     /// Sign how far the log has come.
@@ -126,7 +126,8 @@ impl Writer {
                 orders.recv_timeout(LINGER)
             };
             match order {
-                Ok(Order::Write(line, waiting)) => self.write_with(line, waiting, orders),
+                Ok(Order::Write(waiting)) => self.write(vec![waiting], orders),
+                Ok(Order::Linger) => self.linger(orders),
                 Ok(order) => self.follow(order),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -138,6 +139,7 @@ impl Writer {
                 self.sign_logged();
             }
         }
+        self.flush(Vec::new());
         self.sign_logged();
     }
 
@@ -145,29 +147,30 @@ impl Writer {
         self.pending.is_empty() && self.signed == self.frontier.size()
     }
 
-    /// Writes a line together with all that come meanwhile. Where nobody waits for any of them,
-    /// more may come.
-    fn write_with(&mut self, line: Vec<u8>, waiting: Waiting, orders: &mpsc::Receiver<Order>) {
+    /// Lets lines come that nobody waits for, until somebody does.
+    fn linger(&mut self, orders: &mpsc::Receiver<Order>) {
         let end = Instant::now() + LINGER;
-        let mut waiting: Vec<_> = waiting.into_iter().collect();
+        loop {
+            match orders.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(Order::Write(waiting)) => return self.write(vec![waiting], orders),
+                Ok(Order::Linger) => {}
+                Ok(order) => return self.follow(order),
+                Err(_) => return self.flush(Vec::new()),
+            }
+        }
+    }
+
+    /// Writes all that has come, and tells all who wait for it.
+    fn write(&mut self, mut waiting: Vec<Waiting>, orders: &mpsc::Receiver<Order>) {
         let mut other = None;
-        self.pending.push(line);
-        while self.pending.len() < AT_ONCE {
-            let patience = if waiting.is_empty() {
-                end.saturating_duration_since(Instant::now())
-            } else {
-                Duration::ZERO
-            };
-            match orders.recv_timeout(patience) {
-                Ok(Order::Write(line, waits)) => {
-                    self.pending.push(line);
-                    waiting.extend(waits);
-                }
-                Ok(order) => {
+        while let Ok(order) = orders.try_recv() {
+            match order {
+                Order::Write(also) => waiting.push(also),
+                Order::Linger => {}
+                order => {
                     other = Some(order);
                     break;
                 }
-                Err(_) => break,
             }
         }
         self.flush(waiting);
@@ -177,11 +180,11 @@ impl Writer {
     }
 
     fn follow(&mut self, order: Order) {
+        // What came before it is meant too.
+        self.flush(Vec::new());
         match order {
-            Order::Write(line, waiting) => {
-                self.pending.push(line);
-                self.flush(waiting.into_iter().collect());
-            }
+            Order::Write(waiting) => self.flush(vec![waiting]),
+            Order::Linger => {}
             Order::Erase(is_meant, done) => {
                 let erase = |line: &[u8]| {
                     let goes = !line::is_erased(line) && is_meant(line);
@@ -197,8 +200,13 @@ impl Writer {
     }
 
     /// Writes all that is pending, and tells those who wait. What cannot be written stays pending.
-    fn flush(&mut self, waiting: Vec<oneshot::Sender<Result<(), Unwritten>>>) {
+    fn flush(&mut self, waiting: Vec<Waiting>) {
         self.tried = Instant::now();
+        // After the orders: the line of whoever waits is among these.
+        self.pending.extend(self.shared.take());
+        if self.pending.is_empty() && waiting.is_empty() {
+            return;
+        }
         let written = self.store.append(&self.pending);
         let is_first = match &written {
             Ok(()) => self.shared.is_broken.swap(false, SeqCst),

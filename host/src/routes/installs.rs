@@ -29,7 +29,7 @@ pub(crate) async fn install(
 ) -> Result<(StatusCode, Json<Value>), Error> {
     caller.require(Scope::Install)?;
     // Before the body: whoever is turned away costs nothing.
-    let place = app.admission.install()?;
+    let place = app.admission.install(caller.tenant_id())?;
     if body::is_of_type(request.headers(), JSON) {
         let Document(wanted) = Document::from_request(request, &app).await?;
         let from_marketplace = {

@@ -1,5 +1,7 @@
 //! What follows from the logs: how they stand, and what is newer than what is installed.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use semver::Version;
@@ -70,21 +72,34 @@ pub(crate) async fn list(State(app): State<AppState>, _: Admin) -> Result<Json<V
     Ok(Json(json!({ "logs": entries })))
 }
 
+/// A log of which it is not known whether it has anything newer.
+#[derive(Serialize)]
+struct Unseen<'a> {
+    origin: &'a str,
+    /// Since it was last looked at.
+    seconds: u64,
+}
+
 /// The tenant's capsules of which the log has a newer version that may be chosen, and those that
-/// were revoked.
+/// were revoked; and which logs could not be looked at.
 pub(crate) async fn outdated(
     State(app): State<AppState>,
     caller: Caller,
 ) -> Result<Json<Value>, Error> {
-    let minimum_age = app.live().settings.trust.minimum_age;
+    let trust = app.live().settings.trust.clone();
     let installed = app.catalog.list(caller.tenant_id()).await?;
     let mut connection = app.pool.acquire().await?;
     let mut outdated = Vec::new();
+    let mut unseen = BTreeMap::new();
     for capsule in &installed {
         let Some(logged) = &capsule.row.logged else {
             continue;
         };
-        let newest = updates::newest(&mut connection, capsule, minimum_age).await?;
+        if let Some(seconds) = app.logs.unseen(&capsule.row, &trust) {
+            let origin = logged.origin();
+            unseen.insert(origin, Unseen { origin, seconds });
+        }
+        let newest = updates::newest(&mut connection, capsule, trust.minimum_age).await?;
         let revoked = app.logs.revocation(&capsule.row);
         if newest.is_some() || revoked.is_some() {
             outdated.push(Outdated {
@@ -96,5 +111,6 @@ pub(crate) async fn outdated(
             });
         }
     }
-    Ok(Json(json!({ "outdated": outdated })))
+    let unseen: Vec<_> = unseen.into_values().collect();
+    Ok(Json(json!({ "outdated": outdated, "unseen": unseen })))
 }

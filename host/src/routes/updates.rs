@@ -15,6 +15,8 @@ use crate::body::Document;
 use crate::catalog::Word;
 use crate::consent::Reason;
 use crate::db::aside::{self, Aside, Standing};
+use crate::db::capsules::Installation;
+use crate::db::releases;
 use crate::db::tenants::Tenant;
 use crate::error::Error;
 use crate::finished::Finished;
@@ -36,6 +38,9 @@ struct Held<'a> {
     digest: Digest,
     reasons: &'a [Reason],
     arrived_at: jiff::Timestamp,
+    /// Why it must not run, whatever anybody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<String>,
 }
 
 pub(crate) async fn list(
@@ -54,6 +59,10 @@ pub(crate) async fn list(
         digest: aside.row.digest,
         reasons: &aside.reasons,
         arrived_at: aside.row.installed_at,
+        revoked: app
+            .logs
+            .revocation(&aside.row)
+            .map(|it| it.revocation.reason),
     });
     Ok(Json(json!({ "updates": held.collect::<Vec<_>>() })))
 }
@@ -66,13 +75,16 @@ pub(crate) async fn get(
 ) -> Result<Json<Value>, Error> {
     let tenant = tenant(&app, &caller, query).await?;
     let shelf = app.catalog.expect_shelf(&tenant.id, &capsule).await?;
+    let mut serving = full(&app, &shelf.serving);
+    serving["signer"] = signer(&app, &shelf.serving.row).await?;
     let mut held = describe(&app, shelf.held.as_ref()).await?;
     if let Some(aside) = &shelf.held {
         held["reasons"] = json!(aside.reasons);
+        held["signer"] = signer(&app, &aside.row).await?;
     }
     Ok(Json(json!({
         "capsule": capsule,
-        "serving": full(&app, &shelf.serving),
+        "serving": serving,
         "held": held,
         "previous": describe(&app, shelf.previous.as_ref()).await?,
     })))
@@ -141,6 +153,20 @@ async fn give(
     };
     let serving = Finished::new(give).await?;
     Ok(Json(full(&app, &serving)))
+}
+
+/// Who published a version, as its log has it; null of what no log has.
+async fn signer(app: &App, row: &Installation) -> Result<Value, Error> {
+    let Some(logged) = &row.logged else {
+        return Ok(Value::Null);
+    };
+    let mut connection = app.pool.acquire().await?;
+    let releases = releases::of_capsule(&mut connection, &logged.log, &row.name).await?;
+    let release = releases.iter().find(|release| release.digest == row.digest);
+    Ok(release.map_or(
+        Value::Null,
+        |release| json!({"account": release.account, "key": release.key}),
+    ))
 }
 
 async fn describe(app: &App, aside: Option<&Aside>) -> Result<Value, Error> {

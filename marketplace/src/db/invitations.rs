@@ -48,6 +48,23 @@ pub(crate) async fn of(pool: &AnyPool, account: &Name) -> sqlx::Result<Vec<Invit
         .collect()
 }
 
+/// The id of the open one by which an account is invited to a namespace.
+pub(crate) async fn open(
+    pool: &AnyPool,
+    namespace: &Name,
+    account: &Name,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "SELECT id FROM invitations
+         WHERE namespace = $1 AND account = $2 AND withdrawn IS NULL
+         LIMIT 1",
+    )
+    .bind(namespace.as_str())
+    .bind(account.as_str())
+    .fetch_optional(pool)
+    .await
+}
+
 /// The namespace and the account of one.
 pub(crate) async fn get(pool: &AnyPool, id: &str) -> sqlx::Result<Option<(Name, Name)>> {
     let row: Option<(String, String)> = sqlx::query_as(

@@ -1,5 +1,6 @@
 //! The `reviews` table: publications that somebody looks at first.
 
+use semver::Version;
 use soma_capability::{CapsuleName, Digest};
 use soma_registry::Envelope;
 use soma_registry::api::Review;
@@ -34,6 +35,22 @@ pub(crate) async fn insert(connection: &mut AnyConnection, held: &Held) -> sqlx:
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The id of the one that a version waits with.
+pub(crate) async fn of(
+    connection: &mut AnyConnection,
+    capsule: &CapsuleName,
+    version: &Version,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar(
+        "SELECT id FROM reviews WHERE namespace = $1 AND name = $2 AND version = $3 LIMIT 1",
+    )
+    .bind(capsule.namespace())
+    .bind(capsule.name())
+    .bind(version.to_string())
+    .fetch_optional(connection)
+    .await
 }
 
 /// How many wait of this namespace.

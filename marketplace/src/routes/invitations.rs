@@ -69,6 +69,12 @@ pub(crate) async fn create(
             ));
         }
     }
+    if let Some(open) = invitations::open(&app.pool, namespace, &owner.account).await? {
+        return Err(Error::Conflict(format!(
+            "`{}` is invited to `{namespace}` already: take the invitation {open} back first",
+            owner.account
+        )));
+    }
     if invitations::of(&app.pool, &owner.account).await?.len() >= MOST {
         return Err(Error::Forbidden(format!(
             "`{}` has {MOST} open invitations already",

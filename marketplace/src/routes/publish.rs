@@ -8,12 +8,14 @@ use axum::extract::{Multipart, State};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use soma_registry::api::{Published, shape};
-use soma_registry::{MAX_CHANGE_BYTES, MAX_FILE_BYTES, MAX_STATEMENT_BYTES};
+use soma_registry::{MAX_CHANGE_BYTES, MAX_STATEMENT_BYTES};
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::incoming::Arriving;
 use crate::publish::{self, Offer};
 
 /// The parts of the body, the file last.
@@ -31,6 +33,8 @@ struct Form {
 
 /// 64 MiB at 256 KiB/s, and then some.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// How long a publication that has arrived waits to be looked at.
+const TURN: Duration = Duration::from_secs(60);
 
 /// Publishes a version: all of it or nothing.
 #[utoipa::path(
@@ -52,14 +56,19 @@ pub(crate) async fn publish(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<(StatusCode, Json<Published>), Error> {
     let form = form.map_err(|_| Error::UnsupportedMediaType("multipart/form-data"))?;
-    let place = app.publications.try_acquire();
-    let _place = place.map_err(|_| Error::Overloaded("publications"))?;
-    let offer = tokio::time::timeout(PATIENCE, read(form))
+    let arriving = read(form, app.incoming.begin());
+    let (offer, room) = tokio::time::timeout(PATIENCE, arriving)
         .await
         .map_err(|_| Error::BodyTimeout(PATIENCE.as_secs()))??;
     // Finished once begun, whether or not the author waits for it.
-    let task_app = app.clone();
-    let task = async move { publish::publish(&task_app, &caller, offer).await };
+    let task = async move {
+        let _room = room;
+        let turn = tokio::time::timeout(TURN, app.publications.acquire()).await;
+        let Ok(Ok(_place)) = turn else {
+            return Err(Error::Overloaded("publications"));
+        };
+        publish::publish(&app, &caller, offer).await
+    };
     let published = tokio::spawn(tracing::Instrument::in_current_span(task))
         .await
         .map_err(|error| Error::Log(error.to_string()))??;
@@ -70,8 +79,12 @@ pub(crate) async fn publish(
     Ok((status, Json(published)))
 }
 
-async fn read(mut form: Multipart) -> Result<Offer, Error> {
-    let (mut statement, mut change, mut file) = (None, None, None);
+/// What was sent, and the room that it takes.
+async fn read(
+    mut form: Multipart,
+    mut file: Arriving,
+) -> Result<(Offer, Option<OwnedSemaphorePermit>), Error> {
+    let (mut statement, mut change, mut is_there) = (None, None, false);
     while let Some(field) = form.next_field().await.map_err(|e| bad(&e))? {
         match field.name().unwrap_or_default() {
             "statement" if statement.is_none() => {
@@ -85,8 +98,12 @@ async fn read(mut form: Multipart) -> Result<Offer, Error> {
                 let bytes = bounded("the change", field, limit).await?;
                 change = Some(json("the change", &bytes)?);
             }
-            "capsule" if file.is_none() => {
-                file = Some(bounded("the capsule", field, MAX_FILE_BYTES).await?);
+            "capsule" if !is_there => {
+                is_there = true;
+                let mut field = field;
+                while let Some(chunk) = field.chunk().await.map_err(|e| bad(&e))? {
+                    file.push(&chunk)?;
+                }
             }
             other => {
                 let other: String = other
@@ -101,11 +118,16 @@ async fn read(mut form: Multipart) -> Result<Offer, Error> {
         }
     }
     let missing = |part: &str| Error::BadRequest(format!("the part `{part}` is missing"));
-    Ok(Offer {
+    if !is_there {
+        return Err(missing("capsule"));
+    }
+    let (file, room) = file.finish();
+    let offer = Offer {
         statement: statement.ok_or_else(|| missing("statement"))?,
         change: change.ok_or_else(|| missing("change"))?,
-        file: file.ok_or_else(|| missing("capsule"))?,
-    })
+        file,
+    };
+    Ok((offer, room))
 }
 
 async fn bounded(what: &'static str, mut field: Field<'_>, limit: usize) -> Result<Vec<u8>, Error> {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use soma_registry::api::{NewToken, Token, TokenRequest, TokenScope};
+use soma_registry::api::{Account, NewToken, Token, TokenRequest, TokenScope};
 
 use crate::app::AppState;
 use crate::auth::{Caller, issue};
@@ -14,6 +14,22 @@ use crate::path::IdPath;
 
 const LONGEST: u64 = 366 * 24 * 60 * 60;
 const MOST: usize = 100;
+
+/// Whose token this is, and what it opens.
+#[utoipa::path(
+    get,
+    path = "/v1/account",
+    operation_id = "getAccount",
+    tag = "Accounts",
+    responses((status = 200, description = "The account and the token.", body = Account), Error),
+    security(("token" = [])),
+)]
+pub(crate) async fn account(caller: Caller) -> Json<Account> {
+    Json(Account {
+        account: caller.account,
+        token: caller.token,
+    })
+}
 
 /// The account's tokens.
 #[utoipa::path(

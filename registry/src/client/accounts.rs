@@ -6,7 +6,8 @@ use soma_capability::Name;
 
 use super::{ClientError, Marketplace};
 use crate::api::{
-    About, Challenge, Invitation, Logged, Login, NamespaceInfo, NewToken, Token, TokenRequest,
+    About, Account, Challenge, Invitation, Logged, Login, NamespaceInfo, NewToken, Token,
+    TokenRequest,
 };
 use crate::key::SecretKey;
 
@@ -52,6 +53,11 @@ impl Marketplace {
         self.post(&["v1", "login"], &login.sign(keys)?).await
     }
 
+    /// Whose the token is that is shown here, and what it opens.
+    pub async fn account(&self) -> Result<Account, ClientError> {
+        self.get(&["v1", "account"]).await
+    }
+
     /// The account's tokens, without their texts.
     pub async fn tokens(&self) -> Result<Vec<Token>, ClientError> {
         self.get(&["v1", "tokens"]).await
@@ -72,7 +78,7 @@ impl Marketplace {
         self.post(&["v1", "changes"], change).await
     }
 
-    /// The account's open invitations: those it was sent, and those it sent.
+    /// The open invitations that the account was sent.
     pub async fn invitations(&self) -> Result<Vec<Invitation>, ClientError> {
         self.get(&["v1", "invitations"]).await
     }

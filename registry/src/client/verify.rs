@@ -4,7 +4,7 @@ use semver::Version;
 use soma_capability::CapsuleName;
 
 use super::{ClientError, Marketplace};
-use crate::bundle::{BundleError, Check, Proven};
+use crate::bundle::{Bundle, BundleError, Check, Proven};
 use crate::index::{Release, Standing};
 use crate::package::{Package, PackageError};
 
@@ -13,6 +13,8 @@ use crate::package::{Package, PackageError};
 pub struct Verified {
     /// The file.
     pub package: Package,
+    /// Signature and proofs.
+    pub bundle: Bundle,
     /// The version, as the whole log has it: its standing too.
     pub release: Release,
     /// Each check that was made, in order.
@@ -95,6 +97,7 @@ impl Marketplace {
         });
         Ok(Verified {
             package,
+            bundle,
             release,
             checks,
         })

@@ -136,7 +136,7 @@ impl<'a> Session<'a> {
         let what = what.to_owned();
         match status {
             StatusCode::NOT_FOUND => RegistryError::NotFound { what },
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RegistryError::Unauthorized {
+            StatusCode::UNAUTHORIZED => RegistryError::Unauthorized {
                 host,
                 problem: format!("{what}: {status}{message}"),
             },

@@ -250,8 +250,10 @@ fn tenants_and_keys() {
         at(&host, &["tenant", "resume", "acme"]).await.exits(0);
         at(&host, &["key", "revoke", &id]).await.exits(0);
         with(&rotated, &["list"]).await.exits(4);
-        at(&host, &["tenant", "delete", "acme"]).await.exits(0);
-        at(&host, &["tenant", "delete", "acme"]).await.exits(5);
+        let delete = ["tenant", "delete", "acme", "--yes"];
+        at(&host, &delete[..3]).await.exits(2);
+        at(&host, &delete).await.exits(0);
+        at(&host, &delete).await.exits(5);
     });
 }
 

@@ -130,12 +130,10 @@ fn what_an_operator_does() {
             .exits(5)
             .json_error();
 
-        for (action, done) in [
-            ("suspend", "suspended"),
-            ("resume", "resumed"),
-            ("delete", "deleted"),
-        ] {
+        for (action, done) in [("suspend", "suspended"), ("resume", "resumed")] {
             assert_eq!(tenant(action).await, json!({done: "acme"}));
         }
+        let deleted = result(at(&host, &["tenant", "delete", "acme", "--yes"]).await);
+        assert_eq!(deleted, json!({"deleted": "acme"}));
     });
 }

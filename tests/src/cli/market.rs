@@ -68,6 +68,12 @@ fn two_authors_publish_and_an_operator_searches_installs_and_calls() {
             assert!(said.out.contains(&name), "{}", said.out);
             let again = by(home, &["publish", file, "--yes"]).await.exits(1);
             assert!(again.err.contains("published already"), "{}", again.err);
+            let theirs = home.join("theirs.wasm");
+            if account == "bob" {
+                fs::write(&theirs, echo("ada/echo", "2.0.0").await.bytes()).unwrap();
+                let said = by(home, &["publish", theirs.to_str().unwrap()]).await;
+                assert!(said.exits(4).err.contains("not one of an owner of ada"));
+            }
         }
         assert_eq!(market.files(), 2);
 
@@ -88,6 +94,24 @@ fn two_authors_publish_and_an_operator_searches_installs_and_calls() {
         assert_eq!(call["output"]["structured"], json!({"a": 1}));
         let verified = by(&operator, &["verify", "ada/echo@1.0.0"]).await.exits(0);
         assert!(verified.out.contains("inclusion"), "{}", verified.out);
+        let kept = operator.join("kept");
+        let kept = |name: &str| kept.join(name).to_str().unwrap().to_owned();
+        by(&operator, &["verify", "ada/echo", "--save", &kept("")])
+            .await
+            .exits(0);
+        let (bundle, file) = (kept("echo-1.0.0.bundle"), kept("echo-1.0.0.wasm"));
+        let offline = [
+            "verify",
+            "ada/echo@1.0.0",
+            "--offline",
+            &bundle,
+            "--file",
+            &file,
+        ];
+        let said = by(&operator, &offline).await.exits(0);
+        assert!(said.out.contains("nobody was asked"), "{}", said.out);
+        let info = by(&operator, &["info", "ada/echo"]).await.exits(0);
+        assert!(info.out.contains("Asks for") && info.out.contains("keywords   echo"));
         let key = market.key.to_string();
         by(&operator, &["log", "audit", &market.url, "--key", &key])
             .await
@@ -124,7 +148,9 @@ fn an_operator_decides_by_the_command_line() {
         assert!(said.exits(1).err.contains("not before"));
 
         let revoke = ["marketplace", "revoke", "ada/echo@1.0.0", "--reason", "No."];
-        let said = by(root, &revoke).await.exits(0);
+        let said = by(root, &revoke).await.exits(2);
+        assert!(said.err.contains("--yes"), "{}", said.err);
+        let said = by(root, &[&revoke[..], &["--yes"]].concat()).await.exits(0);
         assert!(said.out.contains("revoked: ada/echo@1.0.0"), "{}", said.out);
         let said = by(root, &["info", "ada/echo@1.0.0"]).await;
         assert!(said.out.contains("revoked"), "{}{}", said.out, said.err);

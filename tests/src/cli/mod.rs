@@ -4,6 +4,7 @@ mod author;
 mod client;
 mod input;
 mod json;
+mod keys;
 pub(crate) mod languages;
 mod learn;
 mod market;

@@ -87,9 +87,13 @@ fn published_capsules_are_installed_from_an_oci_registry() {
 
         by(author, &["yank", "ada/echo@1.0.0"]).await.exits(0);
         let revoke = ["revoke", "ada/echo@1.0.0", "--reason", "A test."];
-        by(author, &revoke).await.exits(0);
+        by(author, &revoke).await.exits(2);
+        by(author, &[&revoke[..], &["--yes"]].concat())
+            .await
+            .exits(0);
         let said = by(&operator, &["install", &tagged]).await.exits(1);
         assert!(said.err.contains("A test."), "{}", said.err);
+        assert!(said.err.contains("soma outdated"), "{}", said.err);
     });
 }
 

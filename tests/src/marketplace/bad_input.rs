@@ -1,9 +1,13 @@
 //! What is wrong is refused with a problem of its own, leaves nothing, and the service goes on.
 
+use std::io::ErrorKind;
+
 use serde_json::Value;
 use soma_registry::api::Published;
 use soma_registry::client::ClientError;
 use soma_registry::{Change, Package, SecretKey, Statement};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::harness::{
     Author, Offer, TestMarketplace, as_capsule, capsule_name, component, echo, pack, problem,
@@ -72,6 +76,34 @@ fn tampered_offers_are_refused_and_leave_nothing() {
         );
         assert_eq!(market.client().checkpoint().await.unwrap().size(), 1);
         ada.publish(&package).await.unwrap();
+    });
+}
+
+#[test]
+fn who_sends_slowly_keeps_nobody_else_out() {
+    TestMarketplace::run_with(&["--publications", "1"], async |market| {
+        let (ada, eve) = (market.publisher("ada").await, market.author("eve").await);
+        let address = market.url.strip_prefix("http://").unwrap();
+        let address = address.trim_end_matches('/');
+        let mut slow = Vec::new();
+        for _ in 0..50 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!(
+                "POST /v1/publish HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
+                 Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 900000\r\n\r\n\
+                 --x\r\nContent-Disposition: form-data; name=\"capsule\"\r\n\r\nslow",
+                eve.token
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            slow.push(stream);
+        }
+        ada.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
+        // They are still being listened to: none has been turned away.
+        for stream in &mut slow {
+            let mut answer = [0; 1];
+            let read = stream.try_read(&mut answer);
+            assert!(read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
+        }
     });
 }
 

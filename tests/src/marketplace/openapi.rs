@@ -187,6 +187,9 @@ impl Judge {
         assert_eq!(status, 200);
         let (status, _) = self.ask(&Method::GET, path, &[], None, None).await;
         assert_eq!(status, 401);
+        let path = "/v1/account";
+        let (status, whose) = self.ask(&Method::GET, path, &[], some, None).await;
+        assert_eq!((status, &whose["account"]), (200, &json!("ada")));
         let id = made.1["id"].as_str().unwrap();
         let path = "/v1/tokens/{id}";
         let one = [("id", id)];

@@ -56,6 +56,9 @@ fn an_invitation_that_was_withdrawn_makes_nobody_an_owner() {
         for decliner in [&ada, &bob] {
             let offer = ada.sign(join(), &[&ada.key]);
             let invitation = ada.market.invite(&offer).await.unwrap();
+            let twice = ada.sign(join(), &[&ada.key]);
+            let words = problem(ada.market.invite(&twice).await, "conflict");
+            assert!(words.contains(&invitation.id), "{words}");
             decliner.market.decline(&invitation.id).await.unwrap();
             assert!(bob.market.invitations().await.unwrap().is_empty());
             // Bob still has what ada signed.

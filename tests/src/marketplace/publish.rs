@@ -140,6 +140,9 @@ fn names_that_could_be_mistaken_are_refused_or_held() {
         assert!(reason.contains("modern/tool"), "{reason}");
         let moderno = capsule_name("moderno/tool");
         problem(market.client().package(&moderno).await, "not-found");
+        let again = eve.publish(&echo("moderno/tool", "1.0.0").await).await;
+        let words = problem(again, "conflict");
+        assert!(words.contains(&review), "{words}");
         assert_eq!(root.market.reviews().await.unwrap().len(), 1);
         problem(eve.market.reviews().await, "forbidden");
         for patch in 1..10 {

@@ -60,12 +60,12 @@ fn a_token_opens_what_its_scopes_say_and_nothing_else() {
 
         problem(
             update.publish(&echo("ada/echo", "1.0.0").await).await,
-            "forbidden",
+            "insufficient-scope",
         );
         new.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
         problem(
             new.publish(&echo("ada/echo", "1.1.0").await).await,
-            "forbidden",
+            "insufficient-scope",
         );
         update
             .publish(&echo("ada/echo", "1.1.0").await)
@@ -76,26 +76,29 @@ fn a_token_opens_what_its_scopes_say_and_nothing_else() {
             .unwrap();
         problem(
             update.publish(&echo("other/echo", "1.1.0").await).await,
-            "forbidden",
+            "insufficient-scope",
         );
 
         let yank = Change::Yank {
             capsule: capsule_name("ada/echo"),
             version: version("1.0.0"),
         };
-        problem(update.change(yank.clone(), &[&ada.key]).await, "forbidden");
+        problem(
+            update.change(yank.clone(), &[&ada.key]).await,
+            "insufficient-scope",
+        );
         let yanker = with_token(&market, &ada, &wanted(&[TokenScope::Yank], None)).await;
         // The scope without the signature is not enough.
         let thief = SecretKey::generate().unwrap();
         problem(yanker.change(yank.clone(), &[&thief]).await, "not-allowed");
         yanker.change(yank, &[&ada.key]).await.unwrap();
-        problem(yanker.market.tokens().await, "forbidden");
+        problem(yanker.market.tokens().await, "insufficient-scope");
         problem(
             yanker
                 .market
                 .create_token(&wanted(&[TokenScope::Yank], None))
                 .await,
-            "forbidden",
+            "insufficient-scope",
         );
     });
 }

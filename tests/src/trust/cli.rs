@@ -46,7 +46,7 @@ fn installed_locked_outdated_updated() {
         assert!(said.err.contains("limits"), "{}", said.err);
         let held = "held until `soma approve`: acme/echo 1.1.0";
         assert!(said.out.contains(held), "{}", said.out);
-        at(&host, &["update", "other/one", "--yes"]).await.exits(0);
+        at(&host, &["update", "other/one", "--yes"]).await.exits(5);
         let list = at(&host, &["approve"]).await.exits(0).out;
         assert!(list.contains("need your word"), "{list}");
         let said = at(&host, &["approve", "acme/echo"]).await.exits(2);
@@ -80,6 +80,26 @@ fn installed_locked_outdated_updated() {
         at(&host, &["install", "--lock", text(&lock)])
             .await
             .exits(5);
+    });
+}
+
+#[test]
+fn what_is_newer_is_not_known_while_the_marketplace_is_away() {
+    setup().run(async |host| {
+        let mut log = FalseLog::start("log.test");
+        let acme = log.publisher("acme");
+        log.publish(&acme, &echo("1.0.0"));
+        know(&host, &[&log]);
+        at(&host, &["install", "acme/echo"]).await.exits(0);
+        let said = at(&host, &["outdated"]).await.exits(0);
+        assert!(said.out.contains("newest version") && said.err.is_empty());
+        drop(log);
+        until(async || at(&host, &["outdated"]).await.err.contains("log.test")).await;
+        let said = at(&host, &["outdated"]).await.exits(0);
+        assert!(said.out.contains("Nothing newer is known"), "{}", said.out);
+        let said = at(&host, &["update"]).await.exits(0);
+        assert!(said.err.contains("there may be newer"), "{}", said.err);
+        at(&host, &["install", "acme/echo"]).await.exits(3);
     });
 }
 

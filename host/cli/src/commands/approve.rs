@@ -54,9 +54,7 @@ impl Approve {
             return Err(Failure::new(Exit::NotFound, none));
         }
         tell(&capsule, &standing, screen);
-        if !yes && !passphrase::confirm(&format!("Have it serve as {capsule}?"), "--yes")? {
-            return Err(Failure::failed("nothing was changed"));
-        }
+        passphrase::agree(yes, &format!("Have it serve as {capsule}?"))?;
         let tenant = tenant.as_deref();
         let value = give(&client, &capsule, tenant, "approve", &held["digest"]).await?;
         screen.show(&value, |out| {
@@ -73,7 +71,11 @@ async fn list(client: &Client, tenant: Option<&str>, screen: Screen) -> Result<(
     let items = list["updates"].as_array().map(Vec::as_slice);
     let rows = items.unwrap_or_default().iter().map(|update| {
         let text = |member: &str| update[member].as_str().unwrap_or_default().to_owned();
-        vec![text("capsule"), text("version"), reasons(update)]
+        let mut because = reasons(update);
+        if let Some(reason) = update["revoked"].as_str() {
+            because = format!("revoked: {reason}");
+        }
+        vec![text("capsule"), text("version"), because]
     });
     let rows = rows.collect();
     screen.show(&list, |out| {
@@ -151,6 +153,15 @@ fn tell(capsule: &CapsuleName, standing: &Value, screen: Screen) {
     let (serving, held) = (&standing["serving"], &standing["held"]);
     screen.aside(&format!("{capsule} is held, because {}:", reasons(held)));
     tell_changes(serving, held, screen);
+    if held["reasons"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|it| it == "owners-changed"))
+    {
+        let namespace = capsule.namespace();
+        screen.aside(&format!(
+            "  `soma owner list {namespace}` shows who owns {namespace} now"
+        ));
+    }
 }
 
 /// Says what changes from one version to another, a line each.

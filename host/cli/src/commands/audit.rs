@@ -12,8 +12,8 @@ use soma_capability::CapsuleName;
 use soma_registry::log::LogKey;
 
 use self::prove::Walk;
-use super::key::time;
 use crate::client::{Client, HostArgs, LocalKey};
+use crate::clock::time;
 use crate::failure::Failure;
 use crate::screen::{Screen, table};
 

@@ -9,8 +9,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use soma_capability::{AddressRange, Capabilities, CapsuleName, CredentialName, Grant, HttpGrant};
 
-use super::key::time;
 use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
+use crate::clock::time;
 use crate::failure::Failure;
 use crate::passphrase;
 use crate::screen::{Screen, faint, strong, visible};
@@ -60,12 +60,12 @@ pub(crate) struct Set {
     http: Vec<HttpGrant>,
 
     /// The credential that accompanies the requests of --http, where the capsule asks for it
-    #[arg(long, value_name = "NAME", requires = "http")]
+    #[arg(long, value_name = "NAME", requires = "http", conflicts_with_all = ["all", "file"])]
     credential: Option<CredentialName>,
 
     /// An address or network in a range that is closed otherwise (loopback, private and the like),
     /// to which the hosts of --http may lead; may be given more than once
-    #[arg(long = "address", value_name = "RANGE", requires = "http")]
+    #[arg(long = "address", value_name = "RANGE", requires = "http", conflicts_with_all = ["all", "file"])]
     addresses: Vec<AddressRange>,
 
     /// Everything that it asks for
@@ -220,9 +220,7 @@ impl Set {
             for line in lines(&grant) {
                 screen.aside(&format!("  {line}"));
             }
-            if !passphrase::confirm(&format!("Grant this to {capsule}?"), "--yes")? {
-                return Err(Failure::failed("nothing was changed"));
-            }
+            passphrase::agree(false, &format!("Grant this to {capsule}?"))?;
         }
         let wanted = json!({"grant": grant, "expires_at": self.expires});
         let body = Body::Json(wanted.to_string());

@@ -6,11 +6,12 @@ use serde_json::json;
 use soma_registry::PackageSpec;
 use soma_registry::api::{PackageInfo, ReleaseInfo};
 
+use crate::clock::day_and_time;
 use crate::failure::Failure;
-use crate::marketplace::{MarketplaceArgs, choose, day_and_time};
+use crate::marketplace::{MarketplaceArgs, choose};
 use crate::screen::{Screen, faint, strong, visible};
 
-/// Show what a marketplace tells about a capsule: its versions, its tools
+/// Show what a marketplace tells about a capsule: what it asks for, its tools, its versions
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   soma info acme/weather
@@ -67,6 +68,33 @@ fn show(package: &PackageInfo, info: &ReleaseInfo, out: &mut dyn Write) -> io::R
         release.leaf
     )?;
     writeln!(out, "  downloads  {}", package.downloads)?;
+    let manifest = &info.manifest;
+    for (what, text) in [
+        ("licence", &manifest.license),
+        ("source", &manifest.repository),
+    ] {
+        if let Some(text) = text {
+            writeln!(out, "  {what:<9}  {}", visible(text))?;
+        }
+    }
+    if !manifest.keywords.is_empty() {
+        writeln!(
+            out,
+            "  keywords   {}",
+            visible(&manifest.keywords.join(", "))
+        )?;
+    }
+    writeln!(out, "\n{}", strong("Asks for"))?;
+    let sentences = manifest.capabilities.sentences();
+    if sentences.is_empty() {
+        writeln!(out, "  nothing")?;
+    }
+    for sentence in sentences {
+        writeln!(out, "  {}", visible(&sentence.asks))?;
+        if let Some(why) = sentence.why {
+            writeln!(out, "    {}", faint(why))?;
+        }
+    }
     writeln!(out, "\n{}", strong("Tools"))?;
     for tool in &info.tools {
         let first = tool.description.lines().next().unwrap_or_default();

@@ -149,7 +149,11 @@ impl What {
 
 async fn install_file(client: &Client, path: &Path, screen: Screen) -> Result<Value, Failure> {
     let package = project::open(path, screen).await?.package;
-    screen.step("Installing", "the host compiles and checks it");
+    let name = &package.manifest().name;
+    screen.step(
+        "Installing",
+        &format!("{name}: the host compiles and checks it"),
+    );
     let body = Body::Wasm(package.into_bytes());
     client.send(Method::POST, &["capsules"], body).await
 }
@@ -178,7 +182,8 @@ async fn install_artifact(
             .hint("--unlogged installs it all the same, where the host takes such"));
         }
     };
-    screen.step("Installing", "the host verifies, compiles and checks it");
+    let words = format!("{reference}: the host verifies, compiles and checks it");
+    screen.step("Installing", &words);
     client.send(Method::POST, &["capsules"], body).await
 }
 

@@ -1,11 +1,11 @@
 //! `soma key`: who may do what, for which tenant, until when.
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::clock::time;
 use crate::failure::Failure;
 use crate::screen::{Screen, table, visible};
 
@@ -82,11 +82,6 @@ enum Scope {
     Install,
     /// Call the tenant's tools
     Invoke,
-}
-
-pub(super) fn time(text: &str) -> anyhow::Result<Timestamp> {
-    text.parse()
-        .context("a time is written like 2027-01-01T00:00:00Z")
 }
 
 impl KeyCommand {

@@ -19,7 +19,7 @@ pub(crate) enum Keys {
   soma keys new
   soma keys new work
 
-The passphrase is asked for, or taken from SOMA_PASSPHRASE. Keys are in $XDG_CONFIG_HOME/soma/keys
+The passphrase, of at least 8 characters, is asked for, or taken from SOMA_PASSPHRASE. Keys are in $XDG_CONFIG_HOME/soma/keys
 or ~/.config/soma/keys; SOMA_KEYS names another folder. Keep a copy: who loses the key has to have
 the account recovered.")]
     New(Named),
@@ -75,7 +75,10 @@ fn new(name: &str, screen: Screen) -> Result<(), Failure> {
     screen.show(&json!({"name": name, "public": public}), |out| {
         writeln!(out, "{name}  {public}")
     })?;
-    screen.aside("Keep a copy of it and of its passphrase: nobody else has them.");
+    screen.aside(&format!(
+        "It is in {}. Keep a copy of that and of its passphrase: nobody else has them.",
+        keyring.path(name).display()
+    ));
     Ok(())
 }
 
@@ -110,9 +113,7 @@ fn export(command: &Export, screen: Screen) -> Result<(), Failure> {
         });
     }
     let question = format!("Print the key `{name}`, which anybody could then sign with?");
-    if !command.yes && !passphrase::confirm(&question, "--yes")? {
-        return Err(Failure::failed("nothing was printed"));
-    }
+    passphrase::agree(command.yes, &question)?;
     let key = keyring.unlock(name, || passphrase::known(name))?;
     let text = keyring::secret_text(&key);
     let secret = text.expose_secret().trim_end();

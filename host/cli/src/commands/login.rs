@@ -3,9 +3,10 @@
 use serde_json::json;
 use soma_capability::Name;
 
+use crate::clock::day_and_time;
 use crate::failure::Failure;
 use crate::logins;
-use crate::marketplace::{MarketplaceArgs, day_and_time};
+use crate::marketplace::MarketplaceArgs;
 use crate::screen::Screen;
 use crate::signer::SignerArgs;
 
@@ -40,17 +41,25 @@ impl Login {
             }
         };
         let key = self.signer.key()?;
-        let got = marketplace.login(&account, &key).await?;
-        let expires = day_and_time(got.about.expires);
-        let login = logins::Login::new(account.clone(), got.token, got.about.id, got.about.expires);
-        logins::keep(marketplace.url(), login)?;
+        let got = marketplace.login(&account, &key).await.map_err(|error| {
+            let is_another_key = error.code() == Some("unauthorized");
+            let failure = Failure::from(error);
+            if !is_another_key {
+                return failure;
+            }
+            failure.details([format!("this key is {}", key.public())]).hint(format_args!(
+                "`{account}` is somebody else's name, or has another of your keys: choose that with \
+                 --signing-key, or another name with --account"
+            ))
+        })?;
+        let expires = got.about.expires;
+        logins::keep(marketplace.url(), logins::Login::of(account.clone(), got))?;
         let value = json!({
-            "marketplace": marketplace.url(),
-            "account": account,
-            "expires": got.about.expires,
+            "marketplace": marketplace.url(), "account": account, "expires": expires,
         });
         screen.show(&value, |out| {
-            writeln!(out, "logged in as {account} until {expires}")
+            let until = day_and_time(expires);
+            writeln!(out, "logged in as {account} until {until}")
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use crate::clock::now;
 use crate::failure::Failure;
 use crate::logins;
-use crate::marketplace::{MarketplaceArgs, now};
+use crate::marketplace::MarketplaceArgs;
 use crate::screen::Screen;
 
 /// Log out of a marketplace

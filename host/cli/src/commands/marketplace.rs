@@ -11,7 +11,7 @@ use soma_registry::{Marketplaces, PinnedMarketplace};
 use url::Url;
 
 use crate::failure::Failure;
-use crate::marketplace::{DataArgs, MarketplaceArgs};
+use crate::marketplace::{DataArgs, MarketplaceArgs, address};
 use crate::screen::{Screen, table};
 
 #[derive(clap::Subcommand)]
@@ -51,6 +51,7 @@ The key is what all trust in the marketplace hangs on: take it from its operator
 marketplace itself. The marketplace is asked for its newest checkpoint, which that key must sign.")]
 pub(crate) struct Add {
     /// Where it is
+    #[arg(value_parser = address)]
     url: Url,
 
     /// The key of its log, as `soma marketplace serve` prints it
@@ -66,6 +67,7 @@ pub(crate) struct Add {
 #[command(after_help = "Example:\n  soma marketplace remove https://market.example")]
 pub(crate) struct Remove {
     /// Where it is
+    #[arg(value_parser = address)]
     url: Url,
 
     #[command(flatten)]

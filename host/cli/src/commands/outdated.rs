@@ -20,16 +20,32 @@ impl Outdated {
         let list = client.get(&["outdated"], &[]).await?;
         let items = list["outdated"].as_array().map(Vec::as_slice);
         let rows = items.unwrap_or_default().iter().map(row).collect();
+        let nothing = match unseen(&list) {
+            [] => "Everything from a marketplace is at its newest version.",
+            _ => "Nothing newer is known.",
+        };
         screen.show(&list, |out| {
             let headings = ["capsule", "installed", "newest", "origin", "revoked"];
-            table(
-                out,
-                &headings,
-                rows,
-                "Everything from a marketplace is at its newest version.",
-            )
-        })
+            table(out, &headings, rows, nothing)
+        })?;
+        warn(&list, screen);
+        Ok(())
     }
+}
+
+/// Says which logs the host could not look at: what is newer there is not known.
+pub(super) fn warn(list: &Value, screen: Screen) {
+    for log in unseen(list) {
+        let origin = log["origin"].as_str().unwrap_or_default();
+        screen.aside(&format!(
+            "The log {origin} could not be looked at for {} s: there may be newer versions.",
+            log["seconds"]
+        ));
+    }
+}
+
+fn unseen(list: &Value) -> &[Value] {
+    list["unseen"].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn row(capsule: &Value) -> Vec<String> {

@@ -10,8 +10,9 @@ use soma_capability::Name;
 use soma_registry::api::NamespaceInfo;
 use soma_registry::{Change, KeyStanding};
 
+use crate::clock::{day_and_time, now};
 use crate::failure::Failure;
-use crate::marketplace::{MarketplaceArgs, day_and_time, now};
+use crate::marketplace::MarketplaceArgs;
 use crate::screen::{Screen, strong};
 use crate::signer::SignerArgs;
 
@@ -27,14 +28,14 @@ pub(crate) enum Owner {
         marketplace: MarketplaceArgs,
     },
     Invite(invitation::Invite),
-    /// List the invitations that you were sent, and those that you sent
+    /// List the invitations that you were sent
     #[command(after_help = "Example:\n  soma owner invitations")]
     Invitations {
         #[command(flatten)]
         marketplace: MarketplaceArgs,
     },
     Accept(invitation::Accept),
-    /// Decline an invitation, or take it back
+    /// Decline an invitation, or take one back that you sent
     #[command(after_help = "Example:\n  soma owner decline 0198f1…")]
     Decline {
         /// The invitation's id, as `soma owner invitations` shows it

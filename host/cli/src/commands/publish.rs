@@ -11,7 +11,7 @@ use soma_registry::api::Published;
 use soma_registry::{Change, ChangeRequest, Package, SecretKey, Statement};
 
 use super::namespace;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::marketplace::{MarketplaceArgs, Session};
 use crate::oci::{is_reference, reference};
 use crate::passphrase;
@@ -60,6 +60,8 @@ impl Publish {
             return oci::push(&package, &to, &self.signer, self.marketplace, screen).await;
         }
         let session = self.marketplace.sign_in()?;
+        // Before anything is built: a token that opens nothing is told of at once.
+        session.marketplace.account().await?;
         let package = project::open(&self.path, screen).await?.package;
         let key = self.signer.key()?;
         let publisher = package.manifest().name.publisher();
@@ -90,10 +92,10 @@ async fn ensure_namespace(
             let holder = info.state.key(&key.public());
             return match holder {
                 Some((_, standing)) if standing.revoked.is_none() => Ok(()),
-                _ => Err(Failure::failed(format_args!(
-                    "the key {} is not one of an owner of {name}",
-                    key.public()
-                ))
+                _ => Err(Failure::new(
+                    Exit::NotAllowed,
+                    format_args!("the key {} is not one of an owner of {name}", key.public()),
+                )
                 .hint("choose another with --signing-key, or ask an owner to invite you")),
             };
         }
@@ -102,9 +104,7 @@ async fn ensure_namespace(
     }
     let account = session.account()?;
     let question = format!("Nobody has the namespace {name}. Take it, as {account}?");
-    if !yes && !passphrase::confirm(&question, "--yes")? {
-        return Err(Failure::failed("nothing was published"));
-    }
+    passphrase::agree(yes, &question)?;
     let leaf = namespace::create(session, name, key).await?;
     screen.step("Created", &format!("the namespace {name} (leaf {leaf})"));
     Ok(())

@@ -35,10 +35,7 @@ impl Rollback {
         }
         screen.aside(&format!("{capsule}:"));
         tell_changes(&standing["serving"], previous, screen);
-        let question = format!("Have {capsule} go back?");
-        if !word.yes && !passphrase::confirm(&question, "--yes")? {
-            return Err(Failure::failed("nothing was changed"));
-        }
+        passphrase::agree(word.yes, &format!("Have {capsule} go back?"))?;
         let value = give(&client, &capsule, tenant, "rollback", &previous["digest"]).await?;
         screen.show(&value, |out| {
             let version = visible(value["version"].as_str().unwrap_or_default());

@@ -1,5 +1,6 @@
 //! `soma search`: what there is in a marketplace.
 
+use soma_capability::Name;
 use soma_registry::client::Query;
 
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ pub(crate) struct Search {
 
     /// The namespace
     #[arg(long, value_name = "NS")]
-    publisher: Option<String>,
+    publisher: Option<Name>,
 
     /// What it asks for, such as a host that it talks to
     #[arg(long)]
@@ -45,7 +46,7 @@ impl Search {
         let query = Query {
             text: Some(self.words.join(" ")).filter(|text| !text.is_empty()),
             keyword: self.keyword,
-            publisher: self.publisher,
+            publisher: self.publisher.map(|name| name.to_string()),
             capability: self.capability,
             after: self.after,
             limit: Some(self.limit),

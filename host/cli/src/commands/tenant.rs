@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::failure::Failure;
+use crate::passphrase;
 use crate::screen::{Screen, table};
 
 #[derive(clap::Subcommand)]
@@ -24,9 +25,19 @@ pub(crate) enum Tenant {
     /// Serve a suspended tenant again
     #[command(after_help = "Example:\n  soma tenant resume acme")]
     Resume(Named),
-    /// Delete a tenant with its keys and its capsules
+    /// Delete a tenant with its keys, capsules, grants and secrets
     #[command(after_help = "Example:\n  soma tenant delete acme")]
-    Delete(Named),
+    Delete(Delete),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    named: Named,
+
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
 }
 
 #[derive(clap::Args)]
@@ -51,7 +62,13 @@ impl Tenant {
             Self::Resume(named) => {
                 change(named, Method::POST, Some("resume"), "resumed", screen).await
             }
-            Self::Delete(named) => change(named, Method::DELETE, None, "deleted", screen).await,
+            Self::Delete(Delete { named, yes }) => {
+                let name = &named.name;
+                let question =
+                    format!("Delete the tenant {name} with its keys, capsules and secrets?");
+                passphrase::agree(yes, &question)?;
+                change(named, Method::DELETE, None, "deleted", screen).await
+            }
         }
     }
 }

@@ -4,8 +4,9 @@ use serde_json::json;
 use soma_capability::Name;
 use soma_registry::api::{Token as Known, TokenRequest, TokenScope};
 
+use crate::clock::day_and_time;
 use crate::failure::Failure;
-use crate::marketplace::{MarketplaceArgs, day_and_time};
+use crate::marketplace::MarketplaceArgs;
 use crate::screen::{Screen, table, visible};
 
 const DAY: u64 = 24 * 60 * 60;

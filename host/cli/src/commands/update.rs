@@ -4,7 +4,7 @@
 use serde_json::json;
 use soma_capability::CapsuleName;
 
-use super::{approve, install};
+use super::{approve, install, outdated};
 use crate::client::{Client, HostArgs, LocalKey};
 use crate::failure::Failure;
 use crate::screen::{Screen, visible};
@@ -29,24 +29,30 @@ pub(crate) struct Update {
 impl Update {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let client = Client::new(self.host, LocalKey::Admin)?;
+        for capsule in &self.capsules {
+            // Here, where it is told by its name that it is not installed.
+            let path = ["capsules", capsule.namespace(), capsule.name()];
+            client.get(&path, &[]).await?;
+        }
         let list = client.get(&["outdated"], &[]).await?;
+        outdated::warn(&list, screen);
         let all = list["outdated"].as_array().cloned().unwrap_or_default();
         let (mut updated, mut held) = (Vec::new(), Vec::new());
-        for outdated in &all {
-            let name = serde_json::from_value(outdated["name"].clone());
+        for newer in &all {
+            let name = serde_json::from_value(newer["name"].clone());
             let name: CapsuleName = name.map_err(Failure::damaged)?;
             if !self.capsules.is_empty() && !self.capsules.contains(&name) {
                 continue;
             }
-            let Some(version) = outdated["newest"].as_str() else {
-                let installed = outdated["version"].as_str().unwrap_or_default();
+            let Some(version) = newer["newest"].as_str() else {
+                let installed = newer["version"].as_str().unwrap_or_default();
                 screen.aside(&format!(
                     "{name} {installed} was revoked, and nothing is newer"
                 ));
                 continue;
             };
             let wanted = json!({
-                "package": name, "version": format!("={version}"), "origin": outdated["origin"],
+                "package": name, "version": format!("={version}"), "origin": newer["origin"],
             });
             screen.step("Installing", &format!("{name} {version}"));
             let done = install::send(&client, &wanted).await?;

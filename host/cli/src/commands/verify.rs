@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use soma_registry::client::Marketplace;
+use soma_registry::client::{Marketplace, Verified};
 use soma_registry::log::LogKey;
 use soma_registry::{
     Bundle, Check, MARKETPLACES_FILE, MAX_BUNDLE_BYTES, MAX_FILE_BYTES, Marketplaces, Package,
@@ -20,13 +20,18 @@ use crate::screen::{Screen, strong, visible};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   soma verify acme/weather@1.2.0
-  soma verify acme/weather@1.2.0 --offline weather.bundle --file weather.wasm --key VKEY
+  soma verify acme/weather@1.2.0 --save .
+  soma verify acme/weather@1.2.0 --offline weather-1.2.0.bundle --file weather-1.2.0.wasm
 
 Online, the whole log is read and followed from its first leaf. Offline, it cannot be known whether
 the version was revoked since its bundle was made.")]
 pub(crate) struct Verify {
     /// NAMESPACE/NAME, or NAMESPACE/NAME@VERSION
     package: PackageSpec,
+
+    /// Keep the file and its bundle in this folder, as NAME-VERSION.wasm and NAME-VERSION.bundle
+    #[arg(long, value_name = "DIR", conflicts_with = "offline")]
+    save: Option<PathBuf>,
 
     /// Ask nobody: the proof is in this bundle
     #[arg(long, value_name = "BUNDLE", requires = "file")]
@@ -59,7 +64,10 @@ impl Verify {
                 let key = self.key;
                 offline(&self.package, bundle, file, key, self.marketplace.data)?
             }
-            _ => online(&self.marketplace.open()?, &self.package).await?,
+            _ => {
+                let marketplace = self.marketplace.open()?;
+                online(&marketplace, &self.package, self.save.as_deref(), screen).await?
+            }
         };
         show(&verdict, screen)?;
         match verdict.release.standing.revocation() {
@@ -72,14 +80,38 @@ impl Verify {
     }
 }
 
-async fn online(marketplace: &Marketplace, spec: &PackageSpec) -> Result<Verdict, Failure> {
+async fn online(
+    marketplace: &Marketplace,
+    spec: &PackageSpec,
+    folder: Option<&Path>,
+    screen: Screen,
+) -> Result<Verdict, Failure> {
     let (_, chosen) = choose(marketplace, spec).await?;
     let verified = marketplace.verify(&chosen.capsule, &chosen.version).await?;
+    if let Some(folder) = folder {
+        save(&verified, folder, screen)?;
+    }
     Ok(Verdict {
         checks: verified.checks,
         is_current: true,
         release: verified.release,
     })
+}
+
+/// What the offline check needs, once it is known to be good.
+fn save(verified: &Verified, folder: &Path, screen: Screen) -> Result<(), Failure> {
+    let release = &verified.release;
+    let bundle = verified.bundle.to_bytes().map_err(Failure::failed)?;
+    let stem = format!("{}-{}", release.capsule.name(), release.version);
+    fs::create_dir_all(folder)
+        .map_err(|e| Failure::usage(format_args!("cannot make {}: {e}", folder.display())))?;
+    for (kind, bytes) in [("wasm", verified.package.bytes()), ("bundle", &bundle)] {
+        let path = folder.join(format!("{stem}.{kind}"));
+        fs::write(&path, bytes)
+            .map_err(|e| Failure::usage(format_args!("cannot write {}: {e}", path.display())))?;
+        screen.step("Saved", &path.display().to_string());
+    }
+    Ok(())
 }
 
 fn offline(

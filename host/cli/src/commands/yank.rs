@@ -5,6 +5,7 @@ use soma_registry::{Change, PackageSpec};
 
 use crate::failure::Failure;
 use crate::marketplace::{MarketplaceArgs, exact};
+use crate::passphrase;
 use crate::screen::Screen;
 use crate::signer::SignerArgs;
 
@@ -34,6 +35,10 @@ pub(crate) struct Revoke {
     /// Why, for those who had it installed
     #[arg(long)]
     reason: String,
+
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
 }
 
 impl Target {
@@ -62,9 +67,15 @@ impl Target {
     }
 }
 
+/// Of all that can be done to a version, this alone cannot be undone.
+pub(super) fn agree_to_revoke(yes: bool, package: &PackageSpec) -> Result<(), Failure> {
+    passphrase::agree(yes, &format!("Revoke {package} for good, on every host?"))
+}
+
 impl Revoke {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let (capsule, version) = exact(&self.target.package)?;
+        agree_to_revoke(self.yes, &self.target.package)?;
         let change = Change::Revoke {
             capsule,
             version,

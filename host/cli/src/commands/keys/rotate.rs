@@ -1,36 +1,53 @@
-//! `soma keys rotate`: a new key in the place of an old one, here and in every namespace.
+//! `soma keys rotate`: a new key in the place of an old one, here and wherever the old one is known.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use soma_capability::Name;
-use soma_registry::api::NamespaceInfo;
-use soma_registry::{Change, KeyStanding, OwnerKey, PublicKey, SecretKey};
+use soma_registry::api::NewToken;
+use soma_registry::client::{ClientError, Marketplace};
+use soma_registry::{Change, OwnerKey, PublicKey, SecretKey};
 
 use super::{Named, generate};
+use crate::clock::now;
 use crate::failure::Failure;
 use crate::keyring::Keyring;
-use crate::marketplace::{MarketplaceArgs, Session};
+use crate::logins::{self, Login};
+use crate::marketplace::{MarketplaceArgs, Session, sign_in};
 use crate::passphrase;
 use crate::screen::Screen;
 
-/// Replace a key by a new one
+/// Replace a key by a new one, wherever the old one is known
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  soma keys rotate default --namespace acme
-  soma keys rotate old-laptop
+  soma keys rotate
+  soma keys rotate ci --marketplace https://market.example
+  soma keys rotate never-used --only-here
 
-In each namespace given, the marketplace logs that the old key is revoked and the new one is its
-successor, which both sign; then the account has the new key too. Until that is done both are kept:
-when it is interrupted, the same command goes on. The old key stays as NAME.old-DATE.")]
+The log of each marketplace says in which namespaces the key is one of an owner's. Each of those
+gets a leaf that says that the old key is revoked and the new one is its successor, which both sign;
+where the account logs in with the old key, it has the new one from then on. Nothing is changed
+before it is known that all of it can be done. When it is interrupted both keys are kept, and the
+same command goes on. The old key stays as NAME.old-DATE.")]
 pub(crate) struct Rotate {
     #[command(flatten)]
     key: Named,
 
-    /// A namespace that the key belongs to; may be given more than once. None: only here
-    #[arg(long = "namespace", value_name = "NS")]
-    namespaces: Vec<Name>,
+    /// Ask no marketplace: whoever knows the old key goes on knowing that one
+    #[arg(long, conflicts_with = "marketplace")]
+    only_here: bool,
 
     #[command(flatten)]
     marketplace: MarketplaceArgs,
+}
+
+/// A marketplace that knows the old key.
+struct Place {
+    session: Session,
+    /// Where it is a key of an owner: the namespace, and whose it is.
+    namespaces: Vec<(Name, Name)>,
+    /// The account that logs in with it.
+    account: Option<Name>,
 }
 
 impl Rotate {
@@ -44,31 +61,44 @@ impl Rotate {
             return show(&name, keyring.public(&name)?, &json!({}), screen);
         }
         let old = keyring.unlock(&name, || passphrase::known(&name))?;
-        let session = match self.namespaces.is_empty() {
-            true => None,
-            false => Some(self.marketplace.sign_in()?),
+        let begun = match keyring.has(&next) {
+            true => Some(keyring.unlock(&next, || passphrase::known(&next))?),
+            false => None,
         };
-        let new = if keyring.has(&next) {
-            screen.aside("going on with the new key of a rotation that was interrupted");
-            keyring.unlock(&next, || passphrase::known(&next))?
-        } else {
-            let new = generate()?;
-            keyring.add(&next, &new, passphrase::new(&name)?)?;
-            new
+        let places = match self.only_here {
+            true => Vec::new(),
+            false => find(self.marketplace, &old, begun.as_ref()).await?,
+        };
+        let new = match begun {
+            Some(new) => {
+                screen.aside("going on with the new key of a rotation that was interrupted");
+                new
+            }
+            None => {
+                let new = generate()?;
+                keyring.add(&next, &new, passphrase::new(&name)?)?;
+                new
+            }
         };
         let mut leaves = Map::new();
-        if let Some(session) = &session {
-            for namespace in &self.namespaces {
-                let leaf = replace(session, namespace, &old, &new).await?;
-                leaves.insert(namespace.to_string(), json!(leaf));
-            }
-            replace_at_account(session, &old, &new).await?;
+        for place in &places {
+            let replaced = place.replace(&old, &new, &mut leaves, screen).await;
+            replaced.map_err(|failure| {
+                failure.hint(format_args!(
+                    "both keys are kept: `soma keys rotate {name}` goes on from here"
+                ))
+            })?;
         }
         let date = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
         let kept = format!("{name}.old-{date}");
         keyring.rename(&name, &kept)?;
         keyring.rename(&next, &name)?;
         screen.aside(&format!("the old key is kept as {kept}"));
+        if places.is_empty() {
+            screen.aside(&format!(
+                "No marketplace that was asked knows it; `--signing-key {kept}` still signs with it."
+            ));
+        }
         show(&name, new.public(), &Value::from(leaves), screen)
     }
 }
@@ -78,52 +108,114 @@ fn show(name: &str, public: PublicKey, leaves: &Value, screen: Screen) -> Result
     screen.show(&value, |out| writeln!(out, "{name}  {public}"))
 }
 
-/// Has the new key log in from now on, unless it does so already.
-async fn replace_at_account(
-    session: &Session,
+/// Everywhere that the old key is known, and where the new one has not taken its place yet.
+async fn find(
+    marketplaces: MarketplaceArgs,
     old: &SecretKey,
-    new: &SecretKey,
-) -> Result<(), Failure> {
-    let account = session.account()?;
-    let marketplace = &session.marketplace;
-    if let Err(error) = marketplace.login_replacing(account, old, new).await {
-        let done_before = marketplace.login(account, new).await.is_ok();
-        if !done_before {
-            return Err(error.into());
+    begun: Option<&SecretKey>,
+) -> Result<Vec<Place>, Failure> {
+    let mut places = Vec::new();
+    for marketplace in marketplaces.open_all()? {
+        let url = marketplace.url().clone();
+        let place = look(marketplace, old, begun).await.map_err(|failure| {
+            failure.details([format!(
+                "nothing was changed: {url} was asked where the key is known"
+            )])
+        })?;
+        places.extend(place);
+    }
+    Ok(places)
+}
+
+async fn look(
+    marketplace: Marketplace,
+    old: &SecretKey,
+    begun: Option<&SecretKey>,
+) -> Result<Option<Place>, Failure> {
+    let index = marketplace.walk().await?.index;
+    let mut namespaces = Vec::new();
+    for (namespace, state) in &index.namespaces {
+        if let Some((owner, standing)) = state.key(&old.public())
+            && standing.holds(now())
+        {
+            namespaces.push((namespace.clone(), owner.clone()));
         }
     }
-    Ok(())
-}
-
-/// Has the new key take the old one's place; none where that is logged already.
-async fn replace(
-    session: &Session,
-    namespace: &Name,
-    old: &SecretKey,
-    new: &SecretKey,
-) -> Result<Option<u64>, Failure> {
-    let info = session.marketplace.namespace(namespace).await?;
-    if holder(&info, new.public()).is_some_and(|(_, standing)| standing.revoked.is_none()) {
+    let last = logins::find(marketplace.url())?.map(|login| login.account);
+    let owners = namespaces.iter().map(|(_, owner)| owner.clone());
+    let accounts: BTreeSet<Name> = owners.chain(last).collect();
+    for account in accounts {
+        // The new key too: it is the account's own already where only the last steps are left.
+        for (key, is_old) in [(Some(old), true), (begun, false)] {
+            let Some(key) = key else { continue };
+            let Some(token) = token(&marketplace, &account, key).await? else {
+                continue;
+            };
+            let session = Session {
+                marketplace: marketplace.with_token(&token.token.into())?,
+                account: Some(account.clone()),
+            };
+            return Ok((is_old || !namespaces.is_empty()).then_some(Place {
+                session,
+                namespaces,
+                account: is_old.then_some(account),
+            }));
+        }
+    }
+    if namespaces.is_empty() {
         return Ok(None);
     }
-    let (account, _) = holder(&info, old.public()).ok_or_else(|| {
-        Failure::failed(format_args!(
-            "the key {} belongs to no owner of {namespace}",
-            old.public()
-        ))
-    })?;
-    let change = Change::RevokeKey {
-        namespace: namespace.clone(),
-        account: account.clone(),
-        key: old.public(),
-        successor: Some(OwnerKey {
-            public: new.public(),
-            expires: None,
-        }),
-    };
-    session.submit(change, &[old, new]).await.map(Some)
+    // An owner's further key, such as one for CI: the account logs in with another.
+    Ok(Some(Place {
+        session: sign_in(marketplace)?,
+        namespaces,
+        account: None,
+    }))
 }
 
-fn holder(info: &NamespaceInfo, key: PublicKey) -> Option<(&Name, KeyStanding)> {
-    info.state.key(&key)
+/// What the account's login gives; none where it has another key.
+async fn token(
+    marketplace: &Marketplace,
+    account: &Name,
+    key: &SecretKey,
+) -> Result<Option<NewToken>, ClientError> {
+    match marketplace.login(account, key).await {
+        Err(error) if error.code() == Some("unauthorized") => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+impl Place {
+    /// Has the new key take the old one's place; `leaves` learns which say so.
+    async fn replace(
+        &self,
+        old: &SecretKey,
+        new: &SecretKey,
+        leaves: &mut Map<String, Value>,
+        screen: Screen,
+    ) -> Result<(), Failure> {
+        for (namespace, account) in &self.namespaces {
+            let change = Change::RevokeKey {
+                namespace: namespace.clone(),
+                account: account.clone(),
+                key: old.public(),
+                successor: Some(OwnerKey {
+                    public: new.public(),
+                    expires: None,
+                }),
+            };
+            let leaf = self.session.submit(change, &[old, new]).await?;
+            screen.step("Replaced", &format!("in {namespace} (leaf {leaf})"));
+            leaves.insert(namespace.to_string(), json!(leaf));
+        }
+        if let Some(account) = &self.account {
+            let marketplace = &self.session.marketplace;
+            let got = marketplace.login_replacing(account, old, new).await?;
+            logins::keep(marketplace.url(), Login::of(account.clone(), got))?;
+            let words = format!("for {account} at {}", marketplace.url());
+            screen.step("Replaced", &words);
+            screen.aside("Its tokens end with that: `soma token create` makes new ones.");
+        }
+        Ok(())
+    }
 }

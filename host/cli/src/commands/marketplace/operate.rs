@@ -6,8 +6,10 @@ use soma_registry::api::OperatorChange;
 use soma_registry::client::Decision;
 use soma_registry::{PackageSpec, PublicKey};
 
+use crate::clock::day_and_time;
+use crate::commands::yank::agree_to_revoke;
 use crate::failure::Failure;
-use crate::marketplace::{MarketplaceArgs, day_and_time, exact};
+use crate::marketplace::{MarketplaceArgs, exact};
 use crate::screen::{Screen, table};
 
 /// A publication that waits.
@@ -33,6 +35,10 @@ pub(crate) struct Revoke {
     /// Why, for those who had it installed
     #[arg(long)]
     reason: String,
+
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
 
     #[command(flatten)]
     marketplace: MarketplaceArgs,
@@ -108,6 +114,7 @@ impl Decide {
 impl Revoke {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let (capsule, version) = exact(&self.package)?;
+        agree_to_revoke(self.yes, &self.package)?;
         let change = OperatorChange::Revoke {
             capsule,
             version,

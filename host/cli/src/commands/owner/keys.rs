@@ -5,6 +5,7 @@ use serde_json::json;
 use soma_capability::Name;
 use soma_registry::{Change, Owner, OwnerKey, PublicKey};
 
+use crate::clock::time;
 use crate::failure::{Exit, Failure};
 use crate::keyring::Keyring;
 use crate::marketplace::MarketplaceArgs;
@@ -25,7 +26,7 @@ pub(crate) struct AddKey {
     new_key: String,
 
     /// When it ends, as in 2027-01-01T00:00:00Z (RFC 3339) [default: never]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     expires: Option<Timestamp>,
 
     #[command(flatten)]
