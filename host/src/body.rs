@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use soma_registry::{Pace, TooSlow};
 
 use crate::app::AppState;
 use crate::error::Error;
@@ -40,14 +42,32 @@ pub(crate) async fn read(
     }
     let patience = PATIENCE + Duration::from_secs(limit / SLOWEST);
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let body = tokio::time::timeout(patience, Limited::new(body, most).collect())
+    let body = tokio::time::timeout(patience, collect(Limited::new(body, most)))
         .await
-        .map_err(|_| Error::BodyTimeout(patience.as_secs()))?;
+        .map_err(|_| Error::BodyTimeout(patience.as_secs()))??;
     match body {
-        Ok(body) => Ok(body.to_bytes().into()),
+        Ok(body) => Ok(body),
         Err(error) if is_too_long(&*error) => Err(Error::TooLarge { limit }),
         Err(_) => Err(Error::BadRequest("the body ended early".to_owned())),
     }
+}
+
+/// All of a body that comes at some pace.
+async fn collect(mut body: Limited<Body>) -> Result<Result<Vec<u8>, axum::BoxError>, TooSlow> {
+    let mut pace = Pace::begin();
+    let mut bytes = Vec::new();
+    while let Some(frame) = pace.wait(body.frame()).await? {
+        match frame {
+            Ok(frame) => {
+                if let Some(data) = frame.data_ref() {
+                    pace.count(data.len());
+                    bytes.extend_from_slice(data);
+                }
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(bytes))
 }
 
 /// A web page cannot send these types without asking first, which is a defence of its own; so the
@@ -58,7 +78,8 @@ pub(crate) fn is_of_type(headers: &HeaderMap, expected: &str) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
 }
 
-fn is_too_long(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+/// Whether it is for the bound of a [`Limited`] body.
+pub(crate) fn is_too_long(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if error.is::<LengthLimitError>() {

@@ -72,6 +72,18 @@ pub(crate) enum Distrust {
     /// Several marketplaces have it.
     #[error("{0} is in several marketplaces: name one with `marketplace` ({1})")]
     Ambiguous(CapsuleName, String),
+    /// What came is older than what was seen.
+    #[error(
+        "the marketplace showed its log `{origin}` as it was earlier: {signed} leaves, and {seen} were \
+         seen already; a cache on the way may hold on to what is old"
+    )]
+    Stale {
+        origin: String,
+        /// Leaves seen.
+        seen: u64,
+        /// Leaves in the checkpoint that came.
+        signed: u64,
+    },
     /// The log contradicted itself.
     #[error(
         "the log `{origin}` is not believed any more: {why}; an operator who knows the reason can \
@@ -129,7 +141,7 @@ impl Distrust {
             Self::Forked { .. } | Self::Leaf { .. } => Kind::LogDistrusted,
             Self::Silent { .. } | Self::Undated(_) => Kind::LogSilent,
             Self::Marketplace(error) if error.is_alarm() => Kind::Unproven,
-            Self::List(_) | Self::Marketplace(_) => Kind::MarketplaceFailed,
+            Self::List(_) | Self::Marketplace(_) | Self::Stale { .. } => Kind::MarketplaceFailed,
             Self::Unproven(_) | Self::Differs(_) | Self::NoCapsule(_) => Kind::Unproven,
             Self::Brought(_) => Kind::UnprovenFile,
         }

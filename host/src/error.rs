@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{Response, StatusCode};
 use soma_capability::{CapsuleName, CredentialName};
-use soma_registry::PackageError;
+use soma_registry::{PackageError, TooSlow};
 use soma_runtime::{Failure, LoadError, ToolError, Usage};
 
 use crate::audit::Unwritten;
@@ -80,6 +80,9 @@ pub(crate) enum Error {
     /// The body took too long.
     #[error("the body did not arrive within {0} s")]
     BodyTimeout(u64),
+    /// The body comes too slowly.
+    #[error(transparent)]
+    TooSlow(#[from] TooSlow),
     /// Something is there already, or must not go.
     #[error("{0}")]
     Conflict(String),
@@ -182,7 +185,7 @@ impl Error {
             Self::UnknownPin(_) => Kind::UnknownPin,
             Self::Distrust(error) => error.kind(),
             Self::MethodNotAllowed => Kind::MethodNotAllowed,
-            Self::BodyTimeout(_) => Kind::BodyTimeout,
+            Self::BodyTimeout(_) | Self::TooSlow(_) => Kind::BodyTimeout,
             Self::Conflict(_) => Kind::Conflict,
             Self::TooLarge { .. } | Self::Input(InvalidInput::TooMany) => Kind::TooLarge,
             Self::UnsupportedMediaType { .. } => Kind::UnsupportedMediaType,

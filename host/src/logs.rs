@@ -171,7 +171,7 @@ impl Logs {
         let known = self.known.load();
         let stand = known.logs.get(&row.logged.as_ref()?.log)?;
         let unseen = now().saturating_sub(stand.seen);
-        let expected = 2 * trust.revocation_interval + LOOK;
+        let expected = trust.revocation_interval + LOOK;
         (unseen > expected.as_secs()).then_some(unseen)
     }
 

@@ -1,11 +1,14 @@
 //! Who asks: a login signs a challenge and gets a token; a token has scopes. No token changes
 //! what the log says: that takes a signature too.
 
+use std::collections::BTreeSet;
+
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use soma_capability::Name;
+use soma_registry::PublicKey;
 use soma_registry::api::{NewToken, Token, TokenScope};
 use subtle::ConstantTimeEq as _;
 
@@ -38,6 +41,18 @@ impl Caller {
         }
     }
 
+    /// Whether the token is good for any of these, wherever that may be.
+    pub(crate) fn require_some_of(&self, scopes: &[TokenScope]) -> Result<(), Error> {
+        let mut missing = scopes.iter().map(|scope| self.require_scope(*scope));
+        missing.find(Result::is_ok).unwrap_or_else(|| {
+            let names: Vec<String> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+            Err(Error::Scope(format!(
+                "has none of the scopes {}",
+                names.join(", ")
+            )))
+        })
+    }
+
     /// The same, where no namespace is concerned.
     pub(crate) fn require_scope(&self, scope: TokenScope) -> Result<(), Error> {
         if self.token.scopes.contains(&scope) {
@@ -46,17 +61,31 @@ impl Caller {
         Err(Error::Scope(format!("lacks the scope `{scope}`")))
     }
 
-    /// Whether the account is an owner of the namespace: an owner's signature is worth nothing with
-    /// somebody else's token.
-    pub(crate) async fn require_owner(&self, app: &App, namespace: &Name) -> Result<(), Error> {
+    /// Whether the account is an owner of the namespace, and one of these keys is its own: a key is
+    /// worth nothing with somebody else's token.
+    pub(crate) async fn require_signer(
+        &self,
+        app: &App,
+        namespace: &Name,
+        signers: &BTreeSet<PublicKey>,
+    ) -> Result<(), Error> {
         let mut connection = app.pool.acquire().await?;
-        let state = namespaces::get(&mut connection, namespace).await?;
-        if state.is_none_or(|state| state.is_owner(&self.account)) {
+        let Some(state) = namespaces::get(&mut connection, namespace).await? else {
+            return Ok(());
+        };
+        let account = &self.account;
+        if !state.is_owner(account) {
+            return Err(Error::Forbidden(format!(
+                "you are logged in as `{account}`, which is no owner of `{namespace}`"
+            )));
+        }
+        let is_own = |key: &PublicKey| state.key(key).is_some_and(|(owner, _)| owner == account);
+        if signers.iter().any(is_own) {
             return Ok(());
         }
         Err(Error::Forbidden(format!(
-            "you are logged in as `{}`, which is no owner of `{namespace}`",
-            self.account
+            "you are logged in as `{account}`, and none of the keys that signed is one of its in \
+             `{namespace}`"
         )))
     }
 

@@ -83,8 +83,8 @@ pub struct Config {
     pub witnesses: Vec<Witness>,
 
     /// Publications that are looked at, at one time; further ones wait a minute for their turn, then
-    /// get a 503. Memory for twice as many files of the largest size is what all that are on their
-    /// way in may take
+    /// get a 503. All that are on their way in take no more memory than twice as many files of the
+    /// largest size, and a quarter of that from one address
     #[arg(long, env = "SOMA_MARKETPLACE_PUBLICATIONS", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub publications: u16,
 

@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use soma_registry::log::{CheckpointError, LeafError, ProofError, WitnessRefusal};
-use soma_registry::{BundleError, ChangeError, PackageError, Refusal, StatementError};
+use soma_registry::{BundleError, ChangeError, PackageError, Refusal, StatementError, TooSlow};
 use soma_runtime::DescribeError;
 
 /// What `type` begins with; the kind's code follows.
@@ -50,6 +50,9 @@ pub(crate) enum Error {
     /// The body took too long.
     #[error("the body did not arrive within {0} s")]
     BodyTimeout(u64),
+    /// The body comes too slowly.
+    #[error(transparent)]
+    TooSlow(#[from] TooSlow),
     /// It is so already.
     #[error("{0}")]
     Conflict(String),
@@ -150,7 +153,7 @@ impl Error {
                 "too-large",
                 "The body is too large",
             ),
-            Self::BodyTimeout(_) => (
+            Self::BodyTimeout(_) | Self::TooSlow(_) => (
                 StatusCode::REQUEST_TIMEOUT,
                 "body-timeout",
                 "The body did not arrive in time",
@@ -231,7 +234,7 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str, &'static str) {
             "There is nothing of that name",
         ),
         Refusal::NamespaceTaken(_) => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
-        Refusal::Reason(_) | Refusal::NoReason => (
+        Refusal::Reason(_) | Refusal::NoReason | Refusal::Undated | Refusal::BornExpired(_) => (
             StatusCode::BAD_REQUEST,
             "bad-request",
             "The request is malformed",

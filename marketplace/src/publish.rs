@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::db::{self, packages, releases, reviews};
+use crate::db::{self, packages, reviews};
 use crate::error::Error;
 use crate::names::{WELL_USED, near};
 use crate::sequencer::Publication;
@@ -35,8 +35,9 @@ pub(crate) async fn publish(app: &App, caller: &Caller, offer: Offer) -> Result<
     // The cheap refusals come before the expensive checks.
     let release = app.log.rehearse(&signed).await?;
     let release = release.ok_or_else(not_a_publication)?;
-    caller.require_owner(app, &capsule.publisher()).await?;
-    only_one_build(app, capsule, version).await?;
+    caller
+        .require_signer(app, &capsule.publisher(), &signed.signers)
+        .await?;
     let package = read(offer.file).await?;
     fits(&package, &signed.request.change)?;
     let statement = Statement::open(&offer.statement, release.key, &package)?;
@@ -129,20 +130,6 @@ async fn authorise(app: &App, caller: &Caller, capsule: &CapsuleName) -> Result<
     };
     caller.require(scope, &capsule.publisher())?;
     Ok(is_new)
-}
-
-/// Versions that differ in their build alone are one to whoever asks for it: `=1.2.3` is both.
-async fn only_one_build(app: &App, capsule: &CapsuleName, version: &Version) -> Result<(), Error> {
-    let mut connection = app.pool.acquire().await?;
-    let releases = releases::of(&mut connection, capsule).await?;
-    let mut others = releases.iter().map(|release| &release.version);
-    match others.find(|other| other.cmp_precedence(version).is_eq()) {
-        None => Ok(()),
-        Some(other) => Err(Error::BadRequest(format!(
-            "{capsule} {other} is published already, and {version} differs in its build metadata \
-             alone: publish another version"
-        ))),
-    }
 }
 
 /// Reading checks schemas and hashes up to 64 MiB: not for a thread that serves others.

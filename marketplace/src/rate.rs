@@ -1,15 +1,22 @@
 //! How often one address may ask for a change.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use http::request::Parts;
+use http::{Extensions, HeaderMap};
 
+use crate::app::AppState;
 use crate::error::Error;
 
 /// Addresses are forgotten again when there are this many.
 const REMEMBERED: usize = 10_000;
+
+/// The address that a request comes from.
+pub(crate) struct Sender(pub(crate) Option<IpAddr>);
 
 /// A bound on changes asked for, by address.
 pub(crate) struct Rate {
@@ -32,7 +39,7 @@ impl Rate {
         if request.method().is_safe() {
             return Ok(());
         }
-        let Some(address) = self.address(request) else {
+        let Some(address) = self.address(request.headers(), request.extensions()) else {
             return Ok(());
         };
         if self.limiter.len() > REMEMBERED {
@@ -44,27 +51,25 @@ impl Rate {
     }
 
     /// Who asks. Of a forwarded chain only the last entry is the proxy's own word.
-    fn address(&self, request: &Request) -> Option<IpAddr> {
+    fn address(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
         let forwarded = || {
-            let header = request
-                .headers()
-                .get_all("x-forwarded-for")
-                .iter()
-                .next_back()?;
-            header
-                .to_str()
-                .ok()?
-                .rsplit(',')
-                .next()?
-                .trim()
-                .parse()
-                .ok()
+            let header = headers.get_all("x-forwarded-for").iter().next_back()?;
+            let last = header.to_str().ok()?.rsplit(',').next()?;
+            last.trim().parse().ok()
         };
         let peer = || {
-            let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+            let peer = extensions.get::<ConnectInfo<SocketAddr>>()?;
             Some(peer.0.ip())
         };
         let forwarded = if self.behind_proxy { forwarded() } else { None };
         forwarded.or_else(peer)
+    }
+}
+
+impl FromRequestParts<AppState> for Sender {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Infallible> {
+        Ok(Self(app.rate.address(&parts.headers, &parts.extensions)))
     }
 }

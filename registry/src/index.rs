@@ -92,7 +92,9 @@ impl Index {
         let step = Step::read(index, bytes, log, self.time)?;
         let namespace = self.namespaces.get(&step.namespace());
         let release = step.release();
-        let release = release.and_then(|(name, version)| self.release(name, version));
+        let release = release.and_then(|(name, version)| {
+            Release::concerned(self.releases.get(name)?.values(), version)
+        });
         let applied = step.apply(namespace, release)?;
         self.namespaces.insert(step.namespace(), applied.namespace);
         if let Some(release) = applied.release {

@@ -16,6 +16,7 @@ pub mod log;
 mod manifest;
 mod marketplaces;
 pub mod oci;
+mod pace;
 mod package;
 mod scan;
 mod schema;
@@ -43,6 +44,7 @@ pub use index::{
 pub use key::{KeyError, PublicKey, SecretKey};
 pub use manifest::{Location, MAX_README_BYTES, Manifest, ManifestError};
 pub use marketplaces::{MARKETPLACES_FILE, Marketplaces, MarketplacesError, PinnedMarketplace};
+pub use pace::{Pace, TooSlow};
 pub use package::{
     MAX_FILE_BYTES, MAX_SECTION_BYTES, Package, PackageError, SECTION, check_component,
 };

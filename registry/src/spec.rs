@@ -140,6 +140,7 @@ mod tests {
             leaf: 0,
             published: 0,
             standing,
+            newest: None,
         }
     }
 

@@ -71,6 +71,15 @@ impl Failure {
         self.exit == Exit::NotAllowed
     }
 
+    /// Whether it is the problem of this code, in the words of a host.
+    pub(crate) fn is_problem(&self, code: &str) -> bool {
+        let kind = self
+            .data
+            .as_ref()
+            .and_then(|problem| problem["type"].as_str());
+        kind.is_some_and(|kind| kind.rsplit(':').next() == Some(code))
+    }
+
     /// What to do about it.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hint = Some(hint.to_string());

@@ -70,6 +70,11 @@ impl Keyring {
         check_name(name)?;
         let path = self.file(name, "pub");
         let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound if self.has(name) => Failure::usage(format_args!(
+                "the public half of the key `{name}` is missing: {}",
+                path.display()
+            ))
+            .hint("put it back from a copy, or write into it what `soma owner list` shows of it"),
             io::ErrorKind::NotFound => no_key(name),
             _ => cannot_read(&path, &error),
         })?;

@@ -15,9 +15,7 @@ const VARIABLE: &str = "SOMA_PASSPHRASE";
 pub(crate) fn known(key: &str) -> Result<SecretString, Failure> {
     match from_variable() {
         Some(passphrase) => Ok(passphrase),
-        None => ask(&format!("Passphrase of the key `{key}`: ")).map_err(|failure| {
-            failure.hint("without a terminal, set SOMA_PASSPHRASE, or give a key with --key-file")
-        }),
+        None => ask(&format!("Passphrase of the key `{key}`: ")),
     }
 }
 

@@ -7,6 +7,14 @@ use soma_registry::client::{ClientError, VerifyError};
 
 use crate::failure::{Exit, Failure};
 
+/// Problems whose details say all that their titles say.
+const SAY_ALL: [&str; 4] = [
+    "conflict",
+    "revoked",
+    "log-distrusted",
+    "marketplace-failed",
+];
+
 /// What a problem (RFC 9457) means here.
 pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
     let text = |member: &str| problem[member].as_str().filter(|text| !text.is_empty());
@@ -32,7 +40,7 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         .collect();
     let message = match text("detail") {
         // These name what they are about, and the title would only say it twice.
-        Some(detail) if ["conflict", "revoked"].contains(&code) || code.starts_with("unknown-") => {
+        Some(detail) if SAY_ALL.contains(&code) || code.starts_with("unknown-") => {
             detail.to_owned()
         }
         // Where there is no more to say than what happened.
@@ -122,12 +130,11 @@ pub(crate) fn at_pointer(pointer: &str, detail: &str) -> String {
 fn hint_for(code: &str) -> Option<&'static str> {
     match code {
         "unknown-pin" => Some("`soma pin list` shows them"),
+        "marketplace-failed" => {
+            Some("where it is another's turn, `--marketplace URL` asks that alone")
+        }
         "unknown-package" => Some(
             "`soma search` shows what a marketplace has, `soma info NAMESPACE/NAME` which versions",
-        ),
-        "revoked" => Some(
-            "`soma outdated` shows whether there is a newer version; `soma rollback` goes back to \
-             the one before",
         ),
         "unknown-capsule" => Some("`soma list` shows what is installed"),
         "unknown-tool" => Some("`soma list --tools` shows the tools"),

@@ -54,25 +54,6 @@ pub(crate) async fn put_namespace(
     Ok(())
 }
 
-pub(crate) async fn release(
-    connection: &mut AnyConnection,
-    log: &LogKey,
-    capsule: &CapsuleName,
-    version: &Version,
-) -> sqlx::Result<Option<Release>> {
-    let row = sqlx::query(
-        "SELECT state FROM log_releases
-         WHERE log = $1 AND namespace = $2 AND name = $3 AND version = $4",
-    )
-    .bind(log.to_string())
-    .bind(capsule.namespace())
-    .bind(capsule.name())
-    .bind(version.to_string())
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| state(&row)).transpose()
-}
-
 /// All versions of a capsule in one log.
 pub(crate) async fn of_capsule(
     connection: &mut AnyConnection,

@@ -53,6 +53,20 @@ async fn once(logs: &Logs, source: &Source) -> Result<Option<Followed>, Error> {
                 Err(error) => return contradicted(logs, source, &checkpoint, &error).await,
             }
         }
+        // An older one of the same history proves nothing: a cache may have kept it.
+        Err(FollowError::RolledBack { seen, signed })
+            if kept
+                .checkpoint
+                .is_some_and(|kept| checkpoint.time() <= kept.time()) =>
+        {
+            let origin = source.client.origin().to_owned();
+            return Err(Distrust::Stale {
+                origin,
+                seen,
+                signed,
+            }
+            .into());
+        }
         Err(error) => return contradicted(logs, source, &checkpoint, &error).await,
     };
     let mut time = kept.leaf_time;

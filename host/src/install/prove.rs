@@ -47,12 +47,7 @@ fn prove_with(
 ) -> Result<Vec<Check>, Error> {
     let proven = bundle.prove(&fresh.package, key);
     let proven = proven.map_err(Distrust::from)?;
-    // A bundle knows nothing of what became of the version later.
-    let same = Release {
-        standing: release.standing.clone(),
-        ..proven.release
-    };
-    if same == *release {
+    if release.is_same(&proven.release) {
         Ok(proven.checks)
     } else {
         Err(Distrust::Differs("release").into())

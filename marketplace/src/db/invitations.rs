@@ -8,33 +8,39 @@ use uuid::Uuid;
 
 use super::{from_json, json, now, stored};
 
-pub(crate) async fn insert(
-    pool: &AnyPool,
-    id: &str,
-    namespace: &Name,
-    account: &Name,
-    change: &Envelope,
-    change_id: Uuid,
-) -> sqlx::Result<()> {
+/// One that is to be kept.
+pub(crate) struct Offer<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) namespace: &'a Name,
+    /// The account that sent it.
+    pub(crate) inviter: &'a Name,
+    /// The account that it is for.
+    pub(crate) account: &'a Name,
+    pub(crate) change: &'a Envelope,
+    pub(crate) change_id: Uuid,
+}
+
+pub(crate) async fn insert(pool: &AnyPool, offer: &Offer<'_>) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO invitations (id, namespace, account, change, created, change_id)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO invitations (id, namespace, account, change, created, change_id, inviter)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
-    .bind(id)
-    .bind(namespace.as_str())
-    .bind(account.as_str())
-    .bind(json(change)?)
+    .bind(offer.id)
+    .bind(offer.namespace.as_str())
+    .bind(offer.account.as_str())
+    .bind(json(offer.change)?)
     .bind(stored(now()))
-    .bind(change_id.to_string())
+    .bind(offer.change_id.to_string())
+    .bind(offer.inviter.as_str())
     .execute(pool)
     .await?;
     Ok(())
 }
 
-/// The open ones of an account.
+/// The open ones that an account was sent, and those that it sent.
 pub(crate) async fn of(pool: &AnyPool, account: &Name) -> sqlx::Result<Vec<Invitation>> {
     let rows: Vec<(String, String)> = sqlx::query_as(
-        "SELECT id, change FROM invitations WHERE account = $1 AND withdrawn IS NULL
+        "SELECT id, change FROM invitations WHERE (account = $1 OR inviter = $1) AND withdrawn IS NULL
          ORDER BY created, id",
     )
     .bind(account.as_str())
@@ -91,20 +97,32 @@ pub(crate) async fn withdraw(pool: &AnyPool, id: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Whether the change of this id was offered to an account and taken back.
-pub(crate) async fn is_withdrawn(
+/// Whether the change of this id is offered to an account still.
+pub(crate) async fn is_open(
     pool: &AnyPool,
     namespace: &Name,
     account: &Name,
     change: Uuid,
 ) -> sqlx::Result<bool> {
-    let found: Option<i64> = sqlx::query_scalar(
-        "SELECT withdrawn FROM invitations
-         WHERE namespace = $1 AND account = $2 AND change_id = $3 AND withdrawn IS NOT NULL
+    let found: Option<String> = sqlx::query_scalar(
+        "SELECT id FROM invitations
+         WHERE namespace = $1 AND account = $2 AND change_id = $3 AND withdrawn IS NULL
          LIMIT 1",
     )
     .bind(namespace.as_str())
     .bind(account.as_str())
+    .bind(change.to_string())
+    .fetch_optional(pool)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// Whether the change of this id is offered, or was and is withdrawn.
+pub(crate) async fn was_made(pool: &AnyPool, namespace: &Name, change: Uuid) -> sqlx::Result<bool> {
+    let found: Option<String> = sqlx::query_scalar(
+        "SELECT id FROM invitations WHERE namespace = $1 AND change_id = $2 LIMIT 1",
+    )
+    .bind(namespace.as_str())
     .bind(change.to_string())
     .fetch_optional(pool)
     .await?;

@@ -5,9 +5,9 @@ use axum::extract::State;
 use http::StatusCode;
 use soma_registry::api::{Logged, TokenScope, shape};
 use soma_registry::log::Act;
-use soma_registry::{Change, Envelope, SignedChange};
+use soma_registry::{Change, Envelope, Owner, SignedChange};
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::Caller;
 use crate::body::Document;
 use crate::db::invitations;
@@ -48,14 +48,6 @@ pub(crate) async fn submit(
         _ => TokenScope::Owners,
     };
     caller.require(scope, &namespace)?;
-    if let Change::AddOwner { owner, .. } = change {
-        let (id, account) = (signed.request.id, &owner.account);
-        if invitations::is_withdrawn(&app.pool, &namespace, account, id).await? {
-            return Err(Error::Forbidden(
-                "the invitation was withdrawn: ask an owner for another".to_owned(),
-            ));
-        }
-    }
     if let Change::Create { owner, .. } = change {
         if owner.account != caller.account {
             return Err(Error::Forbidden(format!(
@@ -76,16 +68,42 @@ pub(crate) async fn submit(
     // What the signatures are worth is said first.
     app.log.rehearse(&signed).await?;
     match change {
-        // Whoever joins sends it, or an owner.
-        Change::AddOwner { owner, .. } if owner.account == caller.account => {}
+        Change::AddOwner { owner, .. } => accept(&app, &caller, owner, &signed).await?,
         // By those who are not owners any more, or not yet.
         Change::Create { .. }
         | Change::Recover { .. }
         | Change::Object { .. }
         | Change::Recovered { .. } => {}
-        _ => caller.require_owner(&app, &namespace).await?,
+        _ => {
+            let signers = &signed.signers;
+            caller.require_signer(&app, &namespace, signers).await?;
+        }
     }
     let appended = app.log.append(Act::Signed(envelope), None).await?;
     let leaf = appended.leaf;
     Ok((StatusCode::CREATED, Json(Logged { leaf })))
+}
+
+/// Whoever becomes an owner says so, by a login and by a signature, to what an owner offered by both
+/// too.
+async fn accept(
+    app: &App,
+    caller: &Caller,
+    owner: &Owner,
+    signed: &SignedChange,
+) -> Result<(), Error> {
+    if owner.account != caller.account {
+        return Err(Error::Forbidden(format!(
+            "you are logged in as `{}`, and the new owner is to be `{}`, who has to accept it",
+            caller.account, owner.account
+        )));
+    }
+    let namespace = signed.request.change.namespace();
+    let id = signed.request.id;
+    if invitations::is_open(&app.pool, &namespace, &owner.account, id).await? {
+        return Ok(());
+    }
+    Err(Error::Forbidden(
+        "there is no such invitation, or it was withdrawn: ask an owner for another".to_owned(),
+    ))
 }

@@ -17,13 +17,13 @@ use crate::path::IdPath;
 
 const MOST: usize = 100;
 
-/// The account's open invitations.
+/// The account's open invitations, and those that it sent.
 #[utoipa::path(
     get,
     path = "/v1/invitations",
     operation_id = "listInvitations",
     tag = "Changes",
-    responses((status = 200, description = "Those to accept.", body = Vec<Invitation>), Error),
+    responses((status = 200, description = "Both.", body = Vec<Invitation>), Error),
     security(("token" = [])),
 )]
 pub(crate) async fn list(
@@ -65,13 +65,17 @@ pub(crate) async fn create(
         Err(error) => return Err(error),
         Ok(_) => {
             return Err(Error::BadRequest(
-                "both have signed already: send it to /v1/changes".to_owned(),
+                "the other has signed already: an invitation is signed by an owner alone"
+                    .to_owned(),
             ));
         }
     }
+    caller
+        .require_signer(&app, namespace, &signed.signers)
+        .await?;
     if let Some(open) = invitations::open(&app.pool, namespace, &owner.account).await? {
         return Err(Error::Conflict(format!(
-            "`{}` is invited to `{namespace}` already: take the invitation {open} back first",
+            "`{}` is invited to `{namespace}` already: take that back first (`soma owner decline {open}`)",
             owner.account
         )));
     }
@@ -83,8 +87,21 @@ pub(crate) async fn create(
     }
     let id = Uuid::now_v7().to_string();
     let change_id = signed.request.id;
+    if invitations::was_made(&app.pool, namespace, change_id).await? {
+        return Err(Error::Conflict(
+            "this very offer was made already: sign another".to_owned(),
+        ));
+    }
     let account = &owner.account;
-    invitations::insert(&app.pool, &id, namespace, account, &change, change_id).await?;
+    let offer = invitations::Offer {
+        id: &id,
+        namespace,
+        inviter: &caller.account,
+        account,
+        change: &change,
+        change_id,
+    };
+    invitations::insert(&app.pool, &offer).await?;
     Ok((StatusCode::CREATED, Json(Invitation { id, change })))
 }
 

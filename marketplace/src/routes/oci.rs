@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LINK};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -16,7 +16,7 @@ use soma_registry::oci::{INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE, fallback_tag, in
 use super::packages::FOR_EVER;
 use crate::app::{App, AppState};
 use crate::db::oci::{self, Document};
-use crate::db::{packages, releases};
+use crate::db::releases;
 use crate::error::Error;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -122,12 +122,13 @@ pub(crate) async fn blob(
             words,
         ));
     }
-    let file = app.blobs.get(&digest).await.map_err(Error::from)?;
+    let file = app.blobs.open_file(&digest).await;
+    let (size, file) = file.map_err(Error::from)?;
     if method == Method::GET {
-        packages::count_download(&app.pool, &capsule).await?;
-        app.metrics.downloads.inc();
+        super::packages::count(&app, &capsule).await;
     }
-    Ok(content(LAYER_TYPE, &digest, FOR_EVER, file))
+    let length = [(CONTENT_LENGTH, HeaderValue::from(size))];
+    Ok(content(LAYER_TYPE, &digest, FOR_EVER, (length, file)))
 }
 
 /// The versions that may be chosen, as tags.

@@ -1,16 +1,17 @@
 //! Capsules and their versions.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::Method;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method};
+use soma_capability::CapsuleName;
 use soma_registry::api::{Hits, PackageInfo, ReleaseInfo};
 use soma_registry::{BUNDLE_TYPE, Release};
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::db::{packages, releases, search};
 use crate::error::Error;
 use crate::path::{PackagePath, ReleasePath};
@@ -99,19 +100,27 @@ pub(crate) async fn capsule(
     path: ReleasePath,
 ) -> Result<Response, Error> {
     let release = find(&app, &path).await?;
-    let file = app.blobs.get(&release.digest).await?;
+    let file = app.blobs.open_file(&release.digest).await?;
     // Whoever asks for the head alone has no file.
     if method == Method::GET {
-        packages::count_download(&app.pool, &path.capsule).await?;
-        app.metrics.downloads.inc();
+        count(&app, &path.capsule).await;
     }
     Ok(file_of(file))
 }
 
-fn file_of(file: Bytes) -> Response {
+/// Counts a download. A file is worth more than its count, where that cannot be kept.
+pub(super) async fn count(app: &App, capsule: &CapsuleName) {
+    app.metrics.downloads.inc();
+    if let Err(error) = packages::count_download(&app.pool, capsule).await {
+        tracing::warn!(%capsule, %error, "a download is not counted");
+    }
+}
+
+fn file_of((size, file): (u64, Body)) -> Response {
     let headers = [
-        (CONTENT_TYPE, "application/wasm"),
-        (CACHE_CONTROL, FOR_EVER),
+        (CONTENT_TYPE, HeaderValue::from_static("application/wasm")),
+        (CACHE_CONTROL, HeaderValue::from_static(FOR_EVER)),
+        (CONTENT_LENGTH, size.into()),
     ];
     (headers, file).into_response()
 }

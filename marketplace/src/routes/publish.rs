@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::multipart::{Field, MultipartRejection};
-use axum::extract::{Multipart, State};
+use axum::extract::multipart::Field;
+use axum::extract::{FromRequest as _, Multipart, Request, State};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
-use soma_registry::api::{Published, shape};
-use soma_registry::{MAX_CHANGE_BYTES, MAX_STATEMENT_BYTES};
-use tokio::sync::OwnedSemaphorePermit;
+use soma_registry::api::{Published, TokenScope, shape};
+use soma_registry::{MAX_CHANGE_BYTES, MAX_FILE_BYTES, MAX_STATEMENT_BYTES};
 use utoipa::ToSchema;
 
 use crate::app::AppState;
@@ -17,6 +16,7 @@ use crate::auth::Caller;
 use crate::error::Error;
 use crate::incoming::Arriving;
 use crate::publish::{self, Offer};
+use crate::rate::Sender;
 
 /// The parts of the body, the file last.
 #[derive(ToSchema)]
@@ -31,8 +31,10 @@ struct Form {
     capsule: Vec<u8>,
 }
 
-/// 64 MiB at 256 KiB/s, and then some.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// The longest that a form may take, at whatever pace.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long the rest of a form that is refused may take.
+const REST: Duration = Duration::from_secs(2);
 /// How long a publication that has arrived waits to be looked at.
 const TURN: Duration = Duration::from_secs(60);
 
@@ -53,16 +55,26 @@ const TURN: Duration = Duration::from_secs(60);
 pub(crate) async fn publish(
     State(app): State<AppState>,
     caller: Caller,
-    form: Result<Multipart, MultipartRejection>,
+    Sender(from): Sender,
+    request: Request,
 ) -> Result<(StatusCode, Json<Published>), Error> {
-    let form = form.map_err(|_| Error::UnsupportedMediaType("multipart/form-data"))?;
-    let arriving = read(form, app.incoming.begin());
-    let (offer, room) = tokio::time::timeout(PATIENCE, arriving)
+    caller.require_some_of(&[TokenScope::PublishNew, TokenScope::PublishUpdate])?;
+    let (parts, body) = request.into_parts();
+    let (arriving, body) = app.incoming.admit(body, from);
+    let form = Multipart::from_request(Request::from_parts(parts, body), &app).await;
+    let mut form = form.map_err(|_| Error::UnsupportedMediaType("multipart/form-data"))?;
+    let offer = tokio::time::timeout(PATIENCE, read(&mut form, &arriving))
         .await
-        .map_err(|_| Error::BodyTimeout(PATIENCE.as_secs()))??;
+        .map_err(|_| Error::BodyTimeout(PATIENCE.as_secs()))?;
+    if offer.is_err() {
+        // A client that is still sending would not see the answer.
+        let rest = async { while let Ok(Some(_)) = form.next_field().await {} };
+        let _ = tokio::time::timeout(REST, rest).await;
+    }
+    let offer = offer?;
     // Finished once begun, whether or not the author waits for it.
     let task = async move {
-        let _room = room;
+        let _room = arriving;
         let turn = tokio::time::timeout(TURN, app.publications.acquire()).await;
         let Ok(Ok(_place)) = turn else {
             return Err(Error::Overloaded("publications"));
@@ -79,31 +91,24 @@ pub(crate) async fn publish(
     Ok((status, Json(published)))
 }
 
-/// What was sent, and the room that it takes.
-async fn read(
-    mut form: Multipart,
-    mut file: Arriving,
-) -> Result<(Offer, Option<OwnedSemaphorePermit>), Error> {
-    let (mut statement, mut change, mut is_there) = (None, None, false);
-    while let Some(field) = form.next_field().await.map_err(|e| bad(&e))? {
+async fn read(form: &mut Multipart, arriving: &Arriving) -> Result<Offer, Error> {
+    let (mut statement, mut change, mut file) = (None, None, None);
+    while let Some(field) = form.next_field().await.map_err(|e| arriving.broken(&e))? {
         match field.name().unwrap_or_default() {
             "statement" if statement.is_none() => {
                 // Base64 and the envelope around it.
                 let limit = MAX_STATEMENT_BYTES * 4 / 3 + (4 << 10);
-                let bytes = bounded("the statement", field, limit).await?;
+                let bytes = bounded("the statement", field, limit, arriving).await?;
                 statement = Some(json("the statement", &bytes)?);
             }
             "change" if change.is_none() => {
                 let limit = MAX_CHANGE_BYTES * 2;
-                let bytes = bounded("the change", field, limit).await?;
+                let bytes = bounded("the change", field, limit, arriving).await?;
                 change = Some(json("the change", &bytes)?);
             }
-            "capsule" if !is_there => {
-                is_there = true;
-                let mut field = field;
-                while let Some(chunk) = field.chunk().await.map_err(|e| bad(&e))? {
-                    file.push(&chunk)?;
-                }
+            "capsule" if file.is_none() => {
+                let limit = MAX_FILE_BYTES;
+                file = Some(bounded("the capsule", field, limit, arriving).await?);
             }
             other => {
                 let other: String = other
@@ -118,21 +123,21 @@ async fn read(
         }
     }
     let missing = |part: &str| Error::BadRequest(format!("the part `{part}` is missing"));
-    if !is_there {
-        return Err(missing("capsule"));
-    }
-    let (file, room) = file.finish();
-    let offer = Offer {
+    Ok(Offer {
         statement: statement.ok_or_else(|| missing("statement"))?,
         change: change.ok_or_else(|| missing("change"))?,
-        file,
-    };
-    Ok((offer, room))
+        file: file.ok_or_else(|| missing("capsule"))?,
+    })
 }
 
-async fn bounded(what: &'static str, mut field: Field<'_>, limit: usize) -> Result<Vec<u8>, Error> {
+async fn bounded(
+    what: &'static str,
+    mut field: Field<'_>,
+    limit: usize,
+    arriving: &Arriving,
+) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = field.chunk().await.map_err(|e| bad(&e))? {
+    while let Some(chunk) = field.chunk().await.map_err(|e| arriving.broken(&e))? {
         if bytes.len() + chunk.len() > limit {
             return Err(Error::TooLarge { what, limit });
         }
@@ -143,8 +148,4 @@ async fn bounded(what: &'static str, mut field: Field<'_>, limit: usize) -> Resu
 
 fn json<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| Error::BadRequest(format!("{what}: {error}")))
-}
-
-fn bad(error: &axum::extract::multipart::MultipartError) -> Error {
-    Error::BadRequest(format!("the form: {}", error.body_text()))
 }

@@ -89,7 +89,7 @@ impl Marketplace {
             found: format!("the log of {now} leaves, read from the first, continues the bundle's"),
         });
         let release = walk.index.release(capsule, version).cloned();
-        let release = release.filter(|release| is_same(release, &proven));
+        let release = release.filter(|release| release.is_same(&proven));
         let release = release.ok_or(VerifyError::Differs(wanted))?;
         checks.push(Check {
             what: "standing",
@@ -102,15 +102,6 @@ impl Marketplace {
             checks,
         })
     }
-}
-
-/// Whether they say the same but for the standing, which a bundle does not know.
-fn is_same(release: &Release, proven: &Release) -> bool {
-    let proven = Release {
-        standing: release.standing.clone(),
-        ..proven.clone()
-    };
-    *release == proven
 }
 
 impl std::fmt::Display for Standing {

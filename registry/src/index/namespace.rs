@@ -1,6 +1,6 @@
 //! Who may publish under a name: its owners and their keys.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use soma_capability::Name;
@@ -23,9 +23,10 @@ pub struct Namespace {
     pub recoveries: BTreeMap<Name, Recovery>,
     /// The leaf of the last change of owners or keys.
     pub owners_since: u64,
-    /// Ids of the changes that could be made again if they were sent again.
-    #[schema(value_type = Vec<String>)]
-    pub(super) seen: BTreeSet<Uuid>,
+    /// The id of the newest change that could be made again if it was sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(super) newest: Option<Uuid>,
 }
 
 /// What a key may do.

@@ -49,11 +49,17 @@ pub enum Refusal {
         /// The key.
         key: PublicKey,
     },
+    /// A key of the owner whom it is about did not sign.
+    #[error("one of the keys of `{0}` must sign too: no owner gives another one a key")]
+    NotSignedByOwner(Name),
+    /// A key that could never sign.
+    #[error("the new key {0} would have expired already")]
+    BornExpired(PublicKey),
     /// An owner of that name is there.
     #[error("`{0}` is an owner already")]
     OwnerKnown(Name),
     /// Nobody could ever change anything again.
-    #[error("this is the last key that holds: add another one first")]
+    #[error("this is the last key that holds without an end: add another one first")]
     LastKey,
     /// Too many owners, or keys.
     #[error("at most {MAX_OWNERS} owners, and {MAX_OWNERS} keys an owner, old ones included")]
@@ -74,8 +80,13 @@ pub enum Refusal {
     #[error("a revocation needs a reason")]
     NoReason,
     /// The same change again.
-    #[error("this very change was made already")]
+    #[error("this very change was made already, or a newer one was: sign it anew")]
     Replayed,
+    /// An id that is of no time, or of one that has not come.
+    #[error(
+        "the change's id must be a UUID of version 7, and of no time to come: is the clock right?"
+    )]
+    Undated,
     /// A recovery that is not under way.
     #[error("no recovery of `{0}` is under way")]
     NoRecovery(Name),

@@ -4,6 +4,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Digest, Name};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::key::PublicKey;
 
@@ -30,6 +31,10 @@ pub struct Release {
     pub published: u64,
     /// Whether it may be chosen, and run.
     pub standing: Standing,
+    /// The id of the newest change that could be made again if it was sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub newest: Option<Uuid>,
 }
 
 /// Whether a version may be chosen, and run.
@@ -53,6 +58,28 @@ pub struct Revocation {
     pub time: u64,
     /// Whether the marketplace did it, and not an owner.
     pub marketplace: bool,
+}
+
+impl Release {
+    /// Of a capsule's versions, the one that a change of this version is judged by: the same, or one
+    /// that differs in its build metadata alone.
+    pub fn concerned<'a>(
+        mut all: impl Iterator<Item = &'a Self>,
+        version: &Version,
+    ) -> Option<&'a Self> {
+        all.find(|release| release.version.cmp_precedence(version).is_eq())
+    }
+
+    /// Whether they are the same version, published by the same leaf: what became of it later, a
+    /// bundle does not know.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let other = Self {
+            standing: self.standing.clone(),
+            newest: self.newest,
+            ..other.clone()
+        };
+        *self == other
+    }
 }
 
 impl Standing {

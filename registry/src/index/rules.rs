@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use soma_capability::Name;
+use uuid::Uuid;
 
 use super::Position;
 use super::namespace::Namespace;
@@ -14,6 +15,8 @@ use crate::key::PublicKey;
 use crate::text;
 
 const MAX_REASON: usize = 512;
+/// Seconds by which clocks may differ.
+const CLOCKS: u64 = 300;
 
 /// What a change left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +56,13 @@ impl Namespace {
         } else {
             Some(namespace.signer(&name, &signed.signers, position.time)?)
         };
-        let is_publish = matches!(change, Change::Publish { .. });
-        if !is_publish && !namespace.seen.insert(signed.request.id) {
-            return Err(Refusal::Replayed);
+        let id = signed.request.id;
+        if matches!(change, Change::RemoveOwner { .. } | Change::Object { .. }) {
+            namespace.newest = Some(newer(id, namespace.newest, position)?);
         }
         let before = namespace.owners.clone();
         let release = match change.release() {
-            Some(_) => Some(release_after(release, change, by, position)?),
+            Some(_) => Some(release_after(release, change, id, by, position)?),
             None => {
                 namespace.change_owners(change, &signed.signers, position)?;
                 None
@@ -102,15 +105,16 @@ impl Namespace {
     ) -> Result<(), Refusal> {
         match change {
             Change::AddOwner { owner, .. } => {
-                if self.owners.contains_key(&owner.account) {
+                // Who was removed may be asked back.
+                if self.is_owner(&owner.account) {
                     return Err(Refusal::OwnerKnown(owner.account.clone()));
                 }
-                self.admit_key(owner.key, signers)?;
+                self.admit_key(owner.key, signers, position.time)?;
                 self.insert(&owner.account, owner.key);
             }
             Change::AddKey { owner, .. } => {
-                self.require_owner(&owner.account)?;
-                self.admit_key(owner.key, signers)?;
+                self.require_own_word(&owner.account, signers, position.time)?;
+                self.admit_key(owner.key, signers, position.time)?;
                 self.insert(&owner.account, owner.key);
             }
             Change::RemoveOwner { account, .. } => {
@@ -118,7 +122,7 @@ impl Namespace {
                 // Kept, so that what these keys signed stays theirs.
                 self.revoke_all(account, position.index);
                 self.recoveries.remove(account);
-                self.require_some_key(position.time)?;
+                self.require_some_key()?;
             }
             Change::RevokeKey {
                 account,
@@ -127,11 +131,12 @@ impl Namespace {
                 ..
             } => {
                 if let Some(successor) = successor {
-                    self.admit_key(*successor, signers)?;
+                    self.require_own_word(account, signers, position.time)?;
+                    self.admit_key(*successor, signers, position.time)?;
                     self.insert(account, *successor);
                 }
                 self.revoke(account, key, position)?;
-                self.require_some_key(position.time)?;
+                self.require_some_key()?;
             }
             Change::Recover { owner, .. } => self.recover(owner, position)?,
             Change::Object { account, .. } => {
@@ -152,15 +157,37 @@ impl Namespace {
         Ok(())
     }
 
-    /// A key that is nobody's yet, and whose holder agrees.
-    fn admit_key(&self, key: OwnerKey, signers: &BTreeSet<PublicKey>) -> Result<(), Refusal> {
+    /// A key that is nobody's yet, still holds, and whose holder agrees.
+    fn admit_key(
+        &self,
+        key: OwnerKey,
+        signers: &BTreeSet<PublicKey>,
+        time: u64,
+    ) -> Result<(), Refusal> {
         if self.key(&key.public).is_some() {
             return Err(Refusal::KeyKnown(key.public));
         }
         if !signers.contains(&key.public) {
             return Err(Refusal::NotSignedByNew(key.public));
         }
+        if key.expires.is_some_and(|end| end <= time) {
+            return Err(Refusal::BornExpired(key.public));
+        }
         Ok(())
+    }
+
+    /// No owner gives another one a key: whoever has it would speak in the other's name.
+    fn require_own_word(
+        &self,
+        account: &Name,
+        signers: &BTreeSet<PublicKey>,
+        time: u64,
+    ) -> Result<(), Refusal> {
+        self.require_owner(account)?;
+        let mut keys = self.owners.get(account).into_iter().flatten();
+        keys.any(|(key, standing)| standing.holds(time) && signers.contains(key))
+            .then_some(())
+            .ok_or(Refusal::NotSignedByOwner(account.clone()))
     }
 
     fn require_owner(&self, account: &Name) -> Result<(), Refusal> {
@@ -169,11 +196,11 @@ impl Namespace {
             .ok_or(Refusal::UnknownOwner(account.clone()))
     }
 
-    /// An expired key does not count: nobody could sign with it.
-    fn require_some_key(&self, time: u64) -> Result<(), Refusal> {
+    /// A key that ends does not count: one day nobody could sign any more.
+    fn require_some_key(&self) -> Result<(), Refusal> {
         let mut standings = self.owners.values().flat_map(|keys| keys.values());
         standings
-            .any(|standing| standing.holds(time))
+            .any(|standing| standing.revoked.is_none() && standing.expires.is_none())
             .then_some(())
             .ok_or(Refusal::LastKey)
     }
@@ -249,9 +276,9 @@ fn create(
         owners_since: position.index,
         ..Namespace::default()
     };
-    namespace.admit_key(owner.key, &signed.signers)?;
+    namespace.admit_key(owner.key, &signed.signers, position.time)?;
     namespace.insert(&owner.account, owner.key);
-    namespace.require_some_key(position.time)?;
+    namespace.require_some_key()?;
     Ok(Applied {
         namespace,
         release: None,
@@ -261,6 +288,7 @@ fn create(
 fn release_after(
     release: Option<&Release>,
     change: &Change,
+    id: Uuid,
     by: Option<(Name, PublicKey)>,
     position: Position,
 ) -> Result<Release, Refusal> {
@@ -274,8 +302,9 @@ fn release_after(
     {
         let (capsule, version) = named();
         let (account, key) = by.ok_or(Refusal::WrongWord("an owner's signature"))?;
-        if release.is_some() {
-            return Err(Refusal::VersionTaken(capsule, version));
+        // Versions that differ in their build metadata alone are one to whoever asks for it.
+        if let Some(release) = release {
+            return Err(Refusal::VersionTaken(capsule, release.version.clone()));
         }
         return Ok(Release {
             capsule,
@@ -287,8 +316,10 @@ fn release_after(
             leaf: position.index,
             published: position.time,
             standing: Standing::Current,
+            newest: None,
         });
     }
+    let release = release.filter(|release| release.version == *version);
     let mut release = release.cloned().ok_or_else(|| {
         let (capsule, version) = named();
         Refusal::UnknownVersion(capsule, version)
@@ -297,6 +328,9 @@ fn release_after(
         let (capsule, version) = named();
         Err(Refusal::Standing(capsule, version, word))
     };
+    if !matches!(change, Change::Revoke { .. }) {
+        release.newest = Some(newer(id, release.newest, position)?);
+    }
     release.standing = match (change, &release.standing) {
         (_, Standing::Revoked(_)) => return already("revoked"),
         (Change::Yank { .. }, Standing::Yanked) => return already("yanked"),
@@ -306,6 +340,19 @@ fn release_after(
         _ => Standing::Current,
     };
     Ok(release)
+}
+
+/// Of changes that could be made again if they were sent again, each is dated after the one before
+/// it: an id is a UUID of version 7, which begins with its time. One from the future would keep all
+/// others out.
+fn newer(id: Uuid, newest: Option<Uuid>, position: Position) -> Result<Uuid, Refusal> {
+    let time = id.get_timestamp().map(|time| time.to_unix().0);
+    match time {
+        None => Err(Refusal::Undated),
+        Some(time) if time > position.time + CLOCKS => Err(Refusal::Undated),
+        Some(_) if newest.is_some_and(|newest| id <= newest) => Err(Refusal::Replayed),
+        Some(_) => Ok(id),
+    }
 }
 
 fn revocation(reason: &str, position: Position) -> Result<Revocation, Refusal> {

@@ -8,8 +8,10 @@ use crate::log::{Act, Leaf};
 
 const LOG: &str = "log.test";
 
+/// Later than the ids of the tests' changes, which have the time in them.
+const NOW: u64 = 4_000_000_000;
+
 /// A log in memory, and a clock that stands where a test puts it.
-#[derive(Default)]
 struct Log {
     index: Index,
     time: u64,
@@ -74,7 +76,10 @@ fn revoke(version: u64, reason: &str) -> Change {
 
 /// A log with the namespace `soma`, which ada owns.
 fn with_soma(ada: &SecretKey) -> Log {
-    let mut log = Log::default();
+    let mut log = Log {
+        index: Index::default(),
+        time: NOW,
+    };
     let namespace = name("soma");
     let change = Change::Create {
         namespace,
@@ -136,7 +141,7 @@ fn yanked_is_not_for_ever_and_revoked_is() {
     log.signed(&unyank, &[&ada]).unwrap();
     // Whoever kept the first yank cannot make it again.
     let again = log.push(Act::Signed(once)).map_err(|e| e.to_string());
-    refused(again, "made already");
+    refused(again, "sign it anew");
     refused(log.signed(&revoke(1, " "), &[&ada]), "needs a reason");
     refused(
         log.signed(&revoke(1, "a\u{202e}b"), &[&ada]),
@@ -175,8 +180,21 @@ fn owners_and_keys_change_with_the_right_signatures_only() {
     };
     refused(log.signed(&replace, &[&ada]), "must sign too");
     refused(log.signed(&replace, &[&new]), "none of the keys");
-    // The other owner's consent is enough: that is how a lost key is replaced.
-    log.signed(&replace, &[&bob, &new]).unwrap();
+    // Bob would speak as ada.
+    let another = |account: &str| Change::AddKey {
+        namespace: namespace(),
+        owner: owner(account, &new),
+    };
+    refused(log.signed(&replace, &[&bob, &new]), "keys of `ada` must");
+    refused(
+        log.signed(&another("ada"), &[&bob, &new]),
+        "keys of `ada` must",
+    );
+    refused(
+        log.signed(&another("eve"), &[&bob, &new]),
+        "is not an owner",
+    );
+    log.signed(&replace, &[&ada, &new]).unwrap();
     refused(log.signed(&publish(2), &[&ada]), "was revoked by leaf 3");
     log.signed(&publish(2), &[&new]).unwrap();
     assert_eq!(log.index.namespaces[&namespace()].owners_since, 3);
@@ -194,6 +212,74 @@ fn owners_and_keys_change_with_the_right_signatures_only() {
         owner: owner("eve", &bob),
     };
     refused(log.signed(&back, &[&new, &bob]), "belonged, to an owner");
+    // Whoever was removed can come back, with a key that is new.
+    let again = key();
+    let back = Change::AddOwner {
+        namespace: namespace(),
+        owner: owner("bob", &again),
+    };
+    log.signed(&back, &[&new, &again]).unwrap();
+    log.signed(&publish(3), &[&again]).unwrap();
+}
+
+#[test]
+fn a_change_that_could_be_sent_again_is_dated_and_newer_than_the_last() {
+    let (ada, bob) = (key(), key());
+    let mut log = with_soma(&ada);
+    let yank = Change::Yank {
+        capsule: "soma/jq".parse().unwrap(),
+        version: Version::new(1, 0, 0),
+    };
+    log.signed(&publish(1), &[&ada]).unwrap();
+    let mut request = ChangeRequest::new(LOG, yank);
+    let millis = (NOW + 301) * 1000;
+    let early = uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
+    for id in [uuid::Uuid::from_u128(7), early] {
+        request.id = id;
+        let signed = log.push(Act::Signed(request.sign(&[&ada]).unwrap()));
+        refused(signed.map_err(|e| e.to_string()), "is the clock right?");
+    }
+    let remove = || Change::RemoveOwner {
+        namespace: name("soma"),
+        account: name("bob"),
+    };
+    let old = ChangeRequest::new(LOG, remove()).sign(&[&ada]).unwrap();
+    let join = |key: &SecretKey| Change::AddOwner {
+        namespace: name("soma"),
+        owner: owner("bob", key),
+    };
+    log.signed(&join(&bob), &[&ada, &bob]).unwrap();
+    log.signed(&remove(), &[&ada]).unwrap();
+    let again = key();
+    log.signed(&join(&again), &[&ada, &again]).unwrap();
+    // Somebody kept what ada signed at another time.
+    let replayed = log.push(Act::Signed(old)).map_err(|e| e.to_string());
+    refused(replayed, "sign it anew");
+}
+
+#[test]
+fn versions_of_one_precedence_are_one() {
+    let ada = key();
+    let mut log = with_soma(&ada);
+    let build = |version: &str| Change::Publish {
+        capsule: "soma/jq".parse().unwrap(),
+        version: version.parse().unwrap(),
+        digest: Digest::of(b"file"),
+        statement: Digest::of(b"statement"),
+    };
+    log.signed(&build("1.0.0+one"), &[&ada]).unwrap();
+    refused(
+        log.signed(&build("1.0.0"), &[&ada]),
+        "1.0.0+one is published",
+    );
+    refused(
+        log.signed(&build("1.0.0+two"), &[&ada]),
+        "1.0.0+one is published",
+    );
+    refused(
+        log.signed(&revoke(1, "x"), &[&ada]),
+        "there is no soma/jq 1.0.0",
+    );
 }
 
 #[test]
@@ -201,22 +287,32 @@ fn an_expired_key_signs_nothing_and_does_not_count() {
     let (ada, ci) = (key(), key());
     let mut log = with_soma(&ada);
     let mut short = owner("ada", &ci);
-    short.key.expires = Some(100);
+    short.key.expires = Some(NOW + 100);
     let add = Change::AddKey {
         namespace: name("soma"),
         owner: short,
     };
     log.signed(&add, &[&ada, &ci]).unwrap();
-    log.time = 99;
+    let dead = key();
+    let mut past = owner("ada", &dead);
+    past.key.expires = Some(NOW);
+    let dead_end = Change::AddKey {
+        namespace: name("soma"),
+        owner: past,
+    };
+    refused(log.signed(&dead_end, &[&ada, &dead]), "would have expired");
+    log.time = NOW + 99;
     log.signed(&publish(1), &[&ci]).unwrap();
-    log.time = 100;
-    refused(log.signed(&publish(2), &[&ci]), "has expired");
     let drop_main = Change::RevokeKey {
         namespace: name("soma"),
         account: name("ada"),
         key: ada.public(),
         successor: None,
     };
+    // It holds for a second still.
+    refused(log.signed(&drop_main, &[&ada]), "the last key");
+    log.time = NOW + 100;
+    refused(log.signed(&publish(2), &[&ci]), "has expired");
     refused(log.signed(&drop_main, &[&ada]), "the last key");
 }
 
@@ -243,7 +339,7 @@ fn a_lost_key_comes_back_after_seven_days_unless_an_owner_objects() {
     refused(log.own(&end), "no recovery");
     log.own(&recover(&new)).unwrap();
     log.signed(&object, &[&ada]).unwrap();
-    log.time = 2 * RECOVERY_WAIT;
+    log.time += 2 * RECOVERY_WAIT;
     refused(log.own(&end), "no recovery");
 
     log.own(&recover(&other)).unwrap();
@@ -267,14 +363,14 @@ fn leaves_of_other_logs_and_times_and_forms_are_refused() {
         message.contains("signed for the log `other.test`"),
         "{message}"
     );
-    log.time = 5;
+    log.time = NOW + 5;
     log.signed(&publish(1), &[&ada]).unwrap();
-    log.time = 4;
+    log.time = NOW + 4;
     refused(log.signed(&publish(2), &[&ada]), "dated before");
     assert!(log.index.push(b"{}", LOG).is_err());
     let envelope: Envelope = ChangeRequest::new(LOG, publish(3)).sign(&[&ada]).unwrap();
     let mut bytes = Leaf {
-        time: 5,
+        time: NOW + 5,
         act: Act::Signed(envelope),
     }
     .to_bytes()

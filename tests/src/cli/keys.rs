@@ -66,7 +66,14 @@ fn a_key_is_replaced_wherever_it_is_known() {
         pin(home, &market).await;
 
         // As far as a rotation came that was interrupted: one of two namespaces has the new key.
-        by(home, &["keys", "new", "default.next"]).await.exits(0);
+        let said = by(home, &["keys", "new", "default.next"]).await.exits(2);
+        assert!(said.err.contains("being rotated in"), "{}", said.err);
+        by(home, &["keys", "new", "half"]).await.exits(0);
+        for kind in ["pub", "key"] {
+            let keys = home.join(".config/soma/keys");
+            let next = keys.join(format!("default.next.{kind}"));
+            std::fs::rename(keys.join(format!("half.{kind}")), next).unwrap();
+        }
         let (one, next) = (
             secret(home, "default").await,
             secret(home, "default.next").await,
@@ -109,6 +116,46 @@ fn a_key_is_replaced_wherever_it_is_known() {
 }
 
 #[test]
+fn keys_of_several_accounts_and_keys_that_end_are_replaced_as_they_are() {
+    TestMarketplace::run(async |market| {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        for key in ["default", "ci"] {
+            by(home, &["keys", "new", key]).await.exits(0);
+        }
+        pin(home, &market).await;
+        for account in ["ada", "bob"] {
+            by(home, &["login", "--account", account]).await.exits(0);
+            by(home, &["namespace", "create", account]).await.exits(0);
+        }
+        let add = ["owner", "add-key", "bob", "--new-key", "ci", "--expires"];
+        let past = [&add[..], &["2001-01-01T00:00:00Z"]].concat();
+        let said = by(home, &past).await.exits(2);
+        assert!(said.err.contains("in the past"), "{}", said.err);
+        let end = [&add[..], &["2101-01-01T00:00:00Z"]].concat();
+        let said = by(home, &end).await.exits(0);
+        assert!(said.out.contains("2101"), "{}", said.out);
+
+        // Both accounts log in with `default`, and neither with `ci`.
+        let said = by(home, &["keys", "rotate"]).await.exits(0);
+        let said = said.err;
+        assert!(
+            said.contains("for ada") && said.contains("for bob"),
+            "{said}"
+        );
+        for account in ["ada", "bob"] {
+            by(home, &["login", "--account", account]).await.exits(0);
+        }
+        let said = by(home, &["keys", "rotate", "ci"]).await.exits(0).err;
+        assert!(said.contains("with another key, which stays"), "{said}");
+        let ci = by(home, &["keys", "export", "ci"]).await.exits(0).out;
+        let owners = by(home, &["owner", "list", "bob"]).await.exits(0).out;
+        let line = owners.lines().find(|line| line.contains(ci.trim()));
+        assert!(line.unwrap().contains("until 2101"), "{owners}");
+    });
+}
+
+#[test]
 fn a_key_that_nobody_knows_is_replaced_here() {
     TestMarketplace::run(async |market| {
         let home = tempfile::tempdir().unwrap();
@@ -118,7 +165,10 @@ fn a_key_that_nobody_knows_is_replaced_here() {
         assert!(said.exits(0).err.contains("still signs with it"));
         pin(home, &market).await;
         let said = by(home, &["keys", "rotate", "mine"]).await.exits(0);
-        assert!(said.err.contains("No marketplace that was asked knows it"));
+        assert!(
+            said.err
+                .contains("No marketplace that is known here knows it")
+        );
         assert_eq!(market.client().checkpoint().await.unwrap().size(), 0);
         by(home, &["keys", "rotate", "none"]).await.exits(5);
     });

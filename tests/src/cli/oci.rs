@@ -93,7 +93,8 @@ fn published_capsules_are_installed_from_an_oci_registry() {
             .exits(0);
         let said = by(&operator, &["install", &tagged]).await.exits(1);
         assert!(said.err.contains("A test."), "{}", said.err);
-        assert!(said.err.contains("soma outdated"), "{}", said.err);
+        let said = by(&operator, &["call", "ada/echo", "run", "{}"]).await;
+        assert!(said.exits(1).err.contains("soma outdated"));
     });
 }
 

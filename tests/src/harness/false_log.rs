@@ -102,11 +102,6 @@ impl FalseLog {
 
     /// Somebody with a key, and a namespace in this log.
     pub(crate) fn publisher(&mut self, namespace: &str) -> Publisher {
-        self.publisher_until(namespace, None)
-    }
-
-    /// The same, with a key that expires.
-    pub(crate) fn publisher_until(&mut self, namespace: &str, expires: Option<u64>) -> Publisher {
         let key = SecretKey::generate().expect("random bytes");
         let publisher = Publisher {
             namespace: namespace.parse().expect("a name"),
@@ -116,7 +111,7 @@ impl FalseLog {
             account: publisher.namespace.clone(),
             key: OwnerKey {
                 public: publisher.key.public(),
-                expires,
+                expires: None,
             },
         };
         let create = Change::Create {

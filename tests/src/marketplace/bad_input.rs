@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use futures::TryStreamExt as _;
 use serde_json::Value;
 use soma_registry::api::Published;
 use soma_registry::client::ClientError;
@@ -76,6 +77,38 @@ fn tampered_offers_are_refused_and_leave_nothing() {
         );
         assert_eq!(market.client().checkpoint().await.unwrap().size(), 1);
         ada.publish(&package).await.unwrap();
+    });
+}
+
+#[test]
+fn a_form_without_an_end_is_cut_off() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        // Neither of these belongs to a part whose length somebody would look at.
+        for begin in [
+            "",
+            "--x\r\nx-h: ",
+            "--x\r\ncontent-disposition: form-data; name=\"",
+        ] {
+            let piece = bytes::Bytes::from(vec![b'a'; 1 << 20]);
+            let pieces = (0..200).map(move |_| Ok::<_, ErrorKind>(piece.clone()));
+            let begin = Ok(bytes::Bytes::from(begin));
+            let body = futures::stream::iter(std::iter::once(begin).chain(pieces));
+            let sent = reqwest::Client::new()
+                .post(format!("{}v1/publish", market.url))
+                .bearer_auth(&ada.token)
+                .header("content-type", "multipart/form-data; boundary=x")
+                .body(reqwest::Body::wrap_stream(
+                    body.map_err(std::io::Error::from),
+                ))
+                .send()
+                .await;
+            // Where it does not read on, it may end the connection before its answer is seen.
+            if let Ok(answer) = sent {
+                assert!([400, 413].contains(&answer.status().as_u16()), "{answer:?}");
+            }
+        }
+        ada.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
     });
 }
 

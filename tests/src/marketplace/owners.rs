@@ -3,7 +3,7 @@
 use soma_registry::api::OperatorChange;
 use soma_registry::{Change, OwnerKey, SecretKey, SignedChange};
 
-use crate::harness::{TestMarketplace, echo, owner, problem};
+use crate::harness::{TestMarketplace, echo, owner, problem, unix_time};
 
 #[test]
 fn an_owner_invites_and_the_invited_accepts() {
@@ -18,8 +18,19 @@ fn an_owner_invites_and_the_invited_accepts() {
         // A token alone does nothing, and neither does the invited one's own signature.
         problem(bob.change(join.clone(), &[&bob.key]).await, "not-allowed");
         problem(ada.change(join.clone(), &[&ada.key]).await, "not-allowed");
-        let offer = ada.sign(join, &[&ada.key]);
+        // Nor do both signatures, where nobody with ada's token offered it: a key of hers that was
+        // found is no invitation.
+        let stolen = bob.change(join.clone(), &[&ada.key, &bob.key]).await;
+        let words = problem(stolen, "forbidden");
+        assert!(words.contains("no such invitation"), "{words}");
+        let offer = ada.sign(join.clone(), &[&ada.key]);
+        problem(bob.market.invite(&offer).await, "forbidden");
         let invitation = ada.market.invite(&offer).await.unwrap();
+        assert_eq!(ada.market.invitations().await.unwrap().len(), 1);
+        // Only who joins accepts: nobody becomes an owner unasked.
+        let forced = SignedChange::countersign(&offer, ada.market.origin(), &bob.key);
+        let words = problem(ada.market.submit(&forced.unwrap()).await, "forbidden");
+        assert!(words.contains("has to accept it"), "{words}");
         assert!(eve.market.invitations().await.unwrap().is_empty());
         problem(eve.market.decline(&invitation.id).await, "not-found");
 
@@ -66,6 +77,7 @@ fn an_invitation_that_was_withdrawn_makes_nobody_an_owner() {
             let words = problem(bob.market.submit(&accepted.unwrap()).await, "forbidden");
             assert!(words.contains("withdrawn"), "{words}");
             problem(decliner.market.decline(&invitation.id).await, "not-found");
+            problem(ada.market.invite(&offer).await, "conflict");
         }
         // Another offer is another.
         let offer = ada.sign(join(), &[&ada.key]);
@@ -121,7 +133,7 @@ fn an_expired_key_signs_nothing() {
         let ci = SecretKey::generate().unwrap();
         let mut short = owner("ada", &ci);
         short.key = OwnerKey {
-            expires: Some(1_000_000_000),
+            expires: Some(unix_time() + 2),
             ..short.key
         };
         let add = Change::AddKey {
@@ -135,9 +147,12 @@ fn an_expired_key_signs_nothing() {
             market: ada.market.clone(),
             token: ada.token.clone(),
         };
-        let refused = with_ci.publish(&echo("ada/echo", "1.0.0").await).await;
-        let detail = problem(refused, "not-allowed");
-        assert!(detail.contains("has expired"), "{detail}");
+        let refused = async || {
+            let published = with_ci.publish(&echo("ada/echo", "1.0.0").await).await;
+            published.is_err_and(|error| error.to_string().contains("has expired"))
+        };
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        assert!(refused().await);
     });
 }
 

@@ -67,7 +67,21 @@ fn a_log_that_rolls_back_is_not_believed() {
         log.publish(&acme, &echo("1.1.0"));
         know(&host, &[&log]);
         install(&host).await.expect(201);
+        let before = log.leaves.pop();
+        // As a cache would show it that kept it: that is no contradiction.
+        log.time = Some(unix_time() - 5);
+        log.publish_log();
+        says(
+            &install(&host).await.problem(502, "marketplace-failed"),
+            "as it was earlier",
+        );
+        log.leaves.extend(before);
+        log.time = None;
+        log.publish_log();
+        install(&host).await.expect(200);
+        // Signed anew, later than what was seen.
         log.leaves.pop();
+        log.time = Some(unix_time() + 5);
         log.publish_log();
         says(
             &install(&host).await.problem(502, "log-distrusted"),

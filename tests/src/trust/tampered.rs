@@ -1,7 +1,7 @@
 //! What is not what the log says: every part changed in turn.
 
 use serde_json::Value;
-use soma_registry::{Bundle, Change, Statement};
+use soma_registry::{Bundle, Change, Owner, OwnerKey, SecretKey, Statement};
 
 use super::{call, echo, install, know, says, setup};
 use crate::harness::{Answer, FalseLog, TestHost, unix_time};
@@ -61,7 +61,7 @@ fn bundles(good: &Bundle, log: &FalseLog) -> Vec<(&'static str, Bundle)> {
         change(&mut bundle);
         bundle
     };
-    let stranger = soma_registry::SecretKey::generate().unwrap();
+    let stranger = SecretKey::generate().unwrap();
     let other_key = Statement::about(&echo("1.0.0")).sign(&stranger).unwrap();
     let old = Statement::about(&echo("0.9.0")).sign(&stranger).unwrap();
     let elsewhere = FalseLog::start("log.test");
@@ -125,19 +125,35 @@ fn what_no_owner_s_key_signed_is_not_believed() {
             let mut log = FalseLog::start(&format!("{case}.test"));
             let begin = unix_time() - 1000;
             log.time = Some(begin);
-            let mut acme = log.publisher_until("acme", Some(begin + 100));
-            log.time = None;
+            let mut acme = log.publisher("acme");
             let name = acme.namespace.clone();
             match case {
-                "stranger" => acme.key = soma_registry::SecretKey::generate().unwrap(),
+                "stranger" => acme.key = SecretKey::generate().unwrap(),
+                "expired" => {
+                    let ci = SecretKey::generate().unwrap();
+                    let owner = Owner {
+                        account: name.clone(),
+                        key: OwnerKey {
+                            public: ci.public(),
+                            expires: Some(begin + 100),
+                        },
+                    };
+                    let change = Change::AddKey {
+                        namespace: name,
+                        owner,
+                    };
+                    log.change(&[&acme.key, &ci], change);
+                    acme.key = ci;
+                    log.time = None;
+                }
                 "revoked" => {
                     log.time = Some(begin + 1);
-                    let new = soma_registry::SecretKey::generate().unwrap();
+                    let new = SecretKey::generate().unwrap();
                     let change = Change::RevokeKey {
                         namespace: name.clone(),
                         account: name,
                         key: acme.key.public(),
-                        successor: Some(soma_registry::OwnerKey {
+                        successor: Some(OwnerKey {
                             public: new.public(),
                             expires: None,
                         }),

@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use soma_capability::CapsuleName;
 
+use super::grant;
 use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::difference::difference;
 use crate::failure::{Exit, Failure};
@@ -60,7 +61,11 @@ impl Approve {
         screen.show(&value, |out| {
             let version = visible(value["version"].as_str().unwrap_or_default());
             writeln!(out, "serves from now on: {capsule} {version}")
-        })
+        })?;
+        match screen.json {
+            true => Ok(()),
+            false => grant::offer(&client, &capsule, tenant, screen).await,
+        }
     }
 }
 

@@ -43,7 +43,11 @@ impl Call {
             "tools",
             &self.tool,
         ];
-        let answer = client.send(Method::POST, &path, Body::Json(input)).await?;
+        let answer = client.send(Method::POST, &path, Body::Json(input)).await;
+        let answer = answer.map_err(|failure| match failure.is_problem("revoked") {
+            true => failure.hint("`soma outdated` shows whether there is a newer version"),
+            false => failure,
+        })?;
         screen.show(&answer, |out| answer::show(&answer["output"], out))?;
         if self.usage {
             answer::show_usage(&answer["usage"], screen);

@@ -137,13 +137,14 @@ impl Standing {
     }
 }
 
-/// After an installation: says what the capsule asks for and has not got, and asks whether it should.
+/// Of what serves from now on: says what it asks for and has not got, and asks whether it should.
 pub(super) async fn offer(
     client: &Client,
     capsule: &CapsuleName,
+    tenant: Option<&str>,
     screen: Screen,
 ) -> Result<(), Failure> {
-    let standing = send(client, capsule, None, Method::GET, Body::None).await;
+    let standing = send(client, capsule, tenant, Method::GET, Body::None).await;
     // Who may install need not be who grants.
     let Ok(standing) = standing.and_then(Standing::read) else {
         return Ok(());
@@ -171,7 +172,7 @@ pub(super) async fn offer(
         return Ok(());
     }
     let body = Body::Json(json!({"grant": all}).to_string());
-    send(client, capsule, None, Method::PUT, body).await?;
+    send(client, capsule, tenant, Method::PUT, body).await?;
     screen.aside(&format!("granted: {capsule}"));
     Ok(())
 }

@@ -67,6 +67,7 @@ fn show(package: &PackageInfo, info: &ReleaseInfo, out: &mut dyn Write) -> io::R
         release.account,
         release.leaf
     )?;
+    writeln!(out, "  key        {}", release.key)?;
     writeln!(out, "  downloads  {}", package.downloads)?;
     let manifest = &info.manifest;
     for (what, text) in [

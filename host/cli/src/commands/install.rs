@@ -124,7 +124,9 @@ async fn offer(client: &Client, installed: &Value, screen: Screen) -> Result<(),
             .is_some_and(|http| !http.is_empty())
     };
     match serde_json::from_value(installed["name"].clone()) {
-        Ok(name) if asks(&installed["capabilities"]) => grant::offer(client, &name, screen).await,
+        Ok(name) if asks(&installed["capabilities"]) => {
+            grant::offer(client, &name, None, screen).await
+        }
         _ => Ok(()),
     }
 }

@@ -69,6 +69,11 @@ impl Keys {
 fn new(name: &str, screen: Screen) -> Result<(), Failure> {
     let keyring = Keyring::open()?;
     keyring.check_free(name)?;
+    if name.ends_with(".next") {
+        return Err(Failure::usage(
+            "`.next` ends the names of keys that are being rotated in",
+        ));
+    }
     let key = generate()?;
     keyring.add(name, &key, passphrase::new(name)?)?;
     let public = key.public();

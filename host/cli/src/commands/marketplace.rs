@@ -10,7 +10,7 @@ use soma_registry::log::LogKey;
 use soma_registry::{Marketplaces, PinnedMarketplace};
 use url::Url;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::marketplace::{DataArgs, MarketplaceArgs, address};
 use crate::screen::{Screen, table};
 
@@ -101,7 +101,16 @@ impl Add {
         };
         marketplaces.add(known.clone())?;
         let client = known.client()?;
-        let about = client.about().await?;
+        let about = client
+            .about()
+            .await
+            .map_err(|error| match error.is_not_found() {
+                true => {
+                    let words = format_args!("{} is no marketplace", known.url);
+                    Failure::new(Exit::Unreachable, words).hint("is it the address of a host?")
+                }
+                false => error.into(),
+            })?;
         if about.log != known.key.to_string() {
             return Err(Failure::failed(format_args!(
                 "{} says that its log has the key {}, not {}",

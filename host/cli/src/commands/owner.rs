@@ -13,6 +13,7 @@ use soma_registry::{Change, KeyStanding};
 use crate::clock::{day_and_time, now};
 use crate::failure::Failure;
 use crate::marketplace::MarketplaceArgs;
+use crate::passphrase;
 use crate::screen::{Screen, strong};
 use crate::signer::SignerArgs;
 
@@ -28,7 +29,7 @@ pub(crate) enum Owner {
         marketplace: MarketplaceArgs,
     },
     Invite(invitation::Invite),
-    /// List the invitations that you were sent
+    /// List the invitations that you were sent, and those that you sent
     #[command(after_help = "Example:\n  soma owner invitations")]
     Invitations {
         #[command(flatten)]
@@ -45,8 +46,17 @@ pub(crate) enum Owner {
         marketplace: MarketplaceArgs,
     },
     /// Remove an owner, or leave; the last one stays
-    #[command(after_help = "Example:\n  soma owner remove acme bob")]
-    Remove(Member),
+    #[command(after_help = "Example:\n  soma owner remove acme bob
+
+Whoever was removed can be invited again, with a key that is new there.")]
+    Remove {
+        #[command(flatten)]
+        member: Member,
+
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
     AddKey(keys::AddKey),
     RevokeKey(keys::RevokeKey),
     /// Object to a recovery: the key that it would bring is not let in
@@ -89,7 +99,14 @@ impl Owner {
                     writeln!(out, "declined: {id}")
                 })
             }
-            Self::Remove(member) => {
+            Self::Remove { member, yes } => {
+                let Member {
+                    namespace, account, ..
+                } = &member;
+                passphrase::agree(
+                    yes,
+                    &format!("Remove {account} from {namespace}, with every key?"),
+                )?;
                 let change = Change::RemoveOwner {
                     namespace: member.namespace.clone(),
                     account: member.account.clone(),
@@ -128,9 +145,13 @@ impl Member {
 fn show(info: &NamespaceInfo, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", strong(info.name.as_str()))?;
     for (account, keys) in &info.state.owners {
-        writeln!(out, "  {account}")?;
+        let gone = match info.state.is_owner(account) {
+            true => "",
+            false => " (removed)",
+        };
+        writeln!(out, "  {account}{gone}")?;
         for (key, standing) in keys {
-            writeln!(out, "    {key} {}", words(*standing))?;
+            writeln!(out, "    {key}{}", words(*standing))?;
         }
     }
     for (account, recovery) in &info.state.recoveries {
@@ -148,9 +169,9 @@ fn show(info: &NamespaceInfo, out: &mut dyn Write) -> io::Result<()> {
 
 fn words(standing: KeyStanding) -> String {
     match (standing.revoked, standing.expires) {
-        (Some(leaf), _) => format!("revoked by leaf {leaf}"),
-        (None, Some(end)) if end <= now() => "expired".to_owned(),
-        (None, Some(end)) => format!("until {}", day_and_time(end)),
+        (Some(leaf), _) => format!(" revoked by leaf {leaf}"),
+        (None, Some(end)) if end <= now() => " expired".to_owned(),
+        (None, Some(end)) => format!(" until {}", day_and_time(end)),
         (None, None) => String::new(),
     }
 }

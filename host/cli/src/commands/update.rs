@@ -4,7 +4,7 @@
 use serde_json::json;
 use soma_capability::CapsuleName;
 
-use super::{approve, install, outdated};
+use super::{approve, grant, install, outdated};
 use crate::client::{Client, HostArgs, LocalKey};
 use crate::failure::Failure;
 use crate::screen::{Screen, visible};
@@ -57,6 +57,9 @@ impl Update {
             screen.step("Installing", &format!("{name} {version}"));
             let done = install::send(&client, &wanted).await?;
             let done = approve::settle(&client, done, self.yes, screen).await?;
+            if done["change"] == "replaced" && !screen.json {
+                grant::offer(&client, &name, None, screen).await?;
+            }
             let list = match done["change"].as_str() {
                 Some("held") => &mut held,
                 _ => &mut updated,

@@ -1,6 +1,6 @@
 //! `soma keys rotate`: a new key in the place of an old one, here and wherever the old one is known.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use soma_capability::Name;
@@ -10,7 +10,7 @@ use soma_registry::{Change, OwnerKey, PublicKey, SecretKey};
 
 use super::{Named, generate};
 use crate::clock::now;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::keyring::Keyring;
 use crate::logins::{self, Login};
 use crate::marketplace::{MarketplaceArgs, Session, sign_in};
@@ -26,9 +26,10 @@ use crate::screen::Screen;
 
 The log of each marketplace says in which namespaces the key is one of an owner's. Each of those
 gets a leaf that says that the old key is revoked and the new one is its successor, which both sign;
-where the account logs in with the old key, it has the new one from then on. Nothing is changed
-before it is known that all of it can be done. When it is interrupted both keys are kept, and the
-same command goes on. The old key stays as NAME.old-DATE.")]
+it ends when the old one would have. Where the account logs in with the old key, it has the new one
+from then on. Nothing is changed before all of them have answered and let you in. When it is
+interrupted both keys are kept, and the same command goes on. The old key stays as NAME.old-DATE, and
+both are under passphrases of their own.")]
 pub(crate) struct Rotate {
     #[command(flatten)]
     key: Named,
@@ -41,13 +42,14 @@ pub(crate) struct Rotate {
     marketplace: MarketplaceArgs,
 }
 
-/// A marketplace that knows the old key.
+/// An account of a marketplace that knows the old key.
 struct Place {
     session: Session,
-    /// Where it is a key of an owner: the namespace, and whose it is.
-    namespaces: Vec<(Name, Name)>,
-    /// The account that logs in with it.
-    account: Option<Name>,
+    account: Name,
+    /// Where the key is one of this owner's, and when it ends there.
+    namespaces: Vec<(Name, Option<u64>)>,
+    /// Whether the account logs in with it.
+    is_login: bool,
 }
 
 impl Rotate {
@@ -61,6 +63,12 @@ impl Rotate {
             return show(&name, keyring.public(&name)?, &json!({}), screen);
         }
         let old = keyring.unlock(&name, || passphrase::known(&name))?;
+        if self.only_here && keyring.has(&next) {
+            let words =
+                format_args!("a rotation of `{name}` has begun, and some may know the new key");
+            return Err(Failure::usage(words)
+                .hint(format_args!("`soma keys rotate {name}` goes on with it")));
+        }
         let begun = match keyring.has(&next) {
             true => Some(keyring.unlock(&next, || passphrase::known(&next))?),
             false => None,
@@ -95,8 +103,12 @@ impl Rotate {
         keyring.rename(&next, &name)?;
         screen.aside(&format!("the old key is kept as {kept}"));
         if places.is_empty() {
+            let nobody = match self.only_here {
+                true => "No marketplace was asked",
+                false => "No marketplace that is known here knows it",
+            };
             screen.aside(&format!(
-                "No marketplace that was asked knows it; `--signing-key {kept}` still signs with it."
+                "{nobody}; `--signing-key {kept}` still signs with it."
             ));
         }
         show(&name, new.public(), &Value::from(leaves), screen)
@@ -117,12 +129,12 @@ async fn find(
     let mut places = Vec::new();
     for marketplace in marketplaces.open_all()? {
         let url = marketplace.url().clone();
-        let place = look(marketplace, old, begun).await.map_err(|failure| {
+        let found = look(marketplace, old, begun).await.map_err(|failure| {
             failure.details([format!(
-                "nothing was changed: {url} was asked where the key is known"
+                "nothing was changed: {url} was asked who knows the key"
             )])
         })?;
-        places.extend(place);
+        places.extend(found);
     }
     Ok(places)
 }
@@ -131,46 +143,62 @@ async fn look(
     marketplace: Marketplace,
     old: &SecretKey,
     begun: Option<&SecretKey>,
-) -> Result<Option<Place>, Failure> {
-    let index = marketplace.walk().await?.index;
-    let mut namespaces = Vec::new();
-    for (namespace, state) in &index.namespaces {
+) -> Result<Vec<Place>, Failure> {
+    // Owners by the log, and whoever was logged in last.
+    let mut accounts: BTreeMap<Name, Vec<(Name, Option<u64>)>> = BTreeMap::new();
+    if let Some(login) = logins::find(marketplace.url())? {
+        accounts.entry(login.account).or_default();
+    }
+    for (namespace, state) in &marketplace.walk().await?.index.namespaces {
         if let Some((owner, standing)) = state.key(&old.public())
             && standing.holds(now())
         {
-            namespaces.push((namespace.clone(), owner.clone()));
+            let found = (namespace.clone(), standing.expires);
+            accounts.entry(owner.clone()).or_default().push(found);
         }
     }
-    let last = logins::find(marketplace.url())?.map(|login| login.account);
-    let owners = namespaces.iter().map(|(_, owner)| owner.clone());
-    let accounts: BTreeSet<Name> = owners.chain(last).collect();
-    for account in accounts {
-        // The new key too: it is the account's own already where only the last steps are left.
-        for (key, is_old) in [(Some(old), true), (begun, false)] {
-            let Some(key) = key else { continue };
-            let Some(token) = token(&marketplace, &account, key).await? else {
-                continue;
-            };
-            let session = Session {
-                marketplace: marketplace.with_token(&token.token.into())?,
+    let mut places = Vec::new();
+    for (account, namespaces) in accounts {
+        let got = token(&marketplace, &account, old).await?;
+        let is_login = got.is_some();
+        let got = match (got, begun) {
+            // It is the account's own already where only the last steps are left.
+            (None, Some(begun)) => token(&marketplace, &account, begun).await?,
+            (got, _) => got,
+        };
+        if namespaces.is_empty() && !is_login {
+            continue;
+        }
+        let session = match got {
+            Some(got) => Session {
+                marketplace: marketplace.clone().with_token(&got.token.into())?,
                 account: Some(account.clone()),
-            };
-            return Ok((is_old || !namespaces.is_empty()).then_some(Place {
-                session,
-                namespaces,
-                account: is_old.then_some(account),
-            }));
-        }
+            },
+            None => signed_in(&marketplace, &account).await?,
+        };
+        places.push(Place {
+            session,
+            account,
+            namespaces,
+            is_login,
+        });
     }
-    if namespaces.is_empty() {
-        return Ok(None);
+    Ok(places)
+}
+
+/// The login of an account that has another key to log in with: the old one is a further key of an
+/// owner's, such as one for CI.
+async fn signed_in(marketplace: &Marketplace, account: &Name) -> Result<Session, Failure> {
+    let session = sign_in(marketplace.clone())?;
+    let whose = session.marketplace.account().await?.account;
+    if whose == *account {
+        return Ok(session);
     }
-    // An owner's further key, such as one for CI: the account logs in with another.
-    Ok(Some(Place {
-        session: sign_in(marketplace)?,
-        namespaces,
-        account: None,
-    }))
+    let words = format_args!(
+        "the key is one of `{account}`, who logs in with another, and you are logged in as `{whose}`"
+    );
+    Err(Failure::new(Exit::NotAllowed, words)
+        .hint(format_args!("`soma login --account {account}` first")))
 }
 
 /// What the account's login gives; none where it has another key.
@@ -194,27 +222,39 @@ impl Place {
         leaves: &mut Map<String, Value>,
         screen: Screen,
     ) -> Result<(), Failure> {
-        for (namespace, account) in &self.namespaces {
+        let account = &self.account;
+        let marketplace = &self.session.marketplace;
+        let url = marketplace.url();
+        for (namespace, expires) in &self.namespaces {
             let change = Change::RevokeKey {
                 namespace: namespace.clone(),
                 account: account.clone(),
                 key: old.public(),
+                // What was to end goes on to end.
                 successor: Some(OwnerKey {
                     public: new.public(),
-                    expires: None,
+                    expires: *expires,
                 }),
             };
             let leaf = self.session.submit(change, &[old, new]).await?;
-            screen.step("Replaced", &format!("in {namespace} (leaf {leaf})"));
+            screen.step(
+                "Replaced",
+                &format!("in {namespace} at {url} (leaf {leaf})"),
+            );
             leaves.insert(namespace.to_string(), json!(leaf));
         }
-        if let Some(account) = &self.account {
-            let marketplace = &self.session.marketplace;
+        if self.is_login {
             let got = marketplace.login_replacing(account, old, new).await?;
-            logins::keep(marketplace.url(), Login::of(account.clone(), got))?;
-            let words = format!("for {account} at {}", marketplace.url());
-            screen.step("Replaced", &words);
+            let last = logins::find(url)?;
+            if last.is_none_or(|last| last.account == *account) {
+                logins::keep(url, Login::of(account.clone(), got))?;
+            }
+            screen.step("Replaced", &format!("for {account} at {url}"));
             screen.aside("Its tokens end with that: `soma token create` makes new ones.");
+        } else {
+            screen.aside(&format!(
+                "{account} logs in at {url} with another key, which stays."
+            ));
         }
         Ok(())
     }

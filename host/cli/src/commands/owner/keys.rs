@@ -5,7 +5,7 @@ use serde_json::json;
 use soma_capability::Name;
 use soma_registry::{Change, Owner, OwnerKey, PublicKey};
 
-use crate::clock::time;
+use crate::clock::{day_and_time, now, time};
 use crate::failure::{Exit, Failure};
 use crate::keyring::Keyring;
 use crate::marketplace::MarketplaceArgs;
@@ -49,6 +49,10 @@ pub(crate) struct RevokeKey {
     /// The key
     key: PublicKey,
 
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+
     #[command(flatten)]
     signer: SignerArgs,
 
@@ -66,6 +70,9 @@ impl AddKey {
         let expires = expires
             .transpose()
             .map_err(|_| Failure::usage("--expires is before 1970"))?;
+        if expires.is_some_and(|end| end <= now()) {
+            return Err(Failure::usage("--expires is in the past"));
+        }
         let info = session.marketplace.namespace(&self.namespace).await?;
         let (account, _) = info.state.key(&key.public()).ok_or_else(|| {
             Failure::failed(format_args!(
@@ -88,7 +95,13 @@ impl AddKey {
         let public = new.public();
         let value = json!({"namespace": self.namespace, "added": public, "leaf": leaf});
         screen.show(&value, |out| {
-            writeln!(out, "added: {public} (leaf {leaf} of the log)")
+            let until =
+                expires.map_or_else(String::new, |end| format!(" until {}", day_and_time(end)));
+            let namespace = &self.namespace;
+            writeln!(
+                out,
+                "added: {public} in {namespace}{until} (leaf {leaf} of the log)"
+            )
         })
     }
 }
@@ -101,6 +114,13 @@ impl RevokeKey {
             let words = format_args!("no owner of {} has the key {}", self.namespace, self.key);
             Failure::new(Exit::NotFound, words).hint("`soma owner list` shows the keys")
         })?;
+        passphrase::agree(
+            self.yes,
+            &format!(
+                "Revoke {} of {account} in {}, for good?",
+                self.key, self.namespace
+            ),
+        )?;
         let signer = self.signer.key()?;
         let change = Change::RevokeKey {
             namespace: self.namespace.clone(),
