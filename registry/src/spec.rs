@@ -56,6 +56,10 @@ impl PackageSpec {
     pub fn matches(&self, version: &Version) -> bool {
         match &self.wanted {
             Wanted::Any => version.pre.is_empty(),
+            // Of builds there is one; whoever names none means that.
+            Wanted::Exactly(wanted) if wanted.build.is_empty() => {
+                wanted.cmp_precedence(version).is_eq()
+            }
             Wanted::Exactly(wanted) => wanted == version,
             Wanted::Fitting(requirement) => requirement.matches(version),
         }
@@ -179,6 +183,7 @@ mod tests {
             release("1.9.0", Standing::Current),
             release("1.11.0", Standing::Yanked),
             release("2.0.0-rc.1", Standing::Current),
+            release("3.0.0-rc.1+build", Standing::Current),
         ];
         let chosen = |text: &str| {
             let chosen = spec(text).choose(&all);
@@ -189,5 +194,9 @@ mod tests {
         assert_eq!(chosen("acme/web@1.11.0").as_deref(), Some("1.11.0"));
         assert_eq!(chosen("acme/web@2").as_deref(), None);
         assert_eq!(chosen("acme/web@2.0.0-rc.1").as_deref(), Some("2.0.0-rc.1"));
+        let built = Some("3.0.0-rc.1+build");
+        assert_eq!(chosen("acme/web@3.0.0-rc.1").as_deref(), built);
+        assert_eq!(chosen("acme/web@3.0.0-rc.1+build").as_deref(), built);
+        assert_eq!(chosen("acme/web@3.0.0-rc.1+other").as_deref(), None);
     }
 }

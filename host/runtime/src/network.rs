@@ -1,16 +1,20 @@
 //! What a call may reach on the network, and the client it goes through.
 
+mod breaker;
 mod learned;
 mod refusal;
 mod rules;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use soma_capability::Origin;
 use url::Url;
 
+pub(crate) use self::breaker::Attempt;
+use self::breaker::Breakers;
 pub use self::learned::{Learned, Lesson};
 pub(crate) use self::refusal::{Denial, Refusal};
 use self::refusal::{Wanted, malformed};
@@ -27,7 +31,11 @@ pub struct Network(Option<Arc<Reach>>);
 struct Reach {
     rules: Arc<Rules>,
     client: reqwest::Client,
+    breakers: Breakers,
 }
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
 
 /// The HTTP client could not be made; most likely the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +46,7 @@ pub struct NetworkError(#[from] reqwest::Error);
 pub(crate) struct Leave<'a> {
     pub(crate) client: &'a reqwest::Client,
     pub(crate) rule: Rule<'a>,
+    pub(crate) attempt: Attempt<'a>,
 }
 
 impl Network {
@@ -60,10 +69,17 @@ impl Network {
             // A proxy from the environment would see what was granted to somebody else.
             .no_proxy()
             .referer(false)
+            .connect_timeout(CONNECT)
             .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(Guard(rules.clone())))
             .build()?;
-        Ok(Self(Some(Arc::new(Reach { rules, client }))))
+        let breakers = Breakers::default();
+        let reach = Reach {
+            rules,
+            client,
+            breakers,
+        };
+        Ok(Self(Some(Arc::new(reach))))
     }
 
     /// The leave to send this request, where it is allowed. The URL becomes what was matched.
@@ -80,10 +96,11 @@ impl Network {
                 path: url.path().to_owned(),
             })));
         };
-        let rule = reach.rules.permit(method, origin, url)?;
+        let rule = reach.rules.permit(method, origin.clone(), url)?;
         Ok(Leave {
             client: &reach.client,
             rule,
+            attempt: reach.breakers.attempt(origin).map_err(Refusal::Down)?,
         })
     }
 

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use super::answers_the_next_call;
-use crate::harness::{Recorder, Setup, TestHost, Upstream};
+use crate::harness::{Recorder, Setup, TestHost, Upstream, until};
 
 async fn ask(host: &TestHost, input: Value) -> Value {
     host.call("http", &input).await.structured()
@@ -87,6 +87,34 @@ fn http_errors() {
             }
             answers_the_next_call(&host).await;
         });
+}
+
+#[test]
+fn an_upstream_that_is_down_is_left_alone_until_it_is_back() {
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let origin = format!("http://{address}");
+    let allow = Setup::default().flag("--allow-http", &origin);
+    allow.run(async |host| {
+        host.install_guests(&["http"]).await;
+        let input = json!({"url": format!("{origin}/hello")});
+        let mut said = Value::Null;
+        for _ in 0..6 {
+            said = ask(&host, input.clone()).await;
+            assert_eq!(said["error"], "connect", "{said}");
+        }
+        let words = said["message"].as_str().unwrap();
+        assert!(words.contains("5 times in a row"), "{said}");
+        host.logged("an upstream is left alone").await;
+        let upstream = Upstream::start_at(address);
+        // It has not been asked since, and is asked again in a moment.
+        until(async || ask(&host, input.clone()).await["status"] == 200).await;
+        host.logged("an upstream is back").await;
+        assert_eq!(ask(&host, input.clone()).await["body"], "hello");
+        drop(upstream);
+    });
 }
 
 /// What says where a request ends is the host's to say: a peer that a guest could lie to would

@@ -30,12 +30,17 @@ struct State {
 impl Upstream {
     /// In a thread of its own, so that it can be there before the host and its runtime.
     pub(crate) fn start() -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// The same, at this address.
+    pub(crate) fn start_at(address: SocketAddr) -> Self {
         let state = Arc::new(State {
             arrived: watch::Sender::new(0),
             gate: Semaphore::new(0),
         });
         let router = router(state.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = TcpListener::bind(address).expect("a free port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = oneshot::channel();

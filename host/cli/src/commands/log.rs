@@ -8,6 +8,7 @@ use soma_registry::log::LogKey;
 use url::Url;
 
 use crate::failure::Failure;
+use crate::marketplace::address;
 use crate::screen::Screen;
 
 #[derive(clap::Subcommand)]
@@ -24,6 +25,7 @@ The exit code is 0 where the log is whole, every leaf follows from those before 
 marketplace shows exactly that; else 1.")]
 pub(crate) struct Audit {
     /// The marketplace
+    #[arg(value_parser = address)]
     url: Url,
 
     /// The key of its log

@@ -53,6 +53,11 @@ impl Login {
             ))
         })?;
         let expires = got.about.expires;
+        if let Some(id) = logins::find(marketplace.url())?.and_then(|login| login.id) {
+            // One login is enough. Where it is too old or another account's, it is not there.
+            let mine = marketplace.clone().with_token(&got.token.clone().into())?;
+            let _ = mine.revoke_token(&id).await;
+        }
         logins::keep(marketplace.url(), logins::Login::of(account.clone(), got))?;
         let value = json!({
             "marketplace": marketplace.url(), "account": account, "expires": expires,

@@ -21,6 +21,11 @@ impl Logout {
         let marketplace = self.marketplace.open()?;
         let url = marketplace.url().clone();
         let login = logins::find(&url)?;
+        if login.as_ref().is_none_or(|login| login.id.is_none()) {
+            return screen.show(&json!({"logged-out": url}), |out| {
+                writeln!(out, "was not logged in at {url}")
+            });
+        }
         logins::forget(&url)?;
         if let Some(login) = login
             && let (Some(token), Some(id)) = (login.token(now()), &login.id)

@@ -17,7 +17,7 @@ use crate::bindings::soma::capsule::http as wit;
 use crate::effects::Effects;
 use crate::log::GuestLog;
 use crate::meter::Traffic;
-use crate::network::{Denial, Leave, Network, Refusal, Rule};
+use crate::network::{Attempt, Denial, Leave, Network, Refusal, Rule};
 use crate::state::InvocationState;
 
 /// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
@@ -150,10 +150,16 @@ impl SendHook {
             .headers(headers)
             .body(reqwest::Body::wrap(body))
             .send();
-        let response = tokio::time::timeout_at(deadline.min(within(timeouts.head)), answer)
+        let answer = tokio::time::timeout_at(deadline.min(within(timeouts.head)), answer)
             .await
-            .map_err(|_| SendError::Timeout)?
-            .map_err(|error| self.failed(error))?;
+            .map_err(|_| SendError::Timeout)?;
+        let response = match answer {
+            Ok(response) => {
+                leave.attempt.answered();
+                response
+            }
+            Err(error) => return Err(self.failed(error, leave.attempt)),
+        };
         let peer = self.network.admits_peer(&url, response.remote_addr());
         peer.map_err(|denial| self.denied(&denial))?;
         Ok(Response::from(response).map(|body| {
@@ -167,16 +173,20 @@ impl SendHook {
             .permit(method, url)
             .map_err(|refusal| match refusal {
                 Refusal::Malformed(why) => invalid(why),
+                Refusal::Down(down) => SendError::Connect(down.to_string()),
                 Refusal::Denied(denial) => self.denied(&denial),
             })
     }
 
-    /// Where a name leads is found out on the way.
-    fn failed(&self, error: reqwest::Error) -> SendError {
-        match innermost(&error).downcast_ref::<Denial>() {
-            Some(denial) => self.denied(denial),
-            None => error.into(),
+    /// Where a name leads is found out on the way, and whether anybody is there.
+    fn failed(&self, error: reqwest::Error, attempt: Attempt<'_>) -> SendError {
+        if let Some(denial) = innermost(&error).downcast_ref::<Denial>() {
+            return self.denied(denial);
         }
+        if error.is_connect() {
+            attempt.failed();
+        }
+        error.into()
     }
 
     /// For the operator: what would allow it. The guest, and so the model, learns only what was

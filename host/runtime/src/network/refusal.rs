@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use soma_capability::{CredentialName, HttpCapability, HttpGrant, Origin, PathError};
 
+use super::breaker::Down;
 use crate::imports::fields::shortened;
 
 /// Why a request is not sent.
@@ -14,6 +15,8 @@ pub(crate) enum Refusal {
     Malformed(String),
     /// It is well formed, and not allowed.
     Denied(Denial),
+    /// It is allowed, and its upstream is left alone.
+    Down(Down),
 }
 
 /// What was missing: for the guest. For the operator there is more in it.
