@@ -58,20 +58,20 @@ fn ask(prompt: &str) -> Result<SecretString, Failure> {
 
 /// Goes on where the person says yes, or has said so beforehand with `--yes`.
 pub(crate) fn agree(yes: bool, question: &str) -> Result<(), Failure> {
-    if yes || confirm(question, "--yes")? {
+    if yes || confirm(question)? {
         return Ok(());
     }
     Err(Failure::failed("nothing was done"))
 }
 
-/// Whether the person says yes. Where nobody can be asked, `flag` is named as the way to say so.
-pub(crate) fn confirm(question: &str, flag: &str) -> Result<bool, Failure> {
+/// Whether the person says yes. Where nobody can be asked, `--yes` is named as the way to say so.
+pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(format_args!(
             "nobody is there to answer: {}",
             visible(question)
         ))
-        .hint(format_args!("{flag} says yes beforehand")));
+        .hint("--yes says yes beforehand"));
     }
     let mut err = io::stderr().lock();
     write!(err, "{} [y/N] ", visible(question))?;

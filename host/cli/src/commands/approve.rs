@@ -146,7 +146,7 @@ pub(super) async fn settle(
     tell(&capsule, &standing, screen);
     let question = format!("Have it serve as {capsule}?");
     let may_ask = !screen.json && io::stdin().is_terminal();
-    if yes || (may_ask && passphrase::confirm(&question, "--yes")?) {
+    if yes || (may_ask && passphrase::confirm(&question)?) {
         give(client, &capsule, None, "approve", &done["digest"]).await?;
         done["change"] = json!("replaced");
     }

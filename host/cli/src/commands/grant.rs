@@ -1,7 +1,7 @@
 //! `soma grant`: what an operator gives to a capsule.
 
 use std::fs;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -164,7 +164,7 @@ pub(super) async fn offer(
         }
     }
     let agreed = io::stdin().is_terminal()
-        && passphrase::confirm(&format!("Grant all of it to {capsule}?"), "--yes")?;
+        && passphrase::confirm(&format!("Grant all of it to {capsule}?"))?;
     if !agreed {
         screen.aside(&format!(
             "`soma grant set {capsule} --all` grants it, `soma grant set --help` less"
@@ -182,15 +182,7 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
     let standing = target.standing(&client).await?;
     screen.show(&standing.value, |out| {
         writeln!(out, "{} asks for", strong(&target.capsule.to_string()))?;
-        if standing.asked.is_empty() {
-            writeln!(out, "  nothing")?;
-        }
-        for sentence in standing.asked.sentences() {
-            writeln!(out, "  {}", visible(&sentence.asks))?;
-            if let Some(why) = sentence.why {
-                writeln!(out, "    {}", faint(why))?;
-            }
-        }
+        show_asked(&standing.asked, out)?;
         let granted = standing.granted.unwrap_or_default();
         writeln!(out, "{}", strong("granted"))?;
         if granted.is_empty() {
@@ -204,6 +196,21 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
             None => Ok(()),
         }
     })
+}
+
+/// What is asked, in words, each with its author's reason below it.
+pub(super) fn show_asked(asked: &Capabilities, out: &mut dyn Write) -> io::Result<()> {
+    let sentences = asked.sentences();
+    if sentences.is_empty() {
+        writeln!(out, "  nothing")?;
+    }
+    for sentence in sentences {
+        writeln!(out, "  {}", visible(&sentence.asks))?;
+        if let Some(why) = sentence.why {
+            writeln!(out, "    {}", faint(why))?;
+        }
+    }
+    Ok(())
 }
 
 impl Set {

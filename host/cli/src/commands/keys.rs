@@ -19,9 +19,9 @@ pub(crate) enum Keys {
   soma keys new
   soma keys new work
 
-The passphrase, of at least 8 characters, is asked for, or taken from SOMA_PASSPHRASE. Keys are in $XDG_CONFIG_HOME/soma/keys
-or ~/.config/soma/keys; SOMA_KEYS names another folder. Keep a copy: who loses the key has to have
-the account recovered.")]
+The passphrase, of at least 8 characters, is asked for, or taken from SOMA_PASSPHRASE. Keys are in
+$XDG_CONFIG_HOME/soma/keys or ~/.config/soma/keys; SOMA_KEYS names another folder. Keep a copy: who
+loses the key has to have the account recovered.")]
     New(Named),
     /// List the keys, by their public halves
     #[command(after_help = "Example:\n  soma keys list")]
