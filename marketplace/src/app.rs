@@ -11,6 +11,7 @@ use tokio::sync::{RwLock, Semaphore};
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::db;
+use crate::downloads::Downloads;
 use crate::incoming::Incoming;
 use crate::metrics::Metrics;
 use crate::note_file;
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) compiler: Compiler,
     pub(crate) metrics: Metrics,
     pub(crate) rate: Rate,
+    pub(crate) downloads: Downloads,
     /// Files that are on their way in, or looked at.
     pub(crate) incoming: Incoming,
     /// Publications that are looked at: each runs a compiler.
@@ -87,6 +89,7 @@ impl App {
             publications: Semaphore::new(config.publications.into()),
             metrics: Metrics::new()?,
             rate: Rate::new(config.rate, config.behind_proxy),
+            downloads: Downloads::default(),
             settling: RwLock::default(),
             pool,
             blobs,

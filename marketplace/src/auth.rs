@@ -33,12 +33,18 @@ impl Caller {
     /// Whether the token is good for this.
     pub(crate) fn require(&self, scope: TokenScope, namespace: &Name) -> Result<(), Error> {
         self.require_scope(scope)?;
-        match &self.token.namespaces {
-            Some(some) if !some.contains(namespace) => Err(Error::Scope(format!(
-                "is not good for the namespace `{namespace}`"
-            ))),
-            _ => Ok(()),
+        if self.reaches(namespace) {
+            return Ok(());
         }
+        Err(Error::Scope(format!(
+            "is not good for the namespace `{namespace}`"
+        )))
+    }
+
+    /// Whether the token is not limited to other namespaces.
+    pub(crate) fn reaches(&self, namespace: &Name) -> bool {
+        let some = self.token.namespaces.as_ref();
+        some.is_none_or(|some| some.contains(namespace))
     }
 
     /// Whether the token is good for any of these, wherever that may be.

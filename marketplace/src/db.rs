@@ -48,19 +48,24 @@ async fn migrate(pool: &AnyPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Readers do not wait for a writer (WAL), a second writer waits its turn, and what was answered
-/// survives a power cut: a version is for ever.
+/// On SQLite, readers do not wait for a writer (WAL), a second writer waits its turn, and what was
+/// answered survives a power cut: a version is for ever. On Postgres, a search is planned for its
+/// words, rare or common, and for a database that is in memory or on a disk without arms.
 async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
-    if connection.backend_name() != "SQLite" {
-        return Ok(());
-    }
-    for pragma in [
-        "PRAGMA busy_timeout = 10000",
-        "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = ON",
-    ] {
-        sqlx::query(pragma).execute(&mut *connection).await?;
+    let settings = match connection.backend_name() {
+        "SQLite" => &[
+            "PRAGMA busy_timeout = 10000",
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA foreign_keys = ON",
+        ][..],
+        _ => &[
+            "SET plan_cache_mode = force_custom_plan",
+            "SET random_page_cost = 1.1",
+        ],
+    };
+    for setting in settings {
+        sqlx::query(*setting).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -87,7 +92,12 @@ pub(crate) fn json<T: Serialize>(value: &T) -> sqlx::Result<String> {
 
 /// A value from the database. What is malformed was not written by this program.
 pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> sqlx::Result<T> {
-    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
+    serde_json::from_str(text).map_err(corrupt)
+}
+
+/// What is stored and was not written by this program.
+fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
 }
 
 /// Whether a statement failed because such a row is there already.

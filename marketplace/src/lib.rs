@@ -10,6 +10,7 @@ mod blobs;
 mod body;
 mod config;
 mod db;
+mod downloads;
 mod edge;
 mod error;
 mod incoming;

@@ -56,16 +56,21 @@ pub(crate) async fn publish(app: &App, caller: &Caller, offer: Offer) -> Result<
         .put(&package.digest(), package.bytes().to_vec().into())
         .await?;
     if is_new && let Some(reason) = suspicion(app, capsule).await? {
-        return hold(
-            app,
-            capsule,
-            version,
-            &package,
-            &offer.statement,
-            &offer.change,
+        let about = Review {
+            id: Uuid::now_v7().to_string(),
+            capsule: capsule.clone(),
+            version: version.clone(),
+            digest: package.digest(),
+            account: Some(release.account),
             reason,
-        )
-        .await;
+            since: db::now(),
+        };
+        let held = reviews::Held {
+            about,
+            statement: offer.statement,
+            change: offer.change,
+        };
+        return hold(app, held).await;
     }
     let publication = Publication {
         package: &package,
@@ -87,7 +92,7 @@ pub(crate) async fn approve(app: &App, id: &str) -> Result<Published, Error> {
     let held = reviews::get(&app.pool, id).await?;
     let held = held.ok_or_else(|| Error::NotFound(format!("review `{id}`")))?;
     let _settling = app.settling.read().await;
-    let file = app.blobs.get(&held.digest).await?;
+    let file = app.blobs.get(&held.about.digest).await?;
     let package = read(file.into()).await?;
     let publication = Publication {
         package: &package,
@@ -168,28 +173,9 @@ async fn suspicion(app: &App, capsule: &CapsuleName) -> Result<Option<String>, E
     }))
 }
 
-async fn hold(
-    app: &App,
-    capsule: &CapsuleName,
-    version: &Version,
-    package: &Package,
-    statement: &Envelope,
-    change: &Envelope,
-    reason: String,
-) -> Result<Published, Error> {
-    let review = Uuid::now_v7().to_string();
-    let held = reviews::Held {
-        about: Review {
-            id: review.clone(),
-            capsule: capsule.clone(),
-            version: version.clone(),
-            reason: reason.clone(),
-            since: db::now(),
-        },
-        digest: package.digest(),
-        statement: statement.clone(),
-        change: change.clone(),
-    };
+async fn hold(app: &App, held: reviews::Held) -> Result<Published, Error> {
+    let about = &held.about;
+    let (capsule, version) = (&about.capsule, &about.version);
     let mut connection = app.pool.acquire().await?;
     if let Some(review) = reviews::of(&mut connection, capsule, version).await? {
         return Err(Error::Conflict(format!(
@@ -203,8 +189,11 @@ async fn hold(
         )));
     }
     reviews::insert(&mut connection, &held).await?;
-    tracing::warn!(capsule = %capsule, reason, "held for review");
-    Ok(Published::Held { review, reason })
+    tracing::warn!(%capsule, reason = about.reason, "held for review");
+    Ok(Published::Held {
+        review: held.about.id,
+        reason: held.about.reason,
+    })
 }
 
 /// Whether anybody but an operator may create this namespace.

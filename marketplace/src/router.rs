@@ -37,6 +37,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .routes(routes!(packages::capsule))
         .routes(routes!(packages::bundle))
         .routes(routes!(operator::reviews))
+        .routes(routes!(operator::capsule))
         .routes(routes!(operator::approve))
         .routes(routes!(operator::refuse))
         .routes(routes!(operator::change))

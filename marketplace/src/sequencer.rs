@@ -222,10 +222,7 @@ async fn judge(
     let change = &signed.request.change;
     let namespace = namespaces::get(connection, &change.namespace()).await?;
     let release = match change.release() {
-        Some((capsule, version)) => {
-            let all = releases::of(connection, capsule).await?;
-            Release::concerned(all.iter(), version).cloned()
-        }
+        Some((capsule, version)) => releases::concerned(connection, capsule, version).await?,
         None => None,
     };
     let applied = Namespace::apply(namespace.as_ref(), release.as_ref(), signed, position)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dsse::Envelope;
 use semver::Version;
 use serde::{Deserialize, Serialize};
-use soma_capability::{CapsuleName, Name, Tool};
+use soma_capability::{CapsuleName, Digest, Name, Tool};
 use utoipa::ToSchema;
 
 use crate::change::{ChangeError, meant_for};
@@ -167,6 +167,11 @@ pub struct Review {
     /// The version.
     #[schema(value_type = String)]
     pub version: Version,
+    /// The sha256 of its file.
+    pub digest: Digest,
+    /// The owner who sent it; none for what is held from before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Name>,
     /// Why it is held.
     pub reason: String,
     /// Unix seconds since when.

@@ -93,7 +93,10 @@ impl Index {
         let namespace = self.namespaces.get(&step.namespace());
         let release = step.release();
         let release = release.and_then(|(name, version)| {
-            Release::concerned(self.releases.get(name)?.values(), version)
+            // In the order of versions, builds of one follow it.
+            let from = Release::without_build(version)..;
+            let (_, release) = self.releases.get(name)?.range(from).next()?;
+            release.is_concerned(version).then_some(release)
         });
         let applied = step.apply(namespace, release)?;
         self.namespaces.insert(step.namespace(), applied.namespace);

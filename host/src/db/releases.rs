@@ -71,6 +71,32 @@ pub(crate) async fn of_capsule(
     rows.iter().map(state).collect()
 }
 
+/// The release that a change of this version is judged by: builds of one version are one.
+pub(crate) async fn concerned(
+    connection: &mut AnyConnection,
+    log: &LogKey,
+    capsule: &CapsuleName,
+    version: &Version,
+) -> sqlx::Result<Option<Release>> {
+    let rows = sqlx::query(
+        "SELECT state FROM log_releases WHERE log = $1 AND namespace = $2 AND name = $3
+         AND (version = $4 OR version LIKE $4 || '+%')",
+    )
+    .bind(log.to_string())
+    .bind(capsule.namespace())
+    .bind(capsule.name())
+    .bind(Release::without_build(version).to_string())
+    .fetch_all(connection)
+    .await?;
+    let releases = rows
+        .iter()
+        .map(state)
+        .collect::<sqlx::Result<Vec<Release>>>()?;
+    Ok(releases
+        .into_iter()
+        .find(|release| release.is_concerned(version)))
+}
+
 pub(crate) async fn put_release(
     connection: &mut AnyConnection,
     log: &LogKey,

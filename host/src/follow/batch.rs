@@ -1,7 +1,7 @@
 //! Some leaves of a log that follow each other, on their way into the database.
 
 use soma_registry::log::Frontier;
-use soma_registry::{IndexError, Release, Step};
+use soma_registry::{IndexError, Step};
 use sqlx::{AnyConnection, AnyPool};
 
 use crate::db::{logs, releases};
@@ -112,10 +112,7 @@ async fn apply(connection: &mut AnyConnection, source: &Source, step: &Step) -> 
     let namespace = releases::namespace(connection, key, &name).await?;
     let release = match step.release() {
         None => None,
-        Some((capsule, version)) => {
-            let all = releases::of_capsule(connection, &key.to_string(), capsule).await?;
-            Release::concerned(all.iter(), version).cloned()
-        }
+        Some((capsule, version)) => releases::concerned(connection, key, capsule, version).await?,
     };
     let applied = step.apply(namespace.as_ref(), release.as_ref());
     let applied = applied.map_err(|error| broken(source, error))?;

@@ -4,7 +4,7 @@ use soma_capability::Name;
 use soma_registry::PublicKey;
 use sqlx::{AnyConnection, AnyPool};
 
-use super::{now, stored};
+use super::{corrupt, now, stored};
 
 /// Makes the account where there is none of that name. Gives the key that it has.
 pub(crate) async fn enter(
@@ -25,8 +25,7 @@ pub(crate) async fn enter(
         .bind(account.as_str())
         .fetch_one(pool)
         .await?;
-    key.parse()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    key.parse().map_err(corrupt)
 }
 
 pub(crate) async fn set_key(
@@ -75,7 +74,5 @@ pub(crate) async fn key(pool: &AnyPool, account: &Name) -> sqlx::Result<Option<P
         .bind(account.as_str())
         .fetch_optional(pool)
         .await?;
-    key.map(|key| key.parse())
-        .transpose()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    key.map(|key| key.parse()).transpose().map_err(corrupt)
 }

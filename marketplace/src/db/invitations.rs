@@ -6,7 +6,7 @@ use soma_registry::api::Invitation;
 use sqlx::{AnyConnection, AnyPool};
 use uuid::Uuid;
 
-use super::{from_json, json, now, stored};
+use super::{corrupt, from_json, json, now, stored};
 
 /// One that is to be kept.
 pub(crate) struct Offer<'a> {
@@ -37,19 +37,23 @@ pub(crate) async fn insert(pool: &AnyPool, offer: &Offer<'_>) -> sqlx::Result<()
     Ok(())
 }
 
-/// The open ones that an account was sent, and those that it sent.
-pub(crate) async fn of(pool: &AnyPool, account: &Name) -> sqlx::Result<Vec<Invitation>> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
-        "SELECT id, change FROM invitations WHERE (account = $1 OR inviter = $1) AND withdrawn IS NULL
+/// The open ones that an account was sent, and those that it sent, each with its namespace.
+pub(crate) async fn of(pool: &AnyPool, account: &Name) -> sqlx::Result<Vec<(Name, Invitation)>> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT id, namespace, change FROM invitations
+         WHERE (account = $1 OR inviter = $1) AND withdrawn IS NULL
          ORDER BY created, id",
     )
     .bind(account.as_str())
     .fetch_all(pool)
     .await?;
     rows.into_iter()
-        .map(|(id, change)| {
+        .map(|(id, namespace, change)| {
             let change = from_json(&change)?;
-            Ok(Invitation { id, change })
+            Ok((
+                namespace.parse().map_err(corrupt)?,
+                Invitation { id, change },
+            ))
         })
         .collect()
 }
@@ -79,10 +83,7 @@ pub(crate) async fn get(pool: &AnyPool, id: &str) -> sqlx::Result<Option<(Name, 
     .bind(id)
     .fetch_optional(pool)
     .await?;
-    let name = |text: String| {
-        text.parse::<Name>()
-            .map_err(|error| sqlx::Error::Decode(Box::new(error)))
-    };
+    let name = |text: String| text.parse::<Name>().map_err(corrupt);
     row.map(|(namespace, account)| Ok((name(namespace)?, name(account)?)))
         .transpose()
 }
@@ -97,36 +98,22 @@ pub(crate) async fn withdraw(pool: &AnyPool, id: &str) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Whether the change of this id is offered to an account still.
-pub(crate) async fn is_open(
+/// The account that the change of this id was offered to, and whether it still is.
+pub(crate) async fn offered(
     pool: &AnyPool,
     namespace: &Name,
-    account: &Name,
     change: Uuid,
-) -> sqlx::Result<bool> {
-    let found: Option<String> = sqlx::query_scalar(
-        "SELECT id FROM invitations
-         WHERE namespace = $1 AND account = $2 AND change_id = $3 AND withdrawn IS NULL
+) -> sqlx::Result<Option<(Name, bool)>> {
+    let row: Option<(String, Option<i64>)> = sqlx::query_as(
+        "SELECT account, withdrawn FROM invitations WHERE namespace = $1 AND change_id = $2
          LIMIT 1",
     )
     .bind(namespace.as_str())
-    .bind(account.as_str())
     .bind(change.to_string())
     .fetch_optional(pool)
     .await?;
-    Ok(found.is_some())
-}
-
-/// Whether the change of this id is offered, or was and is withdrawn.
-pub(crate) async fn was_made(pool: &AnyPool, namespace: &Name, change: Uuid) -> sqlx::Result<bool> {
-    let found: Option<String> = sqlx::query_scalar(
-        "SELECT id FROM invitations WHERE namespace = $1 AND change_id = $2 LIMIT 1",
-    )
-    .bind(namespace.as_str())
-    .bind(change.to_string())
-    .fetch_optional(pool)
-    .await?;
-    Ok(found.is_some())
+    row.map(|(account, withdrawn)| Ok((account.parse().map_err(corrupt)?, withdrawn.is_none())))
+        .transpose()
 }
 
 /// Somebody joined: what was offered to them there is settled.

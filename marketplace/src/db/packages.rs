@@ -4,7 +4,7 @@ use soma_capability::{CapsuleName, Tool};
 use soma_registry::{Manifest, Release};
 use sqlx::{AnyConnection, AnyPool};
 
-use super::{json, number, releases, search, stored};
+use super::{corrupt, json, number, releases, search, stored};
 use crate::names::skeleton;
 
 /// Shows this version as the newest that may be chosen. The first one of a capsule makes its row.
@@ -76,7 +76,7 @@ pub(crate) async fn well_used(
     rows.iter()
         .map(|(namespace, name)| CapsuleName::new(namespace, name))
         .collect::<Result<_, _>>()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+        .map_err(corrupt)
 }
 
 /// Shows the newest version that may be chosen; where none may, the newest.

@@ -103,6 +103,28 @@ pub(crate) async fn of(
     Ok(releases)
 }
 
+/// The release that a change of this version is judged by: builds of one version are one.
+pub(crate) async fn concerned(
+    connection: &mut AnyConnection,
+    capsule: &CapsuleName,
+    version: &Version,
+) -> sqlx::Result<Option<Release>> {
+    let states: Vec<String> = sqlx::query_scalar(
+        "SELECT state FROM releases WHERE namespace = $1 AND name = $2
+         AND (version = $3 OR version LIKE $3 || '+%')",
+    )
+    .bind(capsule.namespace())
+    .bind(capsule.name())
+    .bind(Release::without_build(version).to_string())
+    .fetch_all(connection)
+    .await?;
+    let releases = states.iter().map(|state| from_json::<Release>(state));
+    let releases = releases.collect::<sqlx::Result<Vec<_>>>()?;
+    Ok(releases
+        .into_iter()
+        .find(|release| release.is_concerned(version)))
+}
+
 pub(crate) async fn insert(
     tx: &mut AnyConnection,
     release: &Release,

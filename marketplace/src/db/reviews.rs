@@ -1,18 +1,17 @@
 //! The `reviews` table: publications that somebody looks at first.
 
 use semver::Version;
-use soma_capability::{CapsuleName, Digest};
+use soma_capability::{CapsuleName, Name};
 use soma_registry::Envelope;
 use soma_registry::api::Review;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, Row as _};
 
-use super::{from_json, json, number, stored};
+use super::{corrupt, from_json, json, number, stored};
 
 /// A publication that is held, whole.
 pub(crate) struct Held {
     pub(crate) about: Review,
-    pub(crate) digest: Digest,
     pub(crate) statement: Envelope,
     pub(crate) change: Envelope,
 }
@@ -20,14 +19,15 @@ pub(crate) struct Held {
 pub(crate) async fn insert(connection: &mut AnyConnection, held: &Held) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO reviews
-           (id, namespace, name, version, digest, reason, statement, change, since)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+           (id, namespace, name, version, digest, account, reason, statement, change, since)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(&held.about.id)
     .bind(held.about.capsule.namespace())
     .bind(held.about.capsule.name())
     .bind(held.about.version.to_string())
-    .bind(held.digest.to_string())
+    .bind(held.about.digest.to_string())
+    .bind(held.about.account.as_ref().map(Name::as_str))
     .bind(&held.about.reason)
     .bind(json(&held.statement)?)
     .bind(json(&held.change)?)
@@ -63,13 +63,14 @@ pub(crate) async fn waiting(connection: &mut AnyConnection, namespace: &str) -> 
 
 fn review(row: &AnyRow) -> sqlx::Result<Review> {
     let version: &str = row.try_get("version")?;
+    let account: Option<&str> = row.try_get("account")?;
     Ok(Review {
         id: row.try_get("id")?,
         capsule: CapsuleName::new(row.try_get("namespace")?, row.try_get("name")?)
-            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-        version: version
-            .parse()
-            .map_err(|error: semver::Error| sqlx::Error::Decode(Box::new(error)))?,
+            .map_err(corrupt)?,
+        version: version.parse().map_err(corrupt)?,
+        digest: row.try_get::<&str, _>("digest")?.parse().map_err(corrupt)?,
+        account: account.map(str::parse).transpose().map_err(corrupt)?,
         reason: row.try_get("reason")?,
         since: number(row.try_get("since")?),
     })
@@ -77,7 +78,8 @@ fn review(row: &AnyRow) -> sqlx::Result<Review> {
 
 pub(crate) async fn list(pool: &AnyPool) -> sqlx::Result<Vec<Review>> {
     let rows = sqlx::query(
-        "SELECT id, namespace, name, version, reason, since FROM reviews ORDER BY since, id",
+        "SELECT id, namespace, name, version, digest, account, reason, since FROM reviews
+         ORDER BY since, id",
     )
     .fetch_all(pool)
     .await?;
@@ -90,12 +92,8 @@ pub(crate) async fn get(pool: &AnyPool, id: &str) -> sqlx::Result<Option<Held>> 
         .fetch_optional(pool)
         .await?;
     let read = |row: AnyRow| {
-        let digest: &str = row.try_get("digest")?;
         Ok(Held {
             about: review(&row)?,
-            digest: digest
-                .parse()
-                .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
             statement: from_json(row.try_get("statement")?)?,
             change: from_json(row.try_get("change")?)?,
         })

@@ -1,5 +1,7 @@
 //! Search: SQLite's FTS5 and Postgres' full text behind one question.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Deserialize;
 use soma_capability::{CapsuleName, Tool};
 use soma_registry::Manifest;
@@ -9,14 +11,15 @@ use sqlx::{AnyConnection, AnyPool, Row as _};
 use utoipa::IntoParams;
 
 use super::sql::Sql;
-use super::{from_json, number};
+use super::{corrupt, from_json, number};
 
 /// Hits of one page, where nothing is said, and at most.
 const PAGE: u32 = 20;
 const LARGEST_PAGE: u32 = 100;
 /// Who pages further should ask a narrower question.
 const DEEPEST: u32 = 10_000;
-/// Of a word that is nearly everywhere so many are ranked: what a search costs is bounded.
+/// On SQLite so many of what fits a question are ranked, those that were published first: what a
+/// search of a word that is nearly everywhere costs is bounded.
 const RANKED: i64 = 2_000;
 const MAX_WORDS: usize = 8;
 
@@ -39,65 +42,146 @@ pub(crate) struct Wanted {
     limit: Option<u32>,
 }
 
-/// The hits of one page, best first.
+/// What is asked of the words at once: each place is asked until a page is full.
+struct Question<'a> {
+    words: &'a [String],
+    /// Whether a word may be the beginning of a longer one.
+    begun: bool,
+    place: Place,
+}
+
+/// Where the words must be, the best first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// All among the names and keywords.
+    Named,
+    /// All somewhere, and some of them among the names and keywords.
+    NamedInPart,
+    /// All somewhere.
+    Anywhere,
+}
+
+/// The hits of one page, best first: what has the words as they are before what only begins with
+/// them, what is named so before what only says so, and then by downloads.
 pub(crate) async fn find(pool: &AnyPool, wanted: &Wanted) -> sqlx::Result<Hits> {
     let limit = wanted.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
     let after = wanted.after.unwrap_or(0).min(DEEPEST);
+    // One more tells whether there is another page.
+    let enough = (after + limit) as usize + 1;
     let mut connection = pool.acquire().await?;
-    let mut select = Sql::new(
-        "SELECT p.namespace, p.name, p.latest, p.description, p.keywords, p.downloads, p.updated
-         FROM packages p ",
-    );
     let words = words(wanted.q.as_deref().unwrap_or_default());
-    let ranked = !words.is_empty();
-    if ranked {
-        match connection.backend_name() {
-            "SQLite" => join_sqlite(&mut select, &words),
-            _ => join_postgres(&mut select, &words),
+    let mut found = Vec::new();
+    if words.is_empty() {
+        found = ids(&mut connection, wanted, None, enough).await?;
+    }
+    let mut seen = HashSet::new();
+    for question in questions(&words) {
+        let next = ids(&mut connection, wanted, Some(&question), enough).await?;
+        found.extend(next.into_iter().filter(|id| seen.insert(*id)));
+        if found.len() >= enough {
+            break;
         }
     }
-    select.push(" WHERE p.current = 1");
-    narrow(&mut select, wanted);
-    select.push(" ORDER BY ");
-    if ranked {
-        select.push("w.score DESC, ");
-    }
-    select.push("p.downloads DESC, p.namespace, p.name LIMIT ");
-    // One more tells whether there is another page.
-    select.number(i64::from(limit) + 1);
-    select.push(" OFFSET ").number(i64::from(after));
-    let rows = select.fetch(&mut connection).await?;
-
-    let mut hits = rows.iter().map(summary).collect::<sqlx::Result<Vec<_>>>()?;
-    let more = hits.len() > limit as usize && after + limit <= DEEPEST;
-    hits.truncate(limit as usize);
+    let more = found.len() >= enough && after + limit <= DEEPEST;
+    let page = found.into_iter().skip(after as usize);
+    let page: Vec<i64> = page.take(limit as usize).collect();
     Ok(Hits {
-        hits,
+        hits: summaries(&mut connection, &page).await?,
         next: more.then(|| (after + limit).to_string()),
     })
 }
 
-/// Name before keywords before description before tools.
-fn join_sqlite(select: &mut Sql, words: &[String]) {
-    let all: Vec<String> = words.iter().map(|word| format!("\"{word}\"*")).collect();
-    select.push(
-        "JOIN (SELECT rowid AS id, -bm25(package_words, 10.0, 5.0, 2.0, 1.0) AS score
-         FROM package_words WHERE package_words MATCH ",
-    );
-    select.text(all.join(" "));
-    select.push(" LIMIT ").number(RANKED);
-    select.push(") w ON w.id = p.id");
+/// From the narrowest to the widest.
+fn questions(words: &[String]) -> impl Iterator<Item = Question<'_>> {
+    let places = [Place::Named, Place::NamedInPart, Place::Anywhere];
+    let places = places
+        .into_iter()
+        // One word is there or not.
+        .filter(|place| words.len() > 1 || *place != Place::NamedInPart);
+    let all = [false, true]
+        .into_iter()
+        .flat_map(move |begun| places.clone().map(move |place| (begun, place)));
+    all.filter(|_| !words.is_empty())
+        .map(move |(begun, place)| Question {
+            words,
+            begun,
+            place,
+        })
 }
 
-fn join_postgres(select: &mut Sql, words: &[String]) {
-    let all: Vec<String> = words.iter().map(|word| format!("{word}:*")).collect();
-    let all = all.join(" & ");
-    select.push("JOIN (SELECT id, ts_rank('{0.1, 0.2, 0.5, 1.0}', words, to_tsquery('english', ");
-    select.text(all.clone());
-    select.push(")) AS score FROM (SELECT id, words FROM package_words WHERE words @@ to_tsquery('english', ");
-    select.text(all);
-    select.push(") LIMIT ").number(RANKED);
-    select.push(") found) w ON w.id = p.id");
+/// The packages that fit, the most downloaded first.
+async fn ids(
+    connection: &mut AnyConnection,
+    wanted: &Wanted,
+    question: Option<&Question<'_>>,
+    enough: usize,
+) -> sqlx::Result<Vec<i64>> {
+    // Postgres looks the words up among the most downloaded where they are common.
+    let bounded = question.is_some() && connection.backend_name() == "SQLite";
+    let mut select = Sql::new("SELECT p.id FROM ");
+    if bounded {
+        select.push("(SELECT p.id, p.downloads, p.namespace, p.name FROM ");
+    }
+    match question {
+        None => select.push("packages p WHERE"),
+        Some(question) if bounded => question.sqlite(&mut select),
+        Some(question) => question.postgres(&mut select),
+    };
+    select.push(" p.current = 1");
+    narrow(&mut select, wanted);
+    if bounded {
+        select.push(" LIMIT ").number(RANKED).push(") p");
+    }
+    select.push(" ORDER BY p.downloads DESC, p.namespace, p.name LIMIT ");
+    select.number(i64::try_from(enough).unwrap_or(i64::MAX));
+    let rows = select.fetch(connection).await?;
+    rows.iter().map(|row| row.try_get("id")).collect()
+}
+
+impl Question<'_> {
+    /// The words with something after each that may be a beginning, and something between them.
+    fn text(&self, quote: &str, beginning: &str, between: &str) -> String {
+        let beginning = if self.begun { beginning } else { "" };
+        let words = self.words.iter();
+        let words: Vec<String> = words
+            .map(|word| format!("{quote}{word}{quote}{beginning}"))
+            .collect();
+        words.join(between)
+    }
+
+    /// The words come first: to look each capsule up among them would cost more.
+    fn sqlite<'s>(&self, select: &'s mut Sql) -> &'s mut Sql {
+        let (all, any) = (self.text("\"", "*", " "), self.text("\"", "*", " OR "));
+        let matched = match self.place {
+            Place::Named => format!("{{name keywords}} : ({all})"),
+            Place::NamedInPart => format!("{{name keywords}} : ({any}) AND ({all})"),
+            Place::Anywhere => all,
+        };
+        select
+            .push("package_words CROSS JOIN packages p ON p.id = package_words.rowid")
+            .push(" WHERE package_words MATCH ")
+            .text(matched)
+            .push(" AND")
+    }
+
+    fn postgres<'s>(&self, select: &'s mut Sql) -> &'s mut Sql {
+        let (all, any) = (self.text("", ":*", " & "), self.text("", ":*", " | "));
+        select.push("package_words w JOIN packages p ON p.id = w.id WHERE ");
+        let named = match self.place {
+            Place::Named => Some(&all),
+            Place::NamedInPart => Some(&any),
+            Place::Anywhere => None,
+        };
+        if let Some(named) = named {
+            select.push("ts_filter(w.words, '{a,b}') @@ to_tsquery('english', ");
+            select.text(named).push(") AND ");
+        }
+        if self.place != Place::Named {
+            select.push("w.words @@ to_tsquery('english', ");
+            select.text(all).push(") AND ");
+        }
+        select
+    }
 }
 
 fn narrow(select: &mut Sql, wanted: &Wanted) {
@@ -129,14 +213,33 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// These packages, in this order.
+async fn summaries(connection: &mut AnyConnection, ids: &[i64]) -> sqlx::Result<Vec<Summary>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut select = Sql::new(
+        "SELECT id, namespace, name, latest, description, keywords, downloads, updated
+         FROM packages WHERE id IN (",
+    );
+    for (nth, id) in ids.iter().enumerate() {
+        select.push(if nth == 0 { "" } else { ", " }).number(*id);
+    }
+    select.push(")");
+    let rows = select.fetch(connection).await?;
+    let mut summaries = HashMap::new();
+    for row in &rows {
+        summaries.insert(row.try_get::<i64, _>("id")?, summary(row)?);
+    }
+    Ok(ids.iter().filter_map(|id| summaries.remove(id)).collect())
+}
+
 fn summary(row: &AnyRow) -> sqlx::Result<Summary> {
     let version: &str = row.try_get("latest")?;
     Ok(Summary {
         capsule: CapsuleName::new(row.try_get("namespace")?, row.try_get("name")?)
-            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-        version: version
-            .parse()
-            .map_err(|error: semver::Error| sqlx::Error::Decode(Box::new(error)))?,
+            .map_err(corrupt)?,
+        version: version.parse().map_err(corrupt)?,
         description: row.try_get("description")?,
         keywords: from_json(row.try_get("keywords")?)?,
         downloads: number(row.try_get("downloads")?),

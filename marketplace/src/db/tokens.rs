@@ -5,7 +5,7 @@ use soma_registry::api::Token;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, FromRow, Row as _};
 
-use super::{from_json, json, now, number, stored};
+use super::{corrupt, from_json, json, now, number, stored};
 
 /// A token as it is kept.
 #[derive(Clone, Debug)]
@@ -20,9 +20,7 @@ impl FromRow<'_, AnyRow> for StoredToken {
         let account: String = row.try_get("account")?;
         let namespaces: Option<String> = row.try_get("namespaces")?;
         Ok(Self {
-            account: account
-                .parse()
-                .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            account: account.parse().map_err(corrupt)?,
             secret_sha256: row.try_get("secret_sha256")?,
             about: Token {
                 id: row.try_get("id")?,

@@ -100,10 +100,10 @@ async fn accept(
     }
     let namespace = signed.request.change.namespace();
     let id = signed.request.id;
-    if invitations::is_open(&app.pool, &namespace, &owner.account, id).await? {
-        return Ok(());
+    match invitations::offered(&app.pool, &namespace, id).await? {
+        Some((account, true)) if account == owner.account => Ok(()),
+        _ => Err(Error::Forbidden(
+            "there is no such invitation, or it was withdrawn: ask an owner for another".to_owned(),
+        )),
     }
-    Err(Error::Forbidden(
-        "there is no such invitation, or it was withdrawn: ask an owner for another".to_owned(),
-    ))
 }

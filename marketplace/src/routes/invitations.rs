@@ -31,7 +31,11 @@ pub(crate) async fn list(
     caller: Caller,
 ) -> Result<Json<Vec<Invitation>>, Error> {
     caller.require_scope(TokenScope::Owners)?;
-    Ok(Json(invitations::of(&app.pool, &caller.account).await?))
+    let all = invitations::of(&app.pool, &caller.account).await?;
+    let all = all
+        .into_iter()
+        .filter(|(namespace, _)| caller.reaches(namespace));
+    Ok(Json(all.map(|(_, invitation)| invitation).collect()))
 }
 
 /// Offers to make somebody an owner.
@@ -87,7 +91,10 @@ pub(crate) async fn create(
     }
     let id = Uuid::now_v7().to_string();
     let change_id = signed.request.id;
-    if invitations::was_made(&app.pool, namespace, change_id).await? {
+    if invitations::offered(&app.pool, namespace, change_id)
+        .await?
+        .is_some()
+    {
         return Err(Error::Conflict(
             "this very offer was made already: sign another".to_owned(),
         ));
@@ -125,6 +132,9 @@ pub(crate) async fn withdraw(
         .await?
         .ok_or_else(unknown)?;
     caller.require_scope(TokenScope::Owners)?;
+    if !caller.reaches(&namespace) {
+        return Err(unknown());
+    }
     if caller.account != account {
         let mut connection = app.pool.acquire().await?;
         let owners = crate::db::namespaces::get(&mut connection, &namespace).await?;
@@ -132,7 +142,6 @@ pub(crate) async fn withdraw(
         if !is_owner {
             return Err(unknown());
         }
-        caller.require(TokenScope::Owners, &namespace)?;
     }
     invitations::withdraw(&app.pool, &id).await?;
     Ok(StatusCode::NO_CONTENT)

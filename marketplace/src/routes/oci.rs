@@ -18,6 +18,7 @@ use crate::app::{App, AppState};
 use crate::db::oci::{self, Document};
 use crate::db::releases;
 use crate::error::Error;
+use crate::rate::Sender;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -107,6 +108,7 @@ async fn answer(
 pub(crate) async fn blob(
     State(app): State<AppState>,
     method: Method,
+    sender: Sender,
     segments: Segments,
 ) -> Result<Response, OciError> {
     let (capsule, reference) = repository(segments)?;
@@ -125,7 +127,7 @@ pub(crate) async fn blob(
     let file = app.blobs.open_file(&digest).await;
     let (size, file) = file.map_err(Error::from)?;
     if method == Method::GET {
-        super::packages::count(&app, &capsule).await;
+        super::packages::count(&app, sender, &capsule, digest).await;
     }
     let length = [(CONTENT_LENGTH, HeaderValue::from(size))];
     Ok(content(LAYER_TYPE, &digest, FOR_EVER, (length, file)))

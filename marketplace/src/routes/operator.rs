@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use soma_registry::api::{Logged, OperatorChange, Published, Review};
 use soma_registry::log::Act;
 use soma_registry::{Change, ChangeRequest, Owner, OwnerKey};
@@ -30,6 +32,40 @@ pub(crate) async fn reviews(
 ) -> Result<Json<Vec<Review>>, Error> {
     caller.require_operator(&app).await?;
     Ok(Json(reviews::list(&app.pool).await?))
+}
+
+/// The file of what is held.
+#[utoipa::path(
+    get,
+    path = "/v1/operator/reviews/{id}/capsule",
+    operation_id = "getReviewCapsule",
+    tag = "Operators",
+    params(IdPath),
+    responses(
+        (
+            status = 200,
+            description = "The component.",
+            body = Vec<u8>,
+            content_type = "application/wasm"
+        ),
+        Error
+    ),
+    security(("token" = [])),
+)]
+pub(crate) async fn capsule(
+    State(app): State<AppState>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<Response, Error> {
+    caller.require_operator(&app).await?;
+    let held = reviews::get(&app.pool, &id).await?;
+    let held = held.ok_or_else(|| Error::NotFound(format!("review `{id}`")))?;
+    let (size, file) = app.blobs.open_file(&held.about.digest).await?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/wasm")),
+        (CONTENT_LENGTH, size.into()),
+    ];
+    Ok((headers, file).into_response())
 }
 
 /// Publishes what is held.

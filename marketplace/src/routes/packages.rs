@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method};
-use soma_capability::CapsuleName;
+use soma_capability::{CapsuleName, Digest};
 use soma_registry::api::{Hits, PackageInfo, ReleaseInfo};
 use soma_registry::{BUNDLE_TYPE, Release};
 
@@ -15,6 +15,7 @@ use crate::app::{App, AppState};
 use crate::db::{packages, releases, search};
 use crate::error::Error;
 use crate::path::{PackagePath, ReleasePath};
+use crate::rate::Sender;
 
 /// What a version's digest names never changes.
 pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -97,20 +98,24 @@ pub(crate) async fn release(
 pub(crate) async fn capsule(
     State(app): State<AppState>,
     method: Method,
+    sender: Sender,
     path: ReleasePath,
 ) -> Result<Response, Error> {
     let release = find(&app, &path).await?;
     let file = app.blobs.open_file(&release.digest).await?;
     // Whoever asks for the head alone has no file.
     if method == Method::GET {
-        count(&app, &path.capsule).await;
+        count(&app, sender, &path.capsule, release.digest).await;
     }
     Ok(file_of(file))
 }
 
 /// Counts a download. A file is worth more than its count, where that cannot be kept.
-pub(super) async fn count(app: &App, capsule: &CapsuleName) {
+pub(super) async fn count(app: &App, Sender(sender): Sender, capsule: &CapsuleName, file: Digest) {
     app.metrics.downloads.inc();
+    if !app.downloads.is_first(sender, file) {
+        return;
+    }
     if let Err(error) = packages::count_download(&app.pool, capsule).await {
         tracing::warn!(%capsule, %error, "a download is not counted");
     }

@@ -2,7 +2,9 @@
 
 use reqwest::Method;
 
+use super::exchange::TRANSFER;
 use super::{ClientError, Marketplace};
+use crate::MAX_FILE_BYTES;
 use crate::api::{Logged, OperatorChange, Review};
 
 /// What becomes of a publication that is held.
@@ -18,6 +20,12 @@ impl Marketplace {
     /// The publications that are held.
     pub async fn reviews(&self) -> Result<Vec<Review>, ClientError> {
         self.get(&["v1", "operator", "reviews"]).await
+    }
+
+    /// The file of one of them, of that digest.
+    pub async fn review_capsule(&self, review: &Review) -> Result<Vec<u8>, ClientError> {
+        let path = ["v1", "operator", "reviews", &review.id, "capsule"];
+        self.bytes(&path, MAX_FILE_BYTES, TRANSFER).await
     }
 
     /// Decides about one of them.

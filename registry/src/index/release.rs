@@ -1,6 +1,6 @@
 //! One version of a capsule, as the log has it.
 
-use semver::Version;
+use semver::{BuildMetadata, Version};
 use serde::{Deserialize, Serialize};
 use soma_capability::{CapsuleName, Digest, Name};
 use utoipa::ToSchema;
@@ -61,13 +61,18 @@ pub struct Revocation {
 }
 
 impl Release {
-    /// Of a capsule's versions, the one that a change of this version is judged by: the same, or one
-    /// that differs in its build metadata alone.
-    pub fn concerned<'a>(
-        mut all: impl Iterator<Item = &'a Self>,
-        version: &Version,
-    ) -> Option<&'a Self> {
-        all.find(|release| release.version.cmp_precedence(version).is_eq())
+    /// The version that all builds of this one are.
+    pub fn without_build(version: &Version) -> Version {
+        Version {
+            build: BuildMetadata::EMPTY,
+            ..version.clone()
+        }
+    }
+
+    /// Whether a change of this version is judged by this release: the version is the same, or
+    /// differs in its build metadata alone.
+    pub fn is_concerned(&self, version: &Version) -> bool {
+        self.version.cmp_precedence(version).is_eq()
     }
 
     /// Whether they are the same version, published by the same leaf: what became of it later, a

@@ -41,7 +41,7 @@ impl Step {
         self.signed.request.change.namespace()
     }
 
-    /// The version that it concerns, where it concerns one: [`Release::concerned`] says which of
+    /// The version that it concerns, where it concerns one: [`Release::is_concerned`] says which of
     /// those that are there it is judged by.
     pub fn release(&self) -> Option<(&CapsuleName, &Version)> {
         self.signed.request.change.release()

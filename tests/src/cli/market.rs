@@ -56,7 +56,7 @@ pub(super) async fn pin(home: &Path, market: &TestMarketplace) {
 
 #[test]
 fn two_authors_publish_and_an_operator_searches_installs_and_calls() {
-    TestMarketplace::run(async |market| {
+    TestMarketplace::run(async |mut market| {
         for account in ["ada", "bob"] {
             let home = home(&market).await;
             let (home, name) = (home.path(), format!("{account}/echo"));
@@ -121,6 +121,9 @@ fn two_authors_publish_and_an_operator_searches_installs_and_calls() {
         by(&operator, &["install", "--lock", lock]).await.exits(0);
         let list = by(&operator, &["list", "--json"]).await.exits(0).json();
         assert_eq!(list["capsules"].as_array().unwrap().len(), 2, "{list}");
+        market.kill();
+        let again = by(&operator, &["install", "--lock", lock]).await.exits(0);
+        assert_eq!(again.out.matches("was installed already").count(), 2);
     });
 }
 
@@ -139,6 +142,8 @@ fn an_operator_decides_by_the_command_line() {
         assert!(said.out.contains("Nothing waits"), "{}", said.out);
         let said = by(root, &["marketplace", "approve", "0198f1"]).await;
         assert!(said.exits(5).err.contains("0198f1"));
+        let said = by(root, &["marketplace", "fetch", "0198f1", "held.wasm"]).await;
+        assert!(said.exits(5).err.contains("marketplace reviews"));
 
         let key = SecretKey::generate().unwrap().public().to_string();
         let recover = ["marketplace", "recover", "ada", "ada", "--key", &key];

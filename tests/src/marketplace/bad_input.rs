@@ -1,6 +1,8 @@
 //! What is wrong is refused with a problem of its own, leaves nothing, and the service goes on.
 
 use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::TryStreamExt as _;
 use serde_json::Value;
@@ -91,11 +93,16 @@ fn a_form_without_an_end_is_cut_off() {
             "--x\r\ncontent-disposition: form-data; name=\"",
         ] {
             let piece = bytes::Bytes::from(vec![b'a'; 1 << 20]);
-            let pieces = (0..200).map(move |_| Ok::<_, ErrorKind>(piece.clone()));
+            let taken = Arc::new(AtomicUsize::new(0));
+            let counter = taken.clone();
+            let pieces = (0..200).map(move |_| {
+                counter.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, ErrorKind>(piece.clone())
+            });
             let begin = Ok(bytes::Bytes::from(begin));
             let body = futures::stream::iter(std::iter::once(begin).chain(pieces));
             let sent = reqwest::Client::new()
-                .post(format!("{}v1/publish", market.url))
+                .post(format!("{}/v1/publish", market.url))
                 .bearer_auth(&ada.token)
                 .header("content-type", "multipart/form-data; boundary=x")
                 .body(reqwest::Body::wrap_stream(
@@ -107,6 +114,8 @@ fn a_form_without_an_end_is_cut_off() {
             if let Ok(answer) = sent {
                 assert!([400, 413].contains(&answer.status().as_u16()), "{answer:?}");
             }
+            let taken = taken.load(Ordering::Relaxed);
+            assert!((1..200).contains(&taken), "{taken} MiB were taken");
         }
         ada.publish(&echo("ada/echo", "1.0.0").await).await.unwrap();
     });

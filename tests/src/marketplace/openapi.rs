@@ -141,6 +141,7 @@ fn answers_are_as_documented() {
             "get /v1/invitations",
             "post /v1/invitations",
             "delete /v1/invitations/{id}",
+            "get /v1/operator/reviews/{id}/capsule",
             "post /v1/operator/reviews/{id}/approve",
             "post /v1/operator/reviews/{id}/refuse",
         ];

@@ -31,6 +31,7 @@ pub(crate) enum Marketplace {
         #[command(flatten)]
         marketplace: MarketplaceArgs,
     },
+    Fetch(operate::Fetch),
     /// Publish a version that was held, as an operator
     #[command(after_help = "Example:\n  soma marketplace approve 0198f1…")]
     Approve(operate::Decide),
@@ -82,6 +83,7 @@ impl Marketplace {
             Self::List { data } => list(&Marketplaces::read(&data.path()?)?, screen),
             Self::Remove(command) => command.run(screen),
             Self::Reviews { marketplace } => operate::reviews(marketplace, screen).await,
+            Self::Fetch(command) => command.run(screen).await,
             Self::Approve(review) => review.run(Decision::Approve, screen).await,
             Self::Refuse(review) => review.run(Decision::Refuse, screen).await,
             Self::Revoke(command) => command.run(screen).await,

@@ -1,14 +1,17 @@
 //! What an operator of a marketplace does: decide what is held, and act on the marketplace's word.
 
+use std::fs;
+use std::path::PathBuf;
+
 use serde_json::json;
-use soma_capability::Name;
+use soma_capability::{Digest, Name};
 use soma_registry::api::OperatorChange;
 use soma_registry::client::Decision;
 use soma_registry::{PackageSpec, PublicKey};
 
 use crate::clock::day_and_time;
 use crate::commands::yank::agree_to_revoke;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::marketplace::{MarketplaceArgs, exact};
 use crate::screen::{Screen, table};
 
@@ -80,6 +83,21 @@ pub(crate) struct Recovered {
     marketplace: MarketplaceArgs,
 }
 
+/// Fetch the file of a version that was held, to look at it before a word about it
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  soma marketplace fetch 0198f1… held.wasm && soma inspect held.wasm")]
+pub(crate) struct Fetch {
+    /// The review's id, as `soma marketplace reviews` shows it
+    review: String,
+
+    /// Where to write it
+    file: PathBuf,
+
+    #[command(flatten)]
+    marketplace: MarketplaceArgs,
+}
+
 pub(crate) async fn reviews(marketplace: MarketplaceArgs, screen: Screen) -> Result<(), Failure> {
     let reviews = marketplace.sign_in()?.marketplace.reviews().await?;
     let rows = reviews.iter().map(|review| {
@@ -87,12 +105,13 @@ pub(crate) async fn reviews(marketplace: MarketplaceArgs, screen: Screen) -> Res
             review.id.clone(),
             format!("{}@{}", review.capsule, review.version),
             day_and_time(review.since),
+            review.account.as_ref().map_or("-".into(), Name::to_string),
             review.reason.clone(),
         ]
     });
     let rows = rows.collect();
     screen.show(&json!({"reviews": reviews}), |out| {
-        let headings = ["review", "version", "since", "held because"];
+        let headings = ["review", "version", "since", "sent by", "held because"];
         table(out, &headings, rows, "Nothing waits.")
     })
 }
@@ -108,6 +127,33 @@ impl Decide {
         screen.show(&json!({done: self.review}), |out| {
             writeln!(out, "{done}: {}", self.review)
         })
+    }
+}
+
+impl Fetch {
+    pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        let marketplace = self.marketplace.sign_in()?.marketplace;
+        let reviews = marketplace.reviews().await?;
+        let review = reviews.iter().find(|review| review.id == self.review);
+        let review = review.ok_or_else(|| {
+            Failure::new(
+                Exit::NotFound,
+                format_args!("there is no review `{}`", self.review),
+            )
+            .hint("`soma marketplace reviews` shows those that wait")
+        })?;
+        let bytes = marketplace.review_capsule(review).await?;
+        let (path, found) = (self.file.display(), Digest::of(&bytes));
+        if found != review.digest {
+            return Err(Failure::failed(format_args!(
+                "the marketplace sent a file of digest {found}, and holds {}",
+                review.digest
+            )));
+        }
+        fs::write(&self.file, &bytes)
+            .map_err(|error| Failure::usage(format_args!("cannot write {path}: {error}")))?;
+        let shown = json!({"review": self.review, "file": self.file, "digest": found});
+        screen.show(&shown, |out| writeln!(out, "{path}: {found}"))
     }
 }
 
