@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use soma_capability::{CapsuleName, Digest, Limits};
-use soma_runtime::{Call, Capsule, Egress, Failure, Network, Outcome, Output, Usage};
+use soma_runtime::{Call, Capsule, Egress, Failure, Outcome, Output, Usage};
 use tracing::field::display;
 use tracing::{Instrument as _, error_span, info};
 use uuid::Uuid;
@@ -19,6 +19,7 @@ use crate::catalog::ReadyTool;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::metrics::OK;
+use crate::policy::Given;
 use crate::problem::Kind;
 use crate::trace::TraceParent;
 use crate::{audit, input, policy};
@@ -75,7 +76,7 @@ pub(crate) async fn invoke(
         digest,
         input,
         limits,
-        network,
+        given: Given { network, settings },
     } = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -102,6 +103,7 @@ pub(crate) async fn invoke(
         input,
         limits,
         network,
+        settings,
         herald: Some(record.clone()),
         progress: None,
     };
@@ -129,7 +131,7 @@ struct Prepared {
     digest: Digest,
     input: String,
     limits: Limits,
-    network: Network,
+    given: Given,
 }
 
 /// Decides whether it runs, and under what.
@@ -148,7 +150,7 @@ async fn prepare(
         let live = app.in_force();
         app.logs.admit(&installed.row, &live.settings.trust)?;
         let limits = policy::limits(&live.settings, &installed.about.manifest);
-        let network = policy::network(app, &live, caller.tenant_id(), &installed).await?;
+        let given = policy::given(app, &live, caller.tenant_id(), &installed).await?;
         let input = check(app, input, &ready, &limits).await?;
         let code = app.catalog.code(&installed.about).await?;
         let slot = place.slot().await?;
@@ -159,7 +161,7 @@ async fn prepare(
             digest: installed.row.digest,
             input,
             limits,
-            network,
+            given,
         })
     };
     prepare.await.inspect_err(|error: &Error| {

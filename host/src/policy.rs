@@ -2,13 +2,15 @@
 //! operator grants.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use soma_capability::Limits;
+use soma_capability::{Limits, Settings};
 use soma_registry::Manifest;
 use soma_runtime::{Network, Rules};
 
 use crate::app::{App, InForce};
 use crate::catalog::Installed;
+use crate::db::grants::Granted;
 use crate::error::Error;
 use crate::settings::Live;
 
@@ -18,18 +20,47 @@ pub(crate) fn limits(live: &Live, manifest: &Manifest) -> Limits {
         .asked(&manifest.limits, &live.maximum_limits)
 }
 
+/// What a call is given beyond computing.
+pub(crate) struct Given {
+    pub(crate) network: Network,
+    pub(crate) settings: Arc<Settings>,
+}
+
 /// What is both asked for and granted, and what is open to every capsule.
-pub(crate) async fn network(
+pub(crate) async fn given(
     app: &App,
     live: &InForce,
     tenant: &str,
     installed: &Installed,
+) -> Result<Given, Error> {
+    let asked = &installed.about.manifest.capabilities;
+    if asked.http.is_empty() && asked.config.is_empty() {
+        return Ok(Given {
+            network: live.networks.open(),
+            settings: Arc::default(),
+        });
+    }
+    let in_force = app.grants.of(tenant, installed).await?;
+    let settings = in_force
+        .as_ref()
+        .map(|it| it.grant.config.asked(&asked.config));
+    Ok(Given {
+        network: network(app, live, tenant, installed, in_force).await?,
+        settings: settings.map(Arc::new).unwrap_or_default(),
+    })
+}
+
+async fn network(
+    app: &App,
+    live: &InForce,
+    tenant: &str,
+    installed: &Installed,
+    in_force: Option<Arc<Granted>>,
 ) -> Result<Network, Error> {
     let asked = &installed.about.manifest.capabilities.http;
     if asked.is_empty() {
         return Ok(live.networks.open());
     }
-    let in_force = app.grants.of(tenant, installed).await?;
     let (mut credentials, mut revision) = (BTreeMap::new(), String::new());
     if let Some(in_force) = &in_force {
         let accompanying = app.secrets.of(tenant, &in_force.grant).await?;

@@ -47,6 +47,7 @@ mod answer;
 #[doc(hidden)]
 pub mod bindings;
 pub mod clock;
+pub mod config;
 mod error;
 #[doc(hidden)]
 pub mod glue;

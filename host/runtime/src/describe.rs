@@ -1,5 +1,7 @@
 //! Asking a component what tools it has, with every import refusing.
 
+use std::sync::Arc;
+
 use soma_capability::{Annotations, Digest, Limits, Tool};
 
 use crate::bindings::tools;
@@ -84,6 +86,7 @@ async fn ask(capsule: &Capsule) -> Result<Vec<Tool>, DescribeError> {
         &LIMITS,
         Surroundings::Fixed,
         Network::none(),
+        Arc::default(),
         Effects::default(),
         None,
     );

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
-use soma_capability::Limits;
+use soma_capability::{Limits, Settings};
 use tokio::sync::mpsc;
 use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut};
 use wasmtime_wasi::async_trait;
@@ -35,6 +35,8 @@ pub struct Call {
     pub limits: Limits,
     /// What it may reach.
     pub network: Network,
+    /// What its settings are: those that it asks for.
+    pub settings: Arc<Settings>,
     /// Who is told before it sends its first byte; none where nobody records it.
     pub herald: Option<Arc<dyn Herald>>,
     /// Who hears how far the call has come. A full channel misses a step.
@@ -60,6 +62,7 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         input,
         limits,
         network,
+        settings,
         herald,
         progress,
     } = call;
@@ -79,6 +82,7 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         &limits,
         Surroundings::real(),
         network,
+        settings,
         effects.clone(),
         progress,
     );
@@ -226,6 +230,7 @@ mod tests {
             &Limits::default(),
             Surroundings::real(),
             Network::none(),
+            Arc::default(),
             Effects::default(),
             None,
         );

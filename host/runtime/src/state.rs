@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use soma_capability::Limits;
+use soma_capability::{Limits, Settings};
 use tokio::sync::mpsc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -22,6 +22,7 @@ use crate::network::Network;
 pub(crate) struct InvocationState {
     pub(crate) meter: Meter,
     pub(crate) surroundings: Surroundings,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
     pub(crate) hook: SendHook,
@@ -36,6 +37,7 @@ impl InvocationState {
         limits: &Limits,
         surroundings: Surroundings,
         network: Network,
+        settings: Arc<Settings>,
         effects: Effects,
         progress: Option<mpsc::Sender<Progress>>,
     ) -> Self {
@@ -55,6 +57,7 @@ impl InvocationState {
         Self {
             meter,
             surroundings,
+            settings,
             log,
             progress,
             hook,

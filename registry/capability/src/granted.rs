@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::Settings;
 use crate::address::AddressRange;
 use crate::asked::{
     CredentialName, HttpCapability, Method, OriginPattern, PathTemplate, list, methods, paths,
@@ -20,6 +21,9 @@ pub struct Grant {
     /// Requests to servers, at most 64 entries.
     #[serde(deserialize_with = "http", skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpGrant>,
+    /// Values of settings.
+    #[serde(skip_serializing_if = "Settings::is_empty")]
+    pub config: Settings,
 }
 
 /// Requests that may be sent: any of these methods on any of these paths, at this origin.
@@ -69,7 +73,8 @@ fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AddressRa
 }
 
 impl Grant {
-    /// All that a capsule asks for, and nothing more.
+    /// All the requests that a capsule asks for, and nothing more: what its settings are to be, it
+    /// does not say.
     pub fn all_of(asked: &[HttpCapability]) -> Self {
         let http = asked.iter().map(|asked| HttpGrant {
             origin: asked.origin.clone(),
@@ -80,12 +85,13 @@ impl Grant {
         });
         Self {
             http: http.collect(),
+            config: Settings::default(),
         }
     }
 
     /// Whether nothing is granted.
     pub fn is_empty(&self) -> bool {
-        self.http.is_empty()
+        *self == Self::default()
     }
 }
 

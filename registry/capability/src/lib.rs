@@ -11,6 +11,7 @@ mod limits;
 mod name;
 mod origin;
 mod schema;
+mod settings;
 pub mod text;
 mod tool;
 
@@ -26,4 +27,5 @@ pub use granted::{Grant, HttpGrant, HttpGrantError};
 pub use limits::{Limits, LimitsAsked};
 pub use name::{CapsuleName, Name, NameError};
 pub use origin::{Origin, OriginError};
+pub use settings::{Setting, SettingError, Settings};
 pub use tool::{Annotations, Tool};

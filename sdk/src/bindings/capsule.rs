@@ -141,6 +141,72 @@ pub mod soma {
                 }
             }
         }
+        /// Settings: plain values that the operator gives, and that a capsule asks for by name.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod config {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            #[allow(unused_unsafe, clippy::all)]
+            /// The value of a setting in this call; none where the operator gave none, or the capsule did
+            /// not ask for it.
+            #[allow(async_fn_in_trait)]
+            pub fn get(key: &str) -> ::core::option::Option<_rt::String> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/config@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result7 = match l3 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                _rt::string_lift(bytes6)
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+        }
         /// Random bytes fit for cryptography, fresh in every call.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod random {
@@ -2737,7 +2803,22 @@ pub mod exports {
 #[rustfmt::skip]
 mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
+    pub use alloc_crate::string::String;
     pub use alloc_crate::vec::Vec;
+    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
+        if cfg!(debug_assertions) {
+            String::from_utf8(bytes).unwrap()
+        } else {
+            unsafe { String::from_utf8_unchecked(bytes) }
+        }
+    }
+    pub unsafe fn invalid_enum_discriminant<T>() -> T {
+        if cfg!(debug_assertions) {
+            panic!("invalid enum discriminant")
+        } else {
+            unsafe { core::hint::unreachable_unchecked() }
+        }
+    }
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
         t.as_i32()
     }
@@ -2797,15 +2878,7 @@ mod _rt {
             self as i32
         }
     }
-    pub use alloc_crate::string::String;
     pub use alloc_crate::alloc;
-    pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
-        if cfg!(debug_assertions) {
-            String::from_utf8(bytes).unwrap()
-        } else {
-            unsafe { String::from_utf8_unchecked(bytes) }
-        }
-    }
     pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
         if size == 0 {
             return;
@@ -2813,13 +2886,6 @@ mod _rt {
         unsafe {
             let layout = alloc::Layout::from_size_align_unchecked(size, align);
             alloc::dealloc(ptr, layout);
-        }
-    }
-    pub unsafe fn invalid_enum_discriminant<T>() -> T {
-        if cfg!(debug_assertions) {
-            panic!("invalid enum discriminant")
-        } else {
-            unsafe { core::hint::unreachable_unchecked() }
         }
     }
     use core::fmt;
@@ -2972,51 +3038,52 @@ macro_rules! __export_capsule_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:soma:capsule@0.1.0:capsule:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1880] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1934] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xda\x0d\x01A\x02\x01\
-A\x10\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x90\x0e\x01A\x02\x01\
+A\x12\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01@\x03\x05level\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\
 \x03\0\x16soma:capsule/log@0.1.0\x05\0\x01B\x03\x01@\0\0w\x04\0\x03now\x01\0\x04\
-\0\x07elapsed\x01\0\x03\0\x18soma:capsule/clock@0.1.0\x05\x01\x01B\x03\x01p}\x01\
-@\x01\x03leny\0\0\x04\0\x05bytes\x01\x01\x03\0\x19soma:capsule/random@0.1.0\x05\x02\
-\x01B\x0e\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\0\x01p\x01\x01p}\x01\
-ky\x01r\x05\x06methods\x03urls\x07headers\x02\x04body\x03\x0atimeout-ms\x04\x04\0\
-\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x02\x04body\x03\x04\0\x08re\
-sponse\x03\0\x07\x01q\x07\x06denied\x01s\0\x0finvalid-request\x01s\0\x07connect\x01\
-s\0\x03tls\x01s\0\x07timeout\0\0\x09too-large\x01w\0\x08protocol\x01s\0\x04\0\x05\
-error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\x06\0\x0b\x04\0\x04send\
-\x01\x0c\x03\0\x17soma:capsule/http@0.1.0\x05\x03\x02\x03\0\x03\x06header\x02\x03\
-\0\x03\x05error\x01B!\x02\x03\x02\x01\x04\x04\0\x06header\x03\0\0\x02\x03\x02\x01\
-\x05\x04\0\x05error\x03\0\x02\x01p\x01\x01ky\x01r\x04\x06methods\x03urls\x07head\
-ers\x04\x0atimeout-ms\x05\x04\0\x0crequest-head\x03\0\x06\x01r\x02\x06status{\x07\
-headers\x04\x04\0\x0dresponse-head\x03\0\x08\x04\0\x08exchange\x03\x01\x01h\x0a\x01\
-p}\x01j\0\x01\x03\x01@\x02\x04self\x0b\x05chunk\x0c\0\x0d\x04\0\x16[method]excha\
-nge.write\x01\x0e\x01@\x01\x04self\x0b\0\x0d\x04\0\x17[method]exchange.finish\x01\
-\x0f\x01j\x01\x09\x01\x03\x01@\x01\x04self\x0b\0\x10\x04\0\x15[method]exchange.h\
-ead\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04self\x0b\x03maxy\0\x13\x04\
-\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\x01\x03\x01@\x01\x04he\
-ad\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\x09exchanges\x18\0\x19\
-\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@0.1.0\x05\x06\x01B\x04\x01\
-ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\0\x04\0\x06report\x01\x02\
-\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x07\x01B\x1f\x01r\x04\x09read-only\x7f\
-\x0bdestructive\x7f\x0aidempotent\x7f\x0aopen-world\x7f\x04\0\x0bannotations\x03\
-\0\0\x01ks\x01r\x06\x04names\x05title\x02\x0bdescriptions\x0cinput-schemas\x0dou\
-tput-schema\x02\x0bannotations\x01\x04\0\x04tool\x03\0\x03\x01p}\x01r\x02\x09mim\
-e-types\x04data\x05\x04\0\x05media\x03\0\x06\x01q\x02\x04text\x01s\0\x04blob\x01\
-\x05\0\x04\0\x0dresource-body\x03\0\x08\x01r\x03\x03uris\x09mime-type\x02\x04bod\
-y\x09\x04\0\x11embedded-resource\x03\0\x0a\x01q\x04\x04text\x01s\0\x05image\x01\x07\
-\0\x05audio\x01\x07\0\x11embedded-resource\x01\x0b\0\x04\0\x07content\x03\0\x0c\x01\
-p\x0d\x01r\x02\x0astructured\x02\x07content\x0e\x04\0\x06output\x03\0\x0f\x01kw\x01\
-r\x02\x07messages\x0eretry-after-ms\x11\x04\0\x0arate-limit\x03\0\x12\x01k{\x01r\
-\x02\x07messages\x06status\x14\x04\0\x10upstream-failure\x03\0\x15\x01q\x07\x0di\
-nvalid-input\x01s\0\x09not-found\x01s\0\x0cunauthorized\x01s\0\x06denied\x01s\0\x0c\
-rate-limited\x01\x13\0\x08upstream\x01\x16\0\x06failed\x01s\0\x04\0\x0atool-erro\
-r\x03\0\x17\x01p\x04\x01@\0\0\x19\x04\0\x08describe\x01\x1a\x01j\x01\x10\x01\x18\
-\x01@\x02\x04tools\x0ainput-jsons\0\x1b\x04\0\x04call\x01\x1c\x04\0\x18soma:caps\
-ule/tools@0.1.0\x05\x08\x04\0\x1asoma:capsule/capsule@0.1.0\x04\0\x0b\x0d\x01\0\x07\
-capsule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.25\
-8.3\x10wit-bindgen-rust\x060.61.1";
+\0\x07elapsed\x01\0\x03\0\x18soma:capsule/clock@0.1.0\x05\x01\x01B\x03\x01ks\x01\
+@\x01\x03keys\0\0\x04\0\x03get\x01\x01\x03\0\x19soma:capsule/config@0.1.0\x05\x02\
+\x01B\x03\x01p}\x01@\x01\x03leny\0\0\x04\0\x05bytes\x01\x01\x03\0\x19soma:capsul\
+e/random@0.1.0\x05\x03\x01B\x0e\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\
+\0\x01p\x01\x01p}\x01ky\x01r\x05\x06methods\x03urls\x07headers\x02\x04body\x03\x0a\
+timeout-ms\x04\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x02\x04\
+body\x03\x04\0\x08response\x03\0\x07\x01q\x07\x06denied\x01s\0\x0finvalid-reques\
+t\x01s\0\x07connect\x01s\0\x03tls\x01s\0\x07timeout\0\0\x09too-large\x01w\0\x08p\
+rotocol\x01s\0\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\
+\x06\0\x0b\x04\0\x04send\x01\x0c\x03\0\x17soma:capsule/http@0.1.0\x05\x04\x02\x03\
+\0\x04\x06header\x02\x03\0\x04\x05error\x01B!\x02\x03\x02\x01\x05\x04\0\x06heade\
+r\x03\0\0\x02\x03\x02\x01\x06\x04\0\x05error\x03\0\x02\x01p\x01\x01ky\x01r\x04\x06\
+methods\x03urls\x07headers\x04\x0atimeout-ms\x05\x04\0\x0crequest-head\x03\0\x06\
+\x01r\x02\x06status{\x07headers\x04\x04\0\x0dresponse-head\x03\0\x08\x04\0\x08ex\
+change\x03\x01\x01h\x0a\x01p}\x01j\0\x01\x03\x01@\x02\x04self\x0b\x05chunk\x0c\0\
+\x0d\x04\0\x16[method]exchange.write\x01\x0e\x01@\x01\x04self\x0b\0\x0d\x04\0\x17\
+[method]exchange.finish\x01\x0f\x01j\x01\x09\x01\x03\x01@\x01\x04self\x0b\0\x10\x04\
+\0\x15[method]exchange.head\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04se\
+lf\x0b\x03maxy\0\x13\x04\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\
+\x01\x03\x01@\x01\x04head\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\
+\x09exchanges\x18\0\x19\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@\
+0.1.0\x05\x07\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\
+\0\x04\0\x06report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x08\x01B\x1f\
+\x01r\x04\x09read-only\x7f\x0bdestructive\x7f\x0aidempotent\x7f\x0aopen-world\x7f\
+\x04\0\x0bannotations\x03\0\0\x01ks\x01r\x06\x04names\x05title\x02\x0bdescriptio\
+ns\x0cinput-schemas\x0doutput-schema\x02\x0bannotations\x01\x04\0\x04tool\x03\0\x03\
+\x01p}\x01r\x02\x09mime-types\x04data\x05\x04\0\x05media\x03\0\x06\x01q\x02\x04t\
+ext\x01s\0\x04blob\x01\x05\0\x04\0\x0dresource-body\x03\0\x08\x01r\x03\x03uris\x09\
+mime-type\x02\x04body\x09\x04\0\x11embedded-resource\x03\0\x0a\x01q\x04\x04text\x01\
+s\0\x05image\x01\x07\0\x05audio\x01\x07\0\x11embedded-resource\x01\x0b\0\x04\0\x07\
+content\x03\0\x0c\x01p\x0d\x01r\x02\x0astructured\x02\x07content\x0e\x04\0\x06ou\
+tput\x03\0\x0f\x01kw\x01r\x02\x07messages\x0eretry-after-ms\x11\x04\0\x0arate-li\
+mit\x03\0\x12\x01k{\x01r\x02\x07messages\x06status\x14\x04\0\x10upstream-failure\
+\x03\0\x15\x01q\x07\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x0cunauthorized\x01\
+s\0\x06denied\x01s\0\x0crate-limited\x01\x13\0\x08upstream\x01\x16\0\x06failed\x01\
+s\0\x04\0\x0atool-error\x03\0\x17\x01p\x04\x01@\0\0\x19\x04\0\x08describe\x01\x1a\
+\x01j\x01\x10\x01\x18\x01@\x02\x04tools\x0ainput-jsons\0\x1b\x04\0\x04call\x01\x1c\
+\x04\0\x18soma:capsule/tools@0.1.0\x05\x09\x04\0\x1asoma:capsule/capsule@0.1.0\x04\
+\0\x0b\x0d\x01\0\x07capsule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dw\
+it-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -3029,36 +3096,37 @@ pub use __export_capsule_impl as export_capsule;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1274] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdc\x08\x01A\x02\x01\
-A\x0e\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1328] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x92\x09\x01A\x02\x01\
+A\x10\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01@\x03\x05level\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\
 \x03\0\x16soma:capsule/log@0.1.0\x05\0\x01B\x03\x01@\0\0w\x04\0\x03now\x01\0\x04\
-\0\x07elapsed\x01\0\x03\0\x18soma:capsule/clock@0.1.0\x05\x01\x01B\x03\x01p}\x01\
-@\x01\x03leny\0\0\x04\0\x05bytes\x01\x01\x03\0\x19soma:capsule/random@0.1.0\x05\x02\
-\x01B\x0e\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\0\x01p\x01\x01p}\x01\
-ky\x01r\x05\x06methods\x03urls\x07headers\x02\x04body\x03\x0atimeout-ms\x04\x04\0\
-\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x02\x04body\x03\x04\0\x08re\
-sponse\x03\0\x07\x01q\x07\x06denied\x01s\0\x0finvalid-request\x01s\0\x07connect\x01\
-s\0\x03tls\x01s\0\x07timeout\0\0\x09too-large\x01w\0\x08protocol\x01s\0\x04\0\x05\
-error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\x06\0\x0b\x04\0\x04send\
-\x01\x0c\x03\0\x17soma:capsule/http@0.1.0\x05\x03\x02\x03\0\x03\x06header\x02\x03\
-\0\x03\x05error\x01B!\x02\x03\x02\x01\x04\x04\0\x06header\x03\0\0\x02\x03\x02\x01\
-\x05\x04\0\x05error\x03\0\x02\x01p\x01\x01ky\x01r\x04\x06methods\x03urls\x07head\
-ers\x04\x0atimeout-ms\x05\x04\0\x0crequest-head\x03\0\x06\x01r\x02\x06status{\x07\
-headers\x04\x04\0\x0dresponse-head\x03\0\x08\x04\0\x08exchange\x03\x01\x01h\x0a\x01\
-p}\x01j\0\x01\x03\x01@\x02\x04self\x0b\x05chunk\x0c\0\x0d\x04\0\x16[method]excha\
-nge.write\x01\x0e\x01@\x01\x04self\x0b\0\x0d\x04\0\x17[method]exchange.finish\x01\
-\x0f\x01j\x01\x09\x01\x03\x01@\x01\x04self\x0b\0\x10\x04\0\x15[method]exchange.h\
-ead\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04self\x0b\x03maxy\0\x13\x04\
-\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\x01\x03\x01@\x01\x04he\
-ad\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\x09exchanges\x18\0\x19\
-\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@0.1.0\x05\x06\x01B\x04\x01\
-ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\0\x04\0\x06report\x01\x02\
-\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x07\x04\0:soma:capsule/capsule-with-al\
-l-of-its-exports-removed@0.1.0\x04\0\x0b-\x01\0'capsule-with-all-of-its-exports-\
-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.25\
-8.3\x10wit-bindgen-rust\x060.61.1";
+\0\x07elapsed\x01\0\x03\0\x18soma:capsule/clock@0.1.0\x05\x01\x01B\x03\x01ks\x01\
+@\x01\x03keys\0\0\x04\0\x03get\x01\x01\x03\0\x19soma:capsule/config@0.1.0\x05\x02\
+\x01B\x03\x01p}\x01@\x01\x03leny\0\0\x04\0\x05bytes\x01\x01\x03\0\x19soma:capsul\
+e/random@0.1.0\x05\x03\x01B\x0e\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\
+\0\x01p\x01\x01p}\x01ky\x01r\x05\x06methods\x03urls\x07headers\x02\x04body\x03\x0a\
+timeout-ms\x04\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x02\x04\
+body\x03\x04\0\x08response\x03\0\x07\x01q\x07\x06denied\x01s\0\x0finvalid-reques\
+t\x01s\0\x07connect\x01s\0\x03tls\x01s\0\x07timeout\0\0\x09too-large\x01w\0\x08p\
+rotocol\x01s\0\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\
+\x06\0\x0b\x04\0\x04send\x01\x0c\x03\0\x17soma:capsule/http@0.1.0\x05\x04\x02\x03\
+\0\x04\x06header\x02\x03\0\x04\x05error\x01B!\x02\x03\x02\x01\x05\x04\0\x06heade\
+r\x03\0\0\x02\x03\x02\x01\x06\x04\0\x05error\x03\0\x02\x01p\x01\x01ky\x01r\x04\x06\
+methods\x03urls\x07headers\x04\x0atimeout-ms\x05\x04\0\x0crequest-head\x03\0\x06\
+\x01r\x02\x06status{\x07headers\x04\x04\0\x0dresponse-head\x03\0\x08\x04\0\x08ex\
+change\x03\x01\x01h\x0a\x01p}\x01j\0\x01\x03\x01@\x02\x04self\x0b\x05chunk\x0c\0\
+\x0d\x04\0\x16[method]exchange.write\x01\x0e\x01@\x01\x04self\x0b\0\x0d\x04\0\x17\
+[method]exchange.finish\x01\x0f\x01j\x01\x09\x01\x03\x01@\x01\x04self\x0b\0\x10\x04\
+\0\x15[method]exchange.head\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04se\
+lf\x0b\x03maxy\0\x13\x04\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\
+\x01\x03\x01@\x01\x04head\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\
+\x09exchanges\x18\0\x19\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@\
+0.1.0\x05\x07\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\
+\0\x04\0\x06report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x08\x04\0:so\
+ma:capsule/capsule-with-all-of-its-exports-removed@0.1.0\x04\0\x0b-\x01\0'capsul\
+e-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
+\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

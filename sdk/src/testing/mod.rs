@@ -26,10 +26,13 @@
 
 mod exchange;
 mod script;
+mod settings;
 
 pub(crate) use exchange::ScriptedExchange;
 pub(crate) use script::exchange;
 pub use script::{Http, Reply, Sent, fails, reply};
+pub use settings::Settings;
+pub(crate) use settings::setting;
 
 use serde_json::Value;
 

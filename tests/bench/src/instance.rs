@@ -61,6 +61,7 @@ async fn call(capsule: Arc<Capsule>) {
             input: INPUT.to_owned(),
             limits: Limits::default(),
             network: Network::none(),
+            settings: Arc::default(),
             herald: None,
             progress: None,
         })

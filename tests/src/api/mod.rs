@@ -7,3 +7,5 @@ mod health;
 mod keys;
 mod secrets;
 mod tenants;
+
+pub(crate) use grants::SETTINGS;

@@ -1,19 +1,23 @@
 //! `soma grant`: what an operator gives to a capsule.
 
+mod standing;
+
 use std::fs;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use soma_capability::{AddressRange, Capabilities, CapsuleName, CredentialName, Grant, HttpGrant};
 
-use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
+pub(crate) use self::standing::{Standing, Target, show_asked};
+use self::standing::{lines, send, unset, vain};
+use crate::client::{Body, Client, LocalKey};
 use crate::clock::time;
 use crate::failure::Failure;
 use crate::passphrase;
-use crate::screen::{Screen, faint, strong, visible};
+use crate::screen::{Screen, strong, visible};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum GrantCommand {
@@ -27,19 +31,6 @@ pub(crate) enum GrantCommand {
     /// Show what is asked and not granted, and what is granted and not asked
     #[command(after_help = "Example:\n  soma grant diff acme/weather")]
     Diff(Target),
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Target {
-    /// NAMESPACE/NAME of an installed capsule
-    capsule: CapsuleName,
-
-    /// The tenant whose capsule it is [default: the key's own]
-    #[arg(long)]
-    tenant: Option<String>,
-
-    #[command(flatten)]
-    host: HostArgs,
 }
 
 /// Grant this to a capsule, and nothing of what was granted before
@@ -85,13 +76,6 @@ pub(crate) struct Set {
     yes: bool,
 }
 
-/// What a capsule asks for, and what it got.
-struct Standing {
-    asked: Capabilities,
-    granted: Option<Grant>,
-    value: Value,
-}
-
 impl GrantCommand {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         match self {
@@ -100,40 +84,6 @@ impl GrantCommand {
             Self::Revoke(target) => revoke(target, screen).await,
             Self::Diff(target) => diff(target, screen).await,
         }
-    }
-}
-
-impl Target {
-    async fn send(&self, client: &Client, method: Method, body: Body) -> Result<Value, Failure> {
-        send(client, &self.capsule, self.tenant.as_deref(), method, body).await
-    }
-
-    async fn standing(&self, client: &Client) -> Result<Standing, Failure> {
-        Standing::read(self.send(client, Method::GET, Body::None).await?)
-    }
-}
-
-async fn send(
-    client: &Client,
-    capsule: &CapsuleName,
-    tenant: Option<&str>,
-    method: Method,
-    body: Body,
-) -> Result<Value, Failure> {
-    let path = ["admin", "grants", capsule.namespace(), capsule.name()];
-    client
-        .send_with(method, &path, &of_tenant(tenant), body)
-        .await
-}
-
-impl Standing {
-    fn read(value: Value) -> Result<Self, Failure> {
-        Ok(Self {
-            asked: serde_json::from_value(value["asked"].clone()).map_err(Failure::damaged)?,
-            granted: serde_json::from_value(value["granted"]["grant"].clone())
-                .map_err(Failure::damaged)?,
-            value,
-        })
     }
 }
 
@@ -149,8 +99,21 @@ pub(super) async fn offer(
     let Ok(standing) = standing.and_then(Standing::read) else {
         return Ok(());
     };
-    let all = Grant::all_of(&standing.asked.http);
-    let having = lines(&standing.granted.unwrap_or_default());
+    let granted = standing.granted.unwrap_or_default();
+    let unset: Vec<String> = unset(&standing.asked, &granted)
+        .map(|key| format!("{key}=…"))
+        .collect();
+    if !unset.is_empty() {
+        let unset = unset.join(" ");
+        screen.aside(&format!(
+            "{capsule} has settings without a value: `soma config set {capsule} {unset}` gives them one"
+        ));
+    }
+    let having = lines(&granted);
+    let all = Grant {
+        config: granted.config,
+        ..Grant::all_of(&standing.asked.http)
+    };
     if lines(&all).iter().all(|line| having.contains(line)) {
         return Ok(());
     }
@@ -198,26 +161,11 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
     })
 }
 
-/// What is asked, in words, each with its author's reason below it.
-pub(super) fn show_asked(asked: &Capabilities, out: &mut dyn Write) -> io::Result<()> {
-    let sentences = asked.sentences();
-    if sentences.is_empty() {
-        writeln!(out, "  nothing")?;
-    }
-    for sentence in sentences {
-        writeln!(out, "  {}", visible(&sentence.asks))?;
-        if let Some(why) = sentence.why {
-            writeln!(out, "    {}", faint(why))?;
-        }
-    }
-    Ok(())
-}
-
 impl Set {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
         let client = Client::new(self.target.host.clone(), LocalKey::Admin)?;
         let standing = self.target.standing(&client).await?;
-        let grant = self.grant(&standing.asked)?;
+        let grant = self.grant(&standing.asked, standing.granted.as_ref())?;
         let vain = vain(&standing.asked, &grant);
         for line in &vain {
             screen.aside(&format!("not asked for, and so without effect: {line}"));
@@ -242,7 +190,7 @@ impl Set {
         })
     }
 
-    fn grant(&self, asked: &Capabilities) -> Result<Grant, Failure> {
+    fn grant(&self, asked: &Capabilities, granted: Option<&Grant>) -> Result<Grant, Failure> {
         if let Some(path) = &self.file {
             return read(path)?.ok_or_else(|| {
                 Failure::usage(format_args!(
@@ -251,8 +199,12 @@ impl Set {
                 ))
             });
         }
+        // What a setting is has nothing to do with what may be sent.
+        let config = granted.map(|granted| granted.config.clone());
+        let config = config.unwrap_or_default();
         if self.all {
-            return Ok(Grant::all_of(&asked.http));
+            let http = Grant::all_of(&asked.http).http;
+            return Ok(Grant { http, config });
         }
         if self.http.is_empty() {
             return Err(Failure::usage("what is to be granted?").hint(
@@ -264,7 +216,7 @@ impl Set {
             entry.credential.clone_from(&self.credential);
             entry.addresses.clone_from(&self.addresses);
         }
-        Ok(Grant { http })
+        Ok(Grant { http, config })
     }
 }
 
@@ -295,8 +247,16 @@ async fn diff(target: Target, screen: Screen) -> Result<(), Failure> {
     let granted = standing.granted.unwrap_or_default();
     let wanting = lines(&Grant::all_of(&standing.asked.http));
     let having = lines(&granted);
+    let set = lines(&Grant {
+        config: granted.config.asked(&standing.asked.config),
+        ..Grant::default()
+    });
     let missing: Vec<&String> = wanting.iter().filter(|it| !having.contains(it)).collect();
-    let extra: Vec<&String> = having.iter().filter(|it| !wanting.contains(it)).collect();
+    let unset = unset(&standing.asked, &granted);
+    let unset: Vec<String> = unset.map(|key| format!("setting `{key}`")).collect();
+    let missing: Vec<&String> = missing.into_iter().chain(&unset).collect();
+    let extra = having.iter().filter(|it| !wanting.contains(it));
+    let extra: Vec<&String> = extra.filter(|it| !set.contains(it)).collect();
     screen.show(&json!({"asked": missing, "granted": extra}), |out| {
         for line in &missing {
             writeln!(out, "- asked, not granted as such: {}", visible(line))?;
@@ -309,33 +269,4 @@ async fn diff(target: Target, screen: Screen) -> Result<(), Failure> {
         }
         Ok(())
     })
-}
-
-/// One line for each thing that is granted.
-fn lines(grant: &Grant) -> Vec<String> {
-    let entry = |entry: &HttpGrant| {
-        let credential = entry.credential.as_ref();
-        let credential = credential.map_or_else(String::new, |it| format!(" with `{it}`"));
-        let addresses: Vec<String> = entry.addresses.iter().map(ToString::to_string).collect();
-        let addresses = match addresses.as_slice() {
-            [] => String::new(),
-            some => format!(" at {}", some.join(", ")),
-        };
-        let requests = entry.to_string();
-        let line = move |requests: &str| format!("{requests}{credential}{addresses}");
-        requests.lines().map(line).collect::<Vec<_>>()
-    };
-    grant.http.iter().flat_map(entry).collect()
-}
-
-/// What is granted although nothing asks for any of it.
-fn vain(asked: &Capabilities, grant: &Grant) -> Vec<String> {
-    let reaches = |entry: &HttpGrant| {
-        asked.http.iter().any(|asked| {
-            let origins = asked.origin.covers(&entry.origin) || entry.origin.covers(&asked.origin);
-            origins && asked.methods.iter().any(|it| entry.methods.contains(it))
-        })
-    };
-    let vain = grant.http.iter().filter(|entry| !reaches(entry));
-    vain.map(ToString::to_string).collect()
 }

@@ -6,6 +6,7 @@ mod build;
 mod call;
 pub(crate) mod compile_component;
 mod completions;
+mod config;
 mod grant;
 mod info;
 mod inspect;
@@ -95,6 +96,9 @@ pub(crate) enum Command {
     /// Say what capsules may do beyond computing
     #[command(subcommand)]
     Grant(Box<grant::GrantCommand>),
+    /// Give capsules' settings their values
+    #[command(subcommand)]
+    Config(Box<config::ConfigCommand>),
     /// Keep the credentials that accompany capsules' requests
     #[command(subcommand)]
     Secret(Box<secret::SecretCommand>),
@@ -143,6 +147,7 @@ impl Command {
             Self::Tenant(command) => command.run(screen).await,
             Self::Key(command) => command.run(screen).await,
             Self::Grant(command) => command.run(screen).await,
+            Self::Config(command) => command.run(screen).await,
             Self::Secret(command) => command.run(screen).await,
             Self::Audit(command) => command.run(screen).await,
             Self::Pin(command) => command.run(screen).await,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use soma_capability::{Limits, LimitsAsked, Origin, Tool};
+use soma_capability::{Limits, LimitsAsked, Origin, Setting, Settings, Tool};
 use soma_host::InvalidInput;
 use soma_registry::{Package, Schema};
 use soma_runtime::{
@@ -54,6 +54,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     learn: Option<PathBuf>,
 
+    /// KEY=VALUE of a setting that it asks for; may be given more than once
+    #[arg(long, value_name = "SETTING")]
+    config: Vec<Setting>,
+
     /// Units of fuel, about one an instruction [default: what the manifest asks, or 10^10]
     #[arg(long)]
     fuel: Option<u64>,
@@ -86,12 +90,23 @@ impl Run {
             learned: lesson.as_ref().map(|file| file.learned.clone()),
             ..Rules::default()
         });
+        let mut settings = Settings::default();
+        for setting in self.config {
+            settings.set(setting).map_err(Failure::usage)?;
+        }
+        let asked = &package.manifest().capabilities.config;
+        for (key, _) in settings.iter() {
+            if !asked.iter().any(|asked| asked.key == *key) {
+                screen.aside(&format!("not asked for, and so without effect: `{key}`"));
+            }
+        }
         let (progress, reports) = mpsc::channel(16);
         let call = Call {
             tool: self.tool,
             input,
             limits,
             network: network.map_err(Failure::failed)?,
+            settings: Arc::new(settings.asked(asked)),
             herald: None,
             progress: Some(progress),
         };

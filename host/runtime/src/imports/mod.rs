@@ -3,6 +3,7 @@
 
 mod body;
 mod clock;
+mod config;
 pub(crate) mod fields;
 pub(crate) mod http;
 pub(crate) mod http_stream;

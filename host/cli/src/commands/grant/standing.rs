@@ -1,0 +1,130 @@
+//! What a capsule asks for and what it got, as an administrator reads and changes it.
+
+use std::io::{self, Write};
+
+use reqwest::Method;
+use serde_json::Value;
+use soma_capability::{Capabilities, CapsuleName, ConfigKey, Grant, HttpGrant};
+
+use crate::client::{Body, Client, HostArgs, of_tenant};
+use crate::failure::Failure;
+use crate::screen::{faint, visible};
+
+#[derive(clap::Args)]
+pub(crate) struct Target {
+    /// NAMESPACE/NAME of an installed capsule
+    pub(crate) capsule: CapsuleName,
+
+    /// The tenant whose capsule it is [default: the key's own]
+    #[arg(long)]
+    tenant: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+}
+
+/// What a capsule asks for, and what it got.
+pub(crate) struct Standing {
+    pub(crate) asked: Capabilities,
+    pub(crate) granted: Option<Grant>,
+    pub(crate) value: Value,
+}
+
+impl Target {
+    pub(crate) async fn send(
+        &self,
+        client: &Client,
+        method: Method,
+        body: Body,
+    ) -> Result<Value, Failure> {
+        send(client, &self.capsule, self.tenant.as_deref(), method, body).await
+    }
+
+    pub(crate) async fn standing(&self, client: &Client) -> Result<Standing, Failure> {
+        Standing::read(self.send(client, Method::GET, Body::None).await?)
+    }
+}
+
+pub(super) async fn send(
+    client: &Client,
+    capsule: &CapsuleName,
+    tenant: Option<&str>,
+    method: Method,
+    body: Body,
+) -> Result<Value, Failure> {
+    let path = ["admin", "grants", capsule.namespace(), capsule.name()];
+    client
+        .send_with(method, &path, &of_tenant(tenant), body)
+        .await
+}
+
+impl Standing {
+    pub(crate) fn read(value: Value) -> Result<Self, Failure> {
+        Ok(Self {
+            asked: serde_json::from_value(value["asked"].clone()).map_err(Failure::damaged)?,
+            granted: serde_json::from_value(value["granted"]["grant"].clone())
+                .map_err(Failure::damaged)?,
+            value,
+        })
+    }
+}
+
+/// What is asked, in words, each with its author's reason below it.
+pub(crate) fn show_asked(asked: &Capabilities, out: &mut dyn Write) -> io::Result<()> {
+    let sentences = asked.sentences();
+    if sentences.is_empty() {
+        writeln!(out, "  nothing")?;
+    }
+    for sentence in sentences {
+        writeln!(out, "  {}", visible(&sentence.asks))?;
+        if let Some(why) = sentence.why {
+            writeln!(out, "    {}", faint(why))?;
+        }
+    }
+    Ok(())
+}
+
+/// The settings that are asked for and have no value.
+pub(super) fn unset<'a>(
+    asked: &'a Capabilities,
+    granted: &'a Grant,
+) -> impl Iterator<Item = &'a ConfigKey> {
+    let asked = asked.config.iter().map(|asked| &asked.key);
+    asked.filter(|key| granted.config.get(key).is_none())
+}
+
+/// One line for each thing that is granted.
+pub(super) fn lines(grant: &Grant) -> Vec<String> {
+    let entry = |entry: &HttpGrant| {
+        let credential = entry.credential.as_ref();
+        let credential = credential.map_or_else(String::new, |it| format!(" with `{it}`"));
+        let addresses: Vec<String> = entry.addresses.iter().map(ToString::to_string).collect();
+        let addresses = match addresses.as_slice() {
+            [] => String::new(),
+            some => format!(" at {}", some.join(", ")),
+        };
+        let requests = entry.to_string();
+        let line = move |requests: &str| format!("{requests}{credential}{addresses}");
+        requests.lines().map(line).collect::<Vec<_>>()
+    };
+    let setting = |(key, value)| format!("setting `{key}`: {value}");
+    let settings = grant.config.iter().map(setting);
+    grant.http.iter().flat_map(entry).chain(settings).collect()
+}
+
+/// What is granted although nothing asks for any of it.
+pub(super) fn vain(asked: &Capabilities, grant: &Grant) -> Vec<String> {
+    let reaches = |entry: &HttpGrant| {
+        asked.http.iter().any(|asked| {
+            let origins = asked.origin.covers(&entry.origin) || entry.origin.covers(&asked.origin);
+            origins && asked.methods.iter().any(|it| entry.methods.contains(it))
+        })
+    };
+    let vain = grant.http.iter().filter(|entry| !reaches(entry));
+    let vain = vain.map(ToString::to_string);
+    let unasked = |key: &ConfigKey| !asked.config.iter().any(|asked| asked.key == *key);
+    let settings = grant.config.iter().map(|(key, _)| key);
+    let settings = settings.filter(|key| unasked(key));
+    vain.chain(settings.map(|key| format!("setting `{key}`")))
+        .collect()
+}
