@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use soma_runtime::Compiler;
 use sqlx::AnyPool;
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::RwLock;
 
 use crate::blobs::Blobs;
 use crate::config::Config;
@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::note_file;
 use crate::rate::Rate;
 use crate::sequencer::Sequencer;
+use crate::turns::Turns;
 use crate::witnesses::Witnesses;
 
 /// What every handler is given.
@@ -24,6 +25,9 @@ pub(crate) type AppState = Arc<App>;
 
 /// The command of the `soma` binary that compiles a component in a process of its own.
 const COMPILE_COMMAND: &str = "compile-component";
+
+/// At once, of the database's 16 connections.
+const SEARCHES: usize = 6;
 
 /// One marketplace: its configuration and its parts.
 pub(crate) struct App {
@@ -38,7 +42,9 @@ pub(crate) struct App {
     /// Files that are on their way in, or looked at.
     pub(crate) incoming: Incoming,
     /// Publications that are looked at: each runs a compiler.
-    pub(crate) publications: Semaphore,
+    pub(crate) publications: Turns,
+    /// Each holds a connection of the database.
+    pub(crate) searches: Turns,
     /// Held for reading from the moment a file is stored until its row is, and for writing while
     /// files without a row are swept.
     pub(crate) settling: RwLock<()>,
@@ -86,7 +92,8 @@ impl App {
             .await
             .context("the log")?,
             incoming: Incoming::new(2 * usize::from(config.publications)),
-            publications: Semaphore::new(config.publications.into()),
+            publications: Turns::new(config.publications.into()),
+            searches: Turns::new(SEARCHES),
             metrics: Metrics::new()?,
             rate: Rate::new(config.rate, config.behind_proxy),
             downloads: Downloads::default(),

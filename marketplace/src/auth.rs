@@ -9,7 +9,7 @@ use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use soma_capability::Name;
 use soma_registry::PublicKey;
-use soma_registry::api::{NewToken, Token, TokenScope};
+use soma_registry::api::{NewToken, Token, TokenRequest, TokenScope};
 use subtle::ConstantTimeEq as _;
 
 use crate::app::{App, AppState};
@@ -19,6 +19,8 @@ use crate::error::Error;
 
 const PREFIX: &str = "smt_";
 const SECRET_BYTES: usize = 32;
+const UNKNOWN_TOKEN: Error = Error::Unauthorized("the token is unknown, expired or revoked");
+
 /// Hex digits of a token's hash that name it.
 const ID_DIGITS: usize = 16;
 
@@ -67,8 +69,8 @@ impl Caller {
         Err(Error::Scope(format!("lacks the scope `{scope}`")))
     }
 
-    /// Whether the account is an owner of the namespace, and one of these keys is its own: a key is
-    /// worth nothing with somebody else's token.
+    /// Whether the account is an owner of the namespace, and one of these keys is its own and holds
+    /// now: a key is worth nothing with somebody else's token.
     pub(crate) async fn require_signer(
         &self,
         app: &App,
@@ -85,13 +87,27 @@ impl Caller {
                 "you are logged in as `{account}`, which is no owner of `{namespace}`"
             )));
         }
-        let is_own = |key: &PublicKey| state.key(key).is_some_and(|(owner, _)| owner == account);
+        let is_own = |key: &PublicKey| {
+            let key = state.key(key);
+            key.is_some_and(|(owner, standing)| owner == account && standing.holds(now()))
+        };
         if signers.iter().any(is_own) {
             return Ok(());
         }
         Err(Error::Forbidden(format!(
-            "you are logged in as `{account}`, and none of the keys that signed is one of its in \
-             `{namespace}`"
+            "you are logged in as `{account}`, and none of the keys that signed is one of its that \
+             holds in `{namespace}`"
+        )))
+    }
+
+    /// Whether what is done in an account's name is done by that account.
+    pub(crate) fn require_account(&self, account: &Name) -> Result<(), Error> {
+        if self.account == *account {
+            return Ok(());
+        }
+        Err(Error::Forbidden(format!(
+            "you are logged in as `{}`, and this is `{account}`'s to do",
+            self.account
         )))
     }
 
@@ -115,14 +131,14 @@ impl Caller {
     }
 }
 
-/// Makes a token and keeps its hash.
+/// Makes a token for who has this key, and keeps its hash. Where another token asks for it, that one
+/// must be there still: a key that was replaced leaves nothing behind.
 pub(crate) async fn issue(
     app: &App,
     account: &Name,
-    name: String,
-    scopes: Vec<TokenScope>,
-    namespaces: Option<Vec<Name>>,
-    lifetime: u64,
+    key: &PublicKey,
+    asking: Option<&Token>,
+    request: TokenRequest,
 ) -> Result<NewToken, Error> {
     let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret)?;
@@ -130,17 +146,27 @@ pub(crate) async fn issue(
     let hash = hash(&token);
     let about = Token {
         id: hash[..ID_DIGITS].to_owned(),
-        name,
-        scopes,
-        namespaces,
-        expires: now() + lifetime,
+        name: request.name,
+        scopes: request.scopes,
+        namespaces: request.namespaces,
+        expires: now() + request.lifetime,
     };
     let stored = StoredToken {
         account: account.clone(),
         secret_sha256: hash,
         about: about.clone(),
     };
-    tokens::insert(&app.pool, &stored).await?;
+    let mut tx = app.pool.begin().await?;
+    if !accounts::hold(&mut tx, account, key).await? {
+        return Err(Error::Unauthorized("the account has another key now"));
+    }
+    if let Some(asking) = asking
+        && tokens::get(&mut *tx, &asking.id).await?.is_none()
+    {
+        return Err(UNKNOWN_TOKEN);
+    }
+    tokens::insert(&mut tx, &stored).await?;
+    tx.commit().await?;
     Ok(NewToken { token, about })
 }
 
@@ -160,16 +186,15 @@ impl FromRequestParts<AppState> for Caller {
             let (scheme, token) = text.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
-        let unknown = Error::Unauthorized("the token is unknown, expired or revoked");
         let Some(token) = token.filter(|token| token.starts_with(PREFIX)) else {
-            return Err(unknown);
+            return Err(UNKNOWN_TOKEN);
         };
         let hash = hash(token);
         let found = tokens::get(&app.pool, &hash[..ID_DIGITS]).await?;
         let same = |found: &StoredToken| -> bool {
             found.secret_sha256.as_bytes().ct_eq(hash.as_bytes()).into()
         };
-        let found = found.filter(same).ok_or(unknown)?;
+        let found = found.filter(same).ok_or(UNKNOWN_TOKEN)?;
         Ok(Self {
             account: found.account,
             token: found.about,

@@ -287,6 +287,12 @@ fn is_ours(error: &DescribeError) -> bool {
 }
 
 /// Whether the database does not answer, rather than answer with an error.
+pub(crate) fn no_invitation() -> Error {
+    Error::Forbidden(
+        "there is no such invitation, or it was withdrawn: ask an owner for another".to_owned(),
+    )
+}
+
 fn is_away(error: &sqlx::Error) -> bool {
     matches!(
         error,

@@ -26,6 +26,7 @@ mod routes;
 mod sequencer;
 mod serve;
 mod sweep;
+mod turns;
 mod witness;
 mod witnesses;
 

@@ -1,9 +1,11 @@
 //! The key of a log or of a witness, in its folder: made once, and never without its name.
 
 use std::fmt::Display;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -16,7 +18,18 @@ pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .with_context(|| format!("the data folder {}", folder.display()))
+        .with_context(|| format!("the data folder {}", folder.display()))?;
+    let about = fs::metadata(folder)?;
+    let (mode, shown) = (about.mode() & 0o777, folder.display());
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    // As a fresh volume is.
+    if fs::read_dir(folder)?.next().is_none() {
+        return fs::set_permissions(folder, Permissions::from_mode(0o700))
+            .with_context(|| format!("other users can reach {shown} (mode {mode:o})"));
+    }
+    bail!("other users can reach {shown} (mode {mode:o}): run `chmod 700 {shown}`")
 }
 
 /// The key in the file, which must have this name where one is given; or a new one where there is

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::db::{self, packages, reviews};
 use crate::error::Error;
-use crate::names::{WELL_USED, near};
+use crate::names::{WELL_USED, near, skeleton};
 use crate::sequencer::Publication;
 
 /// Of one namespace so many publications may wait for a look.
@@ -38,6 +38,7 @@ pub(crate) async fn publish(app: &App, caller: &Caller, offer: Offer) -> Result<
     caller
         .require_signer(app, &capsule.publisher(), &signed.signers)
         .await?;
+    caller.require_account(&release.account)?;
     let package = read(offer.file).await?;
     fits(&package, &signed.request.change)?;
     let statement = Statement::open(&offer.statement, release.key, &package)?;
@@ -196,9 +197,12 @@ async fn hold(app: &App, held: reviews::Held) -> Result<Published, Error> {
     })
 }
 
-/// Whether anybody but an operator may create this namespace.
+/// Whether anybody but an operator may create this namespace: it is reserved, or looks like one that
+/// is.
 pub(crate) fn is_reserved(app: &App, namespace: &Name) -> bool {
-    RESERVED.contains(&namespace.as_str()) || app.config.reserved.contains(namespace)
+    let own = app.config.reserved.iter().map(Name::as_str);
+    let mut all = RESERVED.iter().copied().chain(own);
+    all.any(|reserved| skeleton(reserved) == skeleton(namespace.as_str()))
 }
 
 /// Names that would be taken for the system's own: `local` is what unpublished capsules use.

@@ -1,7 +1,7 @@
 //! How often one address may ask for a change.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request};
@@ -54,15 +54,28 @@ impl Rate {
     fn address(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
         let forwarded = || {
             let header = headers.get_all("x-forwarded-for").iter().next_back()?;
-            let last = header.to_str().ok()?.rsplit(',').next()?;
-            last.trim().parse().ok()
+            let header = String::from_utf8_lossy(header.as_bytes());
+            let last = header.rsplit(',').next()?.trim();
+            let with_port = || Some(last.parse::<SocketAddr>().ok()?.ip());
+            last.parse().ok().or_else(with_port)
         };
         let peer = || {
             let peer = extensions.get::<ConnectInfo<SocketAddr>>()?;
             Some(peer.0.ip())
         };
         let forwarded = if self.behind_proxy { forwarded() } else { None };
-        forwarded.or_else(peer)
+        forwarded.or_else(peer).map(whose)
+    }
+}
+
+/// Who has an address of version 6 has 2^64 of them: its network stands for all.
+fn whose(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 

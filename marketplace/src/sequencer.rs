@@ -7,14 +7,14 @@ use soma_capability::Name;
 use soma_registry::log::{Act, Checkpoint, Frontier, Inclusion, Leaf, LogKey, NoteSecret};
 use soma_registry::oci::{Artifact, Referrer};
 use soma_registry::{
-    Bundle, Change, Envelope, Logged, Namespace, Package, Position, ProvenLeaf, Release,
-    SignedChange,
+    Bundle, Change, ChangeRequest, Envelope, Logged, Namespace, Package, Position, ProvenLeaf,
+    Release, SignedChange,
 };
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Mutex;
 
-use crate::db::{self, accounts, invitations, log, namespaces, oci, packages, releases, tokens};
-use crate::error::Error;
+use crate::db::{self, accounts, invitations, log, namespaces, oci, packages, releases};
+use crate::error::{Error, no_invitation};
 use crate::names::skeleton;
 use crate::witnesses::Witnesses;
 
@@ -119,7 +119,7 @@ impl Sequencer {
         match (&release, publication) {
             (Some(release), Some(publication)) => publish(&mut tx, release, publication).await?,
             (Some(release), None) => restate(&mut tx, release).await?,
-            (None, _) => settle(&mut tx, change, &namespace).await?,
+            (None, _) => settle(&mut tx, &signed.request, &namespace).await?,
         }
         let body = leaf.to_bytes()?;
         let owners = change.release().is_none();
@@ -131,9 +131,6 @@ impl Sequencer {
         tx.commit().await?;
         let leaf = position.index;
         *self.signed.lock().await = None;
-        if let Change::Recovered { account, .. } = change {
-            tokens::delete_all(&self.pool, account).await?;
-        }
         tracing::info!(leaf, namespace = name.as_str(), "logged");
         Ok(Appended { leaf })
     }
@@ -239,8 +236,10 @@ async fn publish(
     let manifest = publication.package.manifest();
     let before = releases::of(tx, capsule).await?;
     let newest = before.iter().filter(|before| before.standing.is_current());
-    let newest = newest.map(|before| &before.version).max();
-    if newest.is_none_or(|newest| *newest < release.version) {
+    let newest = newest
+        .map(|before| &before.version)
+        .max_by_key(|it| releases::rank(it));
+    if newest.is_none_or(|newest| releases::rank(newest) < releases::rank(&release.version)) {
         packages::put(
             tx,
             release,
@@ -270,12 +269,17 @@ async fn restate(tx: &mut AnyConnection, release: &Release) -> Result<(), Error>
 /// Owners or keys changed.
 async fn settle(
     tx: &mut AnyConnection,
-    change: &Change,
+    request: &ChangeRequest,
     namespace: &Namespace,
 ) -> Result<(), Error> {
-    match change {
+    match &request.change {
         Change::AddOwner { namespace, owner } => {
-            invitations::settle(tx, namespace, &owner.account).await?;
+            let account = &owner.account;
+            // Looked at before, and perhaps withdrawn since.
+            let was_open = invitations::settle(tx, namespace, account, request.id).await?;
+            if !was_open {
+                return Err(no_invitation());
+            }
         }
         Change::Recovered { account, .. } => {
             // Whoever has the key again can log in again.

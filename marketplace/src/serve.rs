@@ -80,6 +80,8 @@ pub(crate) async fn listen(
         .handle(handle.clone())
         .first_request_timeout(IDLE);
     server.http_builder().http1().header_read_timeout(IDLE);
+    // A client keeps no more answers waiting than it has sockets: there is one at a time in HTTP/1.1.
+    *server.http_builder() = server.http_builder().clone().http1_only();
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let server = tokio::spawn(server.serve(service));
     handle.listening().await.context("the server")?;

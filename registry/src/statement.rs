@@ -75,6 +75,9 @@ pub enum StatementError {
         /// What is wrong.
         error: dsse::Error,
     },
+    /// Signed by more than its author, or by nobody.
+    #[error("the envelope has {0} signatures; a statement has its author's alone")]
+    Signatures(usize),
     /// It could not be signed.
     #[error("the statement cannot be signed: {0}")]
     Sign(EnvelopeError),
@@ -131,6 +134,10 @@ impl Statement {
         }
         if envelope.payload.len() > MAX_STATEMENT_BYTES * 4 / 3 + 4 {
             return Err(StatementError::TooLarge);
+        }
+        // Whatever else is there would be kept and served for ever.
+        if envelope.signatures.len() != 1 {
+            return Err(StatementError::Signatures(envelope.signatures.len()));
         }
         let refuse = |error| StatementError::Signature { key, error };
         let verifier = dsse::Ed25519Verifier::from_bytes(key.as_bytes()).map_err(refuse)?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use soma_capability::{CapsuleName, Digest};
@@ -25,7 +26,7 @@ pub(crate) struct Lockfile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Locked {
     pub(crate) name: CapsuleName,
-    pub(crate) version: String,
+    pub(crate) version: Version,
     pub(crate) digest: Digest,
     /// The log's.
     pub(crate) origin: String,
@@ -107,7 +108,7 @@ mod tests {
         let mut lockfile = Lockfile::read(&path, false).unwrap();
         let locked = |name: &str, leaf| Locked {
             name: name.parse().unwrap(),
-            version: "1.0.0".to_owned(),
+            version: "1.0.0".parse().unwrap(),
             digest: Digest::of(b""),
             origin: "log.test".to_owned(),
             leaf,

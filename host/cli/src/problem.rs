@@ -27,7 +27,7 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         (401 | 403, _) => Exit::NotAllowed,
         (404, _) => Exit::NotFound,
         (_, "marketplace-failed") => Exit::Unreachable,
-        (503, _) | (_, "tool-rate-limited") => Exit::Busy,
+        (429 | 503, _) | (_, "tool-rate-limited") => Exit::Busy,
         _ => Exit::Failed,
     };
     let title = text("title").map_or_else(|| format!("the host answered {status}"), str::to_owned);

@@ -28,15 +28,35 @@ pub(crate) async fn enter(
     key.parse().map_err(corrupt)
 }
 
+/// Whether this is the account's key still. As long as the transaction lasts it stays so, and nobody
+/// else makes a token for the account or gives it another key.
+pub(crate) async fn hold(
+    tx: &mut AnyConnection,
+    account: &Name,
+    key: &PublicKey,
+) -> sqlx::Result<bool> {
+    let held = sqlx::query("UPDATE accounts SET key = key WHERE name = $1 AND key = $2")
+        .bind(account.as_str())
+        .bind(key.to_string())
+        .execute(tx)
+        .await?;
+    Ok(held.rows_affected() == 1)
+}
+
+/// Gives the account another key. Tokens that were made before open nothing more.
 pub(crate) async fn set_key(
-    connection: &mut AnyConnection,
+    tx: &mut AnyConnection,
     account: &Name,
     key: &PublicKey,
 ) -> sqlx::Result<()> {
     sqlx::query("UPDATE accounts SET key = $1 WHERE name = $2")
         .bind(key.to_string())
         .bind(account.as_str())
-        .execute(connection)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("DELETE FROM tokens WHERE account = $1")
+        .bind(account.as_str())
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -61,6 +81,10 @@ pub(crate) async fn put_challenge(
 
 /// Whether the challenge was good; it is not any more.
 pub(crate) async fn take_challenge(pool: &AnyPool, challenge: &str) -> sqlx::Result<bool> {
+    // No challenge has one, and Postgres no text with it.
+    if challenge.contains('\0') {
+        return Ok(false);
+    }
     let taken = sqlx::query("DELETE FROM challenges WHERE challenge = $1 AND expires > $2")
         .bind(challenge)
         .bind(stored(now()))

@@ -116,16 +116,27 @@ pub(crate) async fn offered(
         .transpose()
 }
 
-/// Somebody joined: what was offered to them there is settled.
+/// Somebody joined by the change of this id: what was offered to them there is settled. False where
+/// that offer is not open.
 pub(crate) async fn settle(
     tx: &mut AnyConnection,
     namespace: &Name,
     account: &Name,
-) -> sqlx::Result<()> {
+    change: Uuid,
+) -> sqlx::Result<bool> {
+    let accepted = sqlx::query(
+        "DELETE FROM invitations
+         WHERE namespace = $1 AND account = $2 AND change_id = $3 AND withdrawn IS NULL",
+    )
+    .bind(namespace.as_str())
+    .bind(account.as_str())
+    .bind(change.to_string())
+    .execute(&mut *tx)
+    .await?;
     sqlx::query("DELETE FROM invitations WHERE namespace = $1 AND account = $2")
         .bind(namespace.as_str())
         .bind(account.as_str())
         .execute(tx)
         .await?;
-    Ok(())
+    Ok(accepted.rows_affected() == 1)
 }

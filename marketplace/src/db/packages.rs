@@ -85,7 +85,8 @@ pub(crate) async fn choose_latest(
     capsule: &CapsuleName,
 ) -> sqlx::Result<()> {
     let releases = releases::of(tx, capsule).await?;
-    let current = releases.iter().find(|r| r.standing.is_current());
+    let current = releases.iter().filter(|r| r.standing.is_current());
+    let current = current.max_by_key(|r| releases::rank(&r.version));
     let Some(latest) = current.or(releases.first()) else {
         return Ok(());
     };

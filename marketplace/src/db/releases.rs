@@ -103,6 +103,11 @@ pub(crate) async fn of(
     Ok(releases)
 }
 
+/// Of two versions the one to show is the newer, and a pre-release only where there is no other.
+pub(crate) fn rank(version: &Version) -> (bool, &Version) {
+    (version.pre.is_empty(), version)
+}
+
 /// The release that a change of this version is judged by: builds of one version are one.
 pub(crate) async fn concerned(
     connection: &mut AnyConnection,

@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 
 use super::sql::Sql;
 use super::{corrupt, from_json, number};
+use crate::error::Error;
 
 /// Hits of one page, where nothing is said, and at most.
 const PAGE: u32 = 20;
@@ -22,6 +23,11 @@ const DEEPEST: u32 = 10_000;
 /// search of a word that is nearly everywhere costs is bounded.
 const RANKED: i64 = 2_000;
 const MAX_WORDS: usize = 8;
+/// Bytes of what tools say of themselves: Postgres has a bound for the words of one thing.
+const MOST_INDEXED: usize = 128 << 10;
+const LONGEST_WORD: usize = 64;
+/// A shorter word is the beginning of so many that they say nothing and cost much.
+const SHORTEST_BEGINNING: usize = 3;
 
 /// `GET /v1/packages`.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -40,6 +46,36 @@ pub(crate) struct Wanted {
     after: Option<u32>,
     /// How many hits to give.
     limit: Option<u32>,
+}
+
+impl Wanted {
+    /// What is wrong with it.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let texts = [&self.q, &self.keyword, &self.publisher, &self.capability];
+        // Postgres has no text with it.
+        if texts.into_iter().flatten().any(|text| text.contains('\0')) {
+            return Err(Error::BadRequest("a NUL is in no text here".to_owned()));
+        }
+        let words = self.words();
+        if words.len() > MAX_WORDS {
+            let words = format!("`q` has {} words; at most {MAX_WORDS} are", words.len());
+            return Err(Error::BadRequest(format!("{words} searched for at once")));
+        }
+        if words.iter().any(|word| word.chars().count() > LONGEST_WORD) {
+            let words = format!("`q` has a word of over {LONGEST_WORD} characters");
+            return Err(Error::BadRequest(words));
+        }
+        Ok(())
+    }
+
+    /// The words of the question: letters and digits only, so that none is an operator.
+    fn words(&self) -> Vec<String> {
+        let text = self.q.as_deref().unwrap_or_default();
+        text.split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect()
+    }
 }
 
 /// What is asked of the words at once: each place is asked until a page is full.
@@ -69,7 +105,7 @@ pub(crate) async fn find(pool: &AnyPool, wanted: &Wanted) -> sqlx::Result<Hits> 
     // One more tells whether there is another page.
     let enough = (after + limit) as usize + 1;
     let mut connection = pool.acquire().await?;
-    let words = words(wanted.q.as_deref().unwrap_or_default());
+    let words = wanted.words();
     let mut found = Vec::new();
     if words.is_empty() {
         found = ids(&mut connection, wanted, None, enough).await?;
@@ -141,11 +177,11 @@ async fn ids(
 impl Question<'_> {
     /// The words with something after each that may be a beginning, and something between them.
     fn text(&self, quote: &str, beginning: &str, between: &str) -> String {
-        let beginning = if self.begun { beginning } else { "" };
-        let words = self.words.iter();
-        let words: Vec<String> = words
-            .map(|word| format!("{quote}{word}{quote}{beginning}"))
-            .collect();
+        let word = |word: &String| {
+            let begun = self.begun && word.chars().count() >= SHORTEST_BEGINNING;
+            format!("{quote}{word}{quote}{}", if begun { beginning } else { "" })
+        };
+        let words: Vec<String> = self.words.iter().map(word).collect();
         words.join(between)
     }
 
@@ -202,15 +238,6 @@ fn narrow(select: &mut Sql, wanted: &Wanted) {
         }
         select.push("))");
     }
-}
-
-/// The words of a question: letters and digits only, so that none is an operator.
-fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(MAX_WORDS)
-        .map(|word| word.chars().take(64).collect::<String>().to_lowercase())
-        .collect()
 }
 
 /// These packages, in this order.
@@ -280,6 +307,8 @@ pub(crate) async fn index(
         .iter()
         .map(|tool| format!("{} {}", tool.name, tool.description));
     let tools: Vec<String> = tools.collect();
+    let tools = tools.join(" ");
+    let tools = &tools[..tools.floor_char_boundary(MOST_INDEXED)];
     let insert = match tx.backend_name() {
         "SQLite" => {
             "INSERT OR REPLACE INTO package_words (rowid, name, keywords, description, tools)
@@ -299,7 +328,7 @@ pub(crate) async fn index(
         .bind(manifest.name.to_string().replace(['/', '-'], " "))
         .bind(manifest.keywords.join(" ").replace('-', " "))
         .bind(&manifest.description)
-        .bind(tools.join(" "))
+        .bind(tools)
         .execute(tx)
         .await?;
     Ok(())

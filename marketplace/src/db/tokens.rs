@@ -3,7 +3,7 @@
 use soma_capability::Name;
 use soma_registry::api::Token;
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, FromRow, Row as _};
+use sqlx::{AnyConnection, AnyExecutor, AnyPool, FromRow, Row as _};
 
 use super::{corrupt, from_json, json, now, number, stored};
 
@@ -33,7 +33,7 @@ impl FromRow<'_, AnyRow> for StoredToken {
     }
 }
 
-pub(crate) async fn insert(pool: &AnyPool, token: &StoredToken) -> sqlx::Result<()> {
+pub(crate) async fn insert(tx: &mut AnyConnection, token: &StoredToken) -> sqlx::Result<()> {
     let namespaces = token.about.namespaces.as_ref().map(json).transpose()?;
     sqlx::query(
         "INSERT INTO tokens (id, account, name, secret_sha256, scopes, namespaces, expires)
@@ -46,17 +46,20 @@ pub(crate) async fn insert(pool: &AnyPool, token: &StoredToken) -> sqlx::Result<
     .bind(json(&token.about.scopes)?)
     .bind(namespaces)
     .bind(stored(token.about.expires))
-    .execute(pool)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
 /// The token of this id that has not expired.
-pub(crate) async fn get(pool: &AnyPool, id: &str) -> sqlx::Result<Option<StoredToken>> {
+pub(crate) async fn get<'c>(
+    from: impl AnyExecutor<'c>,
+    id: &str,
+) -> sqlx::Result<Option<StoredToken>> {
     sqlx::query_as("SELECT * FROM tokens WHERE id = $1 AND expires > $2")
         .bind(id)
         .bind(stored(now()))
-        .fetch_optional(pool)
+        .fetch_optional(from)
         .await
 }
 
@@ -80,13 +83,4 @@ pub(crate) async fn delete(pool: &AnyPool, account: &Name, id: &str) -> sqlx::Re
         .execute(pool)
         .await?;
     Ok(deleted.rows_affected() == 1)
-}
-
-/// Ends all tokens of an account whose key was replaced.
-pub(crate) async fn delete_all(pool: &AnyPool, account: &Name) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM tokens WHERE account = $1")
-        .bind(account.as_str())
-        .execute(pool)
-        .await?;
-    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::app::{App, AppState};
 use crate::auth::Caller;
 use crate::body::Document;
 use crate::db::invitations;
-use crate::error::Error;
+use crate::error::{Error, no_invitation};
 use crate::publish::is_reserved;
 use crate::sequencer::lookalike;
 
@@ -75,6 +75,9 @@ pub(crate) async fn submit(
         | Change::Object { .. }
         | Change::Recovered { .. } => {}
         _ => {
+            if let Change::AddKey { owner, .. } = change {
+                caller.require_account(&owner.account)?;
+            }
             let signers = &signed.signers;
             caller.require_signer(&app, &namespace, signers).await?;
         }
@@ -102,8 +105,6 @@ async fn accept(
     let id = signed.request.id;
     match invitations::offered(&app.pool, &namespace, id).await? {
         Some((account, true)) if account == owner.account => Ok(()),
-        _ => Err(Error::Forbidden(
-            "there is no such invitation, or it was withdrawn: ask an owner for another".to_owned(),
-        )),
+        _ => Err(no_invitation()),
     }
 }

@@ -83,10 +83,12 @@ pub(crate) async fn create(
             owner.account
         )));
     }
-    if invitations::of(&app.pool, &owner.account).await?.len() >= MOST {
+    // Of the sender: whoever is invited has no say in how often.
+    let all = invitations::of(&app.pool, &caller.account).await?;
+    if all.len() >= MOST {
         return Err(Error::Forbidden(format!(
-            "`{}` has {MOST} open invitations already",
-            owner.account
+            "`{}` has {MOST} open invitations already: take some back (`soma owner invitations`)",
+            caller.account
         )));
     }
     let id = Uuid::now_v7().to_string();

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 use soma_registry::Envelope;
-use soma_registry::api::{Challenge, Login, NewToken, TokenScope, shape};
+use soma_registry::api::{Challenge, Login, NewToken, TokenRequest, TokenScope, shape};
 
 use crate::app::AppState;
 use crate::auth::issue;
 use crate::body::Document;
-use crate::db::{accounts, tokens};
+use crate::db::accounts;
 use crate::error::Error;
 
 const CHALLENGE_BYTES: usize = 32;
@@ -78,9 +78,14 @@ pub(crate) async fn login(
             "the account is there, and this is not its key",
         ));
     }
-    if let Some(successor) = signers.iter().find(|signer| **signer != key) {
-        accounts::set_key(&mut *app.pool.acquire().await?, &login.account, successor).await?;
-        tokens::delete_all(&app.pool, &login.account).await?;
+    let successor = signers.iter().find(|signer| **signer != key);
+    if let Some(successor) = successor {
+        let mut tx = app.pool.begin().await?;
+        if !accounts::hold(&mut tx, &login.account, &key).await? {
+            return Err(Error::Unauthorized("the account has another key now"));
+        }
+        accounts::set_key(&mut tx, &login.account, successor).await?;
+        tx.commit().await?;
     }
     let scopes = vec![
         TokenScope::PublishNew,
@@ -89,7 +94,13 @@ pub(crate) async fn login(
         TokenScope::Owners,
         TokenScope::Tokens,
     ];
-    let name = "login".to_owned();
-    let token = issue(&app, &login.account, name, scopes, None, LOGIN_LIFETIME).await?;
+    let request = TokenRequest {
+        name: "login".to_owned(),
+        scopes,
+        namespaces: None,
+        lifetime: LOGIN_LIFETIME,
+    };
+    let key = successor.unwrap_or(&key);
+    let token = issue(&app, &login.account, key, None, request).await?;
     Ok(Json(token))
 }

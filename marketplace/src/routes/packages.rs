@@ -1,5 +1,7 @@
 //! Capsules and their versions.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -20,6 +22,9 @@ use crate::rate::Sender;
 /// What a version's digest names never changes.
 pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
+/// How long a search may wait for its turn.
+const SEARCH_TURN: Duration = Duration::from_secs(5);
+
 /// Finds capsules.
 #[utoipa::path(
     get,
@@ -31,9 +36,14 @@ pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";
 )]
 pub(crate) async fn search(
     State(app): State<AppState>,
+    Sender(from): Sender,
     query: Result<Query<search::Wanted>, QueryRejection>,
 ) -> Result<Json<Hits>, Error> {
     let Query(wanted) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    wanted.check()?;
+    // Whoever searches without end leaves the database to others.
+    let turn = app.searches.wait(from, SEARCH_TURN).await;
+    let _turn = turn.ok_or(Error::Overloaded("searches"))?;
     Ok(Json(search::find(&app.pool, &wanted).await?))
 }
 

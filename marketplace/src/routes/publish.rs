@@ -75,10 +75,8 @@ pub(crate) async fn publish(
     // Finished once begun, whether or not the author waits for it.
     let task = async move {
         let _room = arriving;
-        let turn = tokio::time::timeout(TURN, app.publications.acquire()).await;
-        let Ok(Ok(_place)) = turn else {
-            return Err(Error::Overloaded("publications"));
-        };
+        let turn = app.publications.wait(from, TURN).await;
+        let _turn = turn.ok_or(Error::Overloaded("publications"))?;
         publish::publish(&app, &caller, offer).await
     };
     let published = tokio::spawn(tracing::Instrument::in_current_span(task))

@@ -8,7 +8,7 @@ use soma_registry::api::{Account, NewToken, Token, TokenRequest, TokenScope};
 use crate::app::AppState;
 use crate::auth::{Caller, issue};
 use crate::body::Document;
-use crate::db::tokens;
+use crate::db::{accounts, tokens};
 use crate::error::Error;
 use crate::path::IdPath;
 
@@ -74,13 +74,10 @@ pub(crate) async fn create(
             "an account has at most {MOST} tokens: revoke one"
         )));
     }
-    let TokenRequest {
-        name,
-        scopes,
-        namespaces,
-        lifetime,
-    } = request;
-    let token = issue(&app, &caller.account, name, scopes, namespaces, lifetime).await?;
+    let key = accounts::key(&app.pool, &caller.account).await?;
+    let key = key.ok_or_else(|| Error::NotFound(format!("account `{}`", caller.account)))?;
+    let asking = Some(&caller.token);
+    let token = issue(&app, &caller.account, &key, asking, request).await?;
     Ok((StatusCode::CREATED, Json(token)))
 }
 
@@ -91,6 +88,10 @@ fn check(request: &TokenRequest) -> Result<(), &'static str> {
     }
     if request.scopes.is_empty() {
         return Err("a token without scopes opens nothing: name some");
+    }
+    let mut scopes = request.scopes.iter().enumerate();
+    if scopes.any(|(nth, scope)| request.scopes[..nth].contains(scope)) {
+        return Err("a token names a scope twice");
     }
     if request.scopes.contains(&TokenScope::Tokens) {
         return Err("only a login has the scope `tokens`");

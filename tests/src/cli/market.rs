@@ -1,7 +1,7 @@
 //! From two authors to a call, through the command line alone.
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use serde_json::json;
@@ -190,4 +190,16 @@ fn a_host_demands_the_witnesses_that_the_marketplace_asks() {
         let said = by(&operator, &["install", "ada/other"]).await.exits(4);
         assert!(said.err.contains("cosigned by 0"), "{}", said.err);
     });
+}
+
+#[tokio::test]
+async fn a_folder_that_others_reach_keeps_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(folder.path().join("something"), "").unwrap();
+    let data = folder.path().to_str().unwrap();
+    let said = by(folder.path(), &["marketplace", "serve", "--data", data]).await;
+    let said = said.exits(1);
+    assert!(said.err.contains("run `chmod 700"), "{}", said.err);
+    assert!(!folder.path().join("log.key").exists());
 }

@@ -22,7 +22,7 @@ use super::database::{Database, postgres};
 use super::host::command;
 use super::lacking;
 use super::packages::component;
-use super::paths::soma;
+use super::paths::{own_folder, soma};
 use super::s3::S3;
 
 /// Longer than anything takes on a busy machine.
@@ -93,7 +93,7 @@ impl TestMarketplace {
     }
 
     async fn start(database: &Database, s3: Option<S3>, arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = own_folder();
         let mut environment = s3.as_ref().map_or_else(Vec::new, S3::environment);
         let database = database.url();
         environment.extend(database.map(|url| ("SOMA_MARKETPLACE_DATABASE".to_owned(), url)));

@@ -1,5 +1,7 @@
 //! Where the build left what is tested.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The repository's root.
@@ -30,4 +32,11 @@ pub(crate) fn soma() -> PathBuf {
         program.display()
     );
     program
+}
+
+/// A folder that nobody else can reach, which the things that run here insist on.
+pub(crate) fn own_folder() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.permissions(Permissions::from_mode(0o700));
+    builder.tempdir().expect("a temporary folder")
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::host::command;
 use super::marketplace::PATIENCE;
+use super::paths::own_folder;
 
 /// A witness with a data folder of its own. Dropping it ends it.
 pub(crate) struct TestWitness {
@@ -23,7 +24,7 @@ pub(crate) struct TestWitness {
 impl TestWitness {
     /// Starts one that cosigns for this log.
     pub(crate) async fn start(name: &str, log: &LogKey) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = own_folder();
         let process = spawn(folder.path(), name, log);
         let url = listening(folder.path()).await;
         let key = fs::read_to_string(folder.path().join("witness.vkey")).expect("its key");

@@ -51,6 +51,11 @@ fn tampered_offers_are_refused_and_leave_nothing() {
         let sent = ada.send(envelope).await;
         assert_eq!(sent.unwrap_err().code(), Some("invalid-signature"));
 
+        let mut crowded = offer();
+        let more = crowded.statement.signatures[0].clone();
+        crowded.statement.signatures.push(more);
+        let words = refused(&ada, crowded, "invalid-signature").await;
+        assert!(words.contains("has 2 signatures"), "{words}");
         let mut by_another = offer();
         by_another.statement = Statement::about(&package).sign(&eve).unwrap();
         refused(&ada, by_another, "invalid-signature").await;

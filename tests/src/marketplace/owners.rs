@@ -3,7 +3,7 @@
 use soma_registry::api::OperatorChange;
 use soma_registry::{Change, OwnerKey, SecretKey, SignedChange};
 
-use crate::harness::{TestMarketplace, echo, owner, problem, unix_time};
+use crate::harness::{Offer, TestMarketplace, capsule_name, echo, owner, problem, unix_time};
 
 #[test]
 fn an_owner_invites_and_the_invited_accepts() {
@@ -153,6 +153,50 @@ fn an_expired_key_signs_nothing() {
         };
         tokio::time::sleep(std::time::Duration::from_secs(3)).await;
         assert!(refused().await);
+    });
+}
+
+#[test]
+fn a_key_that_was_found_opens_nothing_with_the_token_of_another() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        let bob = market.author("bob").await;
+        let mut short = bob.owner();
+        short.key.expires = Some(unix_time() + 3);
+        let join = Change::AddOwner {
+            namespace: "ada".parse().unwrap(),
+            owner: short,
+        };
+        let offer = ada.sign(join, &[&ada.key]);
+        let invitation = ada.market.invite(&offer).await.unwrap();
+        let accepted = SignedChange::countersign(&invitation.change, bob.market.origin(), &bob.key);
+        bob.market.submit(&accepted.unwrap()).await.unwrap();
+
+        // Bob is an owner, and found ada's key.
+        let new = SecretKey::generate().unwrap();
+        let add = Change::AddKey {
+            namespace: "ada".parse().unwrap(),
+            owner: owner("ada", &new),
+        };
+        let added = bob.change(add, &[&ada.key, &bob.key, &new]).await;
+        let words = problem(added, "forbidden");
+        assert!(words.contains("this is `ada`'s to do"), "{words}");
+        let package = echo("ada/echo", "1.0.0").await;
+        let publish = async || {
+            let offer = ada.offer(&package);
+            let change = SignedChange::open(&offer.change, bob.market.origin()).unwrap();
+            let change = bob.sign(change.request.change, &[&ada.key, &bob.key]);
+            bob.send(Offer { change, ..offer }).await
+        };
+        assert!(publish().await.is_err());
+        // Later his access has ended, and still he has a token.
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        problem(publish().await, "forbidden");
+        problem(
+            market.client().package(&capsule_name("ada/echo")).await,
+            "not-found",
+        );
+        ada.publish(&package).await.unwrap();
     });
 }
 

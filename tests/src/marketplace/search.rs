@@ -104,6 +104,20 @@ fn finds_by_words_keyword_publisher_and_reach() {
         }
         assert_eq!(seen.len(), 3);
 
+        for query in [
+            "keyword=%00",
+            "publisher=%00",
+            "capability=a%00",
+            "q=a+b+c+d+e+f+g+h+i",
+            &format!("q={}", "a".repeat(65)),
+            "after=x",
+            "page=1",
+        ] {
+            let url = format!("{}/v1/packages?{query}", market.url);
+            let answer = reqwest::get(url).await.unwrap();
+            assert_eq!(answer.status(), 400, "{query}");
+        }
+
         let yank = Change::Yank {
             capsule: capsule_name("bob/tracker"),
             version: version("1.0.0"),

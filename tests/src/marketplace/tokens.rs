@@ -201,3 +201,34 @@ fn a_challenge_is_good_once_and_for_its_log_and_key() {
         );
     });
 }
+
+#[test]
+fn a_key_that_was_replaced_leaves_no_token_behind() {
+    TestMarketplace::run(async |market| {
+        let ada = market.author("ada").await;
+        let mut key = ada.key;
+        for _ in 0..5 {
+            let new = SecretKey::generate().unwrap();
+            // Whoever found the old one logs in all the time, while it is replaced.
+            let logins = (0..16).map(|_| async {
+                let mut tokens = Vec::new();
+                for _ in 0..5 {
+                    let login = market.client().login(&ada.account, &key).await;
+                    tokens.extend(login.map(|login| login.token));
+                }
+                tokens
+            });
+            let client = market.client();
+            let replace = client.login_replacing(&ada.account, &key, &new);
+            let (replaced, tokens) = tokio::join!(replace, futures::future::join_all(logins));
+            replaced.unwrap();
+            let mut still = 0;
+            for token in tokens.into_iter().flatten() {
+                let with_it = market.client().with_token(&token.into()).unwrap();
+                still += usize::from(with_it.tokens().await.is_ok());
+            }
+            assert_eq!(still, 0, "tokens of the old key are good still");
+            key = new;
+        }
+    });
+}

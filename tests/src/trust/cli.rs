@@ -71,8 +71,8 @@ fn installed_locked_outdated_updated() {
             .await
             .exits(0);
         assert_eq!(said.json()["version"], "1.0.0");
-        let other = std::fs::read_to_string(&lock).unwrap();
-        let other = other.replace(
+        let locked = std::fs::read_to_string(&lock).unwrap();
+        let other = locked.replace(
             &echo("1.0.0").digest().to_string(),
             &newer.digest().to_string(),
         );
@@ -80,6 +80,13 @@ fn installed_locked_outdated_updated() {
         at(&host, &["install", "--lock", text(&lock)])
             .await
             .exits(5);
+        // Another leaf is told before anything is installed.
+        at(&host, &["uninstall", "acme/echo"]).await.exits(0);
+        std::fs::write(&lock, locked.replace("leaf = 1", "leaf = 999")).unwrap();
+        let said = at(&host, &["install", "--lock", text(&lock)]).await;
+        assert!(said.exits(1).err.contains("says leaf 999"));
+        let list = at(&host, &["list", "--json"]).await.exits(0).json();
+        assert_eq!(list["capsules"], json!([]));
     });
 }
 

@@ -82,7 +82,7 @@ impl Install {
             ));
         }
         let client = Client::new(self.host, LocalKey::Admin)?;
-        let mut installed = Vec::new();
+        let mut installed: Vec<Value> = Vec::new();
         if let (Some(lockfile), true) = (&lockfile, what.is_empty()) {
             for locked in lockfile.iter() {
                 let done = install_locked(&client, locked, screen).await?;
@@ -91,15 +91,25 @@ impl Install {
         }
         for what in &what {
             let done = match what {
-                What::Path(path) => install_file(&client, path, screen).await?,
+                What::Path(path) => install_file(&client, path, screen).await,
                 What::Artifact(reference) => {
-                    install_artifact(&client, reference, self.unlogged, screen).await?
+                    install_artifact(&client, reference, self.unlogged, screen).await
                 }
                 What::Package(spec) => {
                     let marketplace = self.marketplace.as_ref();
-                    install_package(&client, spec, marketplace, screen).await?
+                    install_package(&client, spec, marketplace, screen).await
                 }
             };
+            let done = done.inspect_err(|_| {
+                for done in &installed {
+                    let text = |member: &str| visible(done[member].as_str().unwrap_or_default());
+                    screen.aside(&format!(
+                        "installed before: {} {}",
+                        text("name"),
+                        text("version")
+                    ));
+                }
+            })?;
             if let (Some(lockfile), Some(path)) = (&mut lockfile, &self.lock) {
                 lockfile.record(Locked::of(&done)?);
                 lockfile.write(path)?;
@@ -122,6 +132,7 @@ async fn offer(client: &Client, installed: &Value, screen: Screen) -> Result<(),
         asked["http"]
             .as_array()
             .is_some_and(|http| !http.is_empty())
+            || asked["config"].is_array()
     };
     match serde_json::from_value(installed["name"].clone()) {
         Ok(name) if asks(&installed["capabilities"]) => {
@@ -230,8 +241,9 @@ async fn install_locked(
         "Installing",
         &format!("{} {}, as locked", locked.name, locked.version),
     );
-    let done = send(client, &locked.wanted()).await?;
-    let found = Locked::of(&done)?;
+    let mut wanted = locked.wanted();
+    wanted["preview"] = json!(true);
+    let found = Locked::of(&send(client, &wanted).await?)?;
     if found != *locked {
         return Err(Failure::failed(format_args!(
             "{} {} is leaf {} of {} now, and the lockfile says leaf {}: it is another log of that \
@@ -239,7 +251,7 @@ async fn install_locked(
             locked.name, locked.version, found.leaf, found.origin, locked.leaf
         )));
     }
-    Ok(done)
+    send(client, &locked.wanted()).await
 }
 
 /// Asks the host for an installation.

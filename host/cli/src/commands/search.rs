@@ -35,7 +35,7 @@ pub(crate) struct Search {
 
     /// Go on where the page before ended
     #[arg(long, value_name = "NEXT")]
-    after: Option<String>,
+    after: Option<u32>,
 
     #[command(flatten)]
     marketplace: MarketplaceArgs,
@@ -43,12 +43,20 @@ pub(crate) struct Search {
 
 impl Search {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
+        if let Some(host) = self
+            .capability
+            .as_ref()
+            .filter(|it| it.contains(['/', ':']))
+        {
+            return Err(Failure::usage(format_args!("`{host}` is no host"))
+                .hint("give the host alone, as in `--capability api.github.com`"));
+        }
         let query = Query {
             text: Some(self.words.join(" ")).filter(|text| !text.is_empty()),
             keyword: self.keyword,
             publisher: self.publisher.map(|name| name.to_string()),
             capability: self.capability,
-            after: self.after,
+            after: self.after.map(|after| after.to_string()),
             limit: Some(self.limit),
         };
         let hits = self.marketplace.open()?.search(&query).await?;

@@ -75,6 +75,10 @@ impl Update {
                     writeln!(out, "{what}: {} {}", text("name"), text("version"))?;
                 }
             }
+            if let [one, ..] = &held[..] {
+                let name = visible(one["name"].as_str().unwrap_or_default());
+                writeln!(out, "`soma approve {name}` shows what changes, and asks")?;
+            }
             if updated.is_empty() && held.is_empty() {
                 writeln!(out, "Nothing was updated.")?;
             }

@@ -28,8 +28,6 @@ struct Breaker {
     pause: Duration,
     /// Until when it is left alone.
     until: Option<Instant>,
-    /// Whether a request is on its way that will say whether it is back.
-    is_probed: bool,
 }
 
 /// The leave to connect. What came of it is said by [`Attempt::answered`] or [`Attempt::failed`]; an
@@ -59,14 +57,15 @@ impl Breakers {
         if let Some(breaker) = self.lock().get_mut(&origin)
             && let Some(until) = breaker.until
         {
-            if now < until || breaker.is_probed {
+            if now < until {
                 return Err(Down {
                     failures: breaker.failures,
                     again: until.saturating_duration_since(now),
                     origin,
                 });
             }
-            breaker.is_probed = true;
+            // Until it has an answer, which may take its time, one request a while is let through.
+            breaker.until = Some(now + FIRST_PAUSE);
             is_probe = true;
         }
         Ok(Attempt {
@@ -111,16 +110,6 @@ impl Attempt<'_> {
         breaker.until = Some(now + breaker.pause);
         let (failures, pause) = (breaker.failures, breaker.pause.as_secs());
         tracing::warn!(origin = %self.origin, failures, pause, "an upstream is left alone");
-    }
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if self.is_probe
-            && let Some(breaker) = self.breakers.lock().get_mut(&self.origin)
-        {
-            breaker.is_probed = false;
-        }
     }
 }
 
@@ -170,10 +159,11 @@ mod tests {
         let later = now + FIRST_PAUSE;
         let probe = breakers.attempt_at(origin(), later).unwrap();
         assert!(breakers.attempt_at(origin(), later).is_err());
-        // A probe that is given up leaves the turn to another.
+        // A probe that waits for its answer, or is given up, leaves the turn to another.
+        let later = later + FIRST_PAUSE;
+        let other = breakers.attempt_at(origin(), later).unwrap();
         drop(probe);
-        let probe = breakers.attempt_at(origin(), later).unwrap();
-        probe.failed_at(later);
+        other.failed_at(later);
         let down = breakers.attempt_at(origin(), later).err().unwrap();
         assert_eq!(down.again, 2 * FIRST_PAUSE);
 
