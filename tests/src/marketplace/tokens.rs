@@ -124,10 +124,10 @@ fn tokens_are_listed_revoked_and_expire() {
         problem(revoked.invitations().await, "unauthorized");
 
         let mut short = wanted(&[TokenScope::Owners], None);
-        short.lifetime = 1;
+        short.lifetime = 4;
         let short = with_token(&market, &ada, &short).await;
         short.market.invitations().await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(5100)).await;
         problem(short.market.invitations().await, "unauthorized");
         for (change, part) in [
             (
