@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use arc_swap::{ArcSwap, Guard};
+use soma_registry::owner_only;
 use soma_runtime::{Engine, Loader, Network, Rules};
 use sqlx::AnyPool;
 
@@ -22,7 +23,7 @@ use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::secrets::{Sealer, Secrets};
 use crate::settings::{Live, Settings};
-use crate::{db, local_keys, owner_only};
+use crate::{db, local_keys};
 
 /// What every handler is given.
 pub(crate) type AppState = Arc<App>;

@@ -29,7 +29,7 @@ use self::writer::{Order, Writer};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::owner_only;
+use soma_registry::owner_only;
 
 /// Lines on their way that nobody waits for, before somebody has to.
 const MANY: usize = 8192;

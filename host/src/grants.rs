@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use moka::future::Cache;
 use soma_capability::{CapsuleName, Digest};
 use soma_runtime::{Network, NetworkError};
@@ -39,8 +38,7 @@ impl Grants {
         Self { pool, granted }
     }
 
-    /// What holds now for this installation: not what has expired, and not what was granted to a
-    /// capsule of the same name from elsewhere.
+    /// What holds now for this installation.
     pub(crate) async fn of(
         &self,
         tenant: &str,
@@ -52,13 +50,12 @@ impl Grants {
             Ok(found.map(Arc::new))
         };
         let granted = self.granted.get(&key, look_up).await?;
-        let log = installed.row.logged.as_ref().map(|Logged { log, .. }| log);
-        Ok(granted.filter(|granted| {
-            let expired = granted
-                .expires_at
-                .is_some_and(|end| end <= Timestamp::now());
-            !expired && granted.log.as_ref() == log
-        }))
+        let log = installed
+            .row
+            .logged
+            .as_ref()
+            .map(|Logged { log, .. }| log.as_str());
+        Ok(granted.filter(|granted| granted.holds(log)))
     }
 
     /// Forgets all of them, because one has changed.

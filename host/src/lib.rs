@@ -31,7 +31,6 @@ mod local_keys;
 mod logs;
 mod metrics;
 mod names;
-mod owner_only;
 mod path;
 mod policy;
 mod problem;

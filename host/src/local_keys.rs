@@ -1,18 +1,17 @@
 //! The keys by which the machine's own user reaches a host on loopback: an admin key and one that
 //! can only call, in files that only the owner can read.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
+use soma_registry::owner_only;
 use sqlx::AnyPool;
 
 use crate::db::keys::{self, Key};
 use crate::db::tenants::{self, Tenant};
 use crate::key::{ApiKey, Scopes};
-use crate::owner_only;
 
 /// The tenant that a host has from its first start.
 pub const DEFAULT_TENANT: &str = "default";
@@ -77,14 +76,5 @@ async fn create(
 
 /// Puts a key into its file: owner-only from its first byte on, and there as a whole or not at all.
 pub fn write(path: &Path, key: &ApiKey) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let _ = fs::remove_file(&new);
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&new)?;
-    writeln!(file, "{}", key.expose())?;
-    file.sync_all()?;
-    fs::rename(new, path)
+    owner_only::replace(path, format!("{}\n", key.expose()).as_bytes())
 }

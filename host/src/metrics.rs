@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     duration: HistogramVec,
     fuel: HistogramVec,
     memory: HistogramVec,
+    masked: IntCounterVec,
     http: IntCounterVec,
     instances: IntGauge,
     cache_hits: IntGauge,
@@ -45,6 +46,7 @@ pub(crate) struct ToolMetrics {
     duration: Histogram,
     fuel: Histogram,
     memory: Histogram,
+    masked: IntCounter,
 }
 
 impl Metrics {
@@ -80,6 +82,13 @@ impl Metrics {
                 "Peak bytes of linear memory of calls that ran.",
                 prometheus::exponential_buckets(65_536.0, 4.0, 8)?,
             )?,
+            masked: IntCounterVec::new(
+                Opts::new(
+                    "soma_masked_total",
+                    "Credentials that came back to a capsule or were in what it said, and were masked.",
+                ),
+                &labels,
+            )?,
             http: IntCounterVec::new(
                 Opts::new("soma_http_responses_total", "HTTP responses, by status."),
                 &["status"],
@@ -104,7 +113,7 @@ impl Metrics {
     }
 
     fn register(&self) -> prometheus::Result<()> {
-        for counters in [&self.calls, &self.http] {
+        for counters in [&self.calls, &self.masked, &self.http] {
             self.registry.register(Box::new(counters.clone()))?;
         }
         for histograms in [&self.duration, &self.fuel, &self.memory] {
@@ -131,6 +140,7 @@ impl Metrics {
             duration: self.duration.with_label_values(&labels),
             fuel: self.fuel.with_label_values(&labels),
             memory: self.memory.with_label_values(&labels),
+            masked: self.masked.with_label_values(&labels),
             calls: self.calls.clone(),
             tool: tool.name.clone(),
             capsule,
@@ -140,9 +150,11 @@ impl Metrics {
     /// Drops every series of a capsule.
     pub(crate) fn forget(&self, capsule: &CapsuleName) {
         let capsule = capsule.to_string();
-        for labels in series_of(&self.calls, &capsule) {
-            // Removed by somebody else in between is removed as well.
-            drop(self.calls.remove(&borrowed(&labels)));
+        for counters in [&self.calls, &self.masked] {
+            for labels in series_of(counters, &capsule) {
+                // Removed by somebody else in between is removed as well.
+                drop(counters.remove(&borrowed(&labels)));
+            }
         }
         for histogram in [&self.duration, &self.fuel, &self.memory] {
             for labels in series_of(histogram, &capsule) {
@@ -218,5 +230,6 @@ impl ToolMetrics {
         self.duration.observe(usage.time_us as f64 / 1e6);
         self.fuel.observe(usage.fuel as f64);
         self.memory.observe(usage.memory_bytes as f64);
+        self.masked.inc_by(usage.masked);
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use soma_registry::owner_only;
 use soma_runtime::Compiler;
 use sqlx::AnyPool;
 use tokio::sync::RwLock;
@@ -62,7 +63,7 @@ impl App {
             );
         }
         let data = config.data_folder()?;
-        note_file::make_folder(&data)?;
+        owner_only::folder(&data).context("the data folder")?;
         let origin = config.origin.as_deref();
         let fallback = format!("{}/log", config.listen);
         let secret = note_file::open(&data.join("log.key"), origin, &fallback)?;

@@ -1,8 +1,6 @@
 //! Who asks: a login signs a challenge and gets a token; a token has scopes. No token changes
 //! what the log says: that takes a signature too.
 
-use std::collections::BTreeSet;
-
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -14,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::app::{App, AppState};
 use crate::db::tokens::{self, StoredToken};
-use crate::db::{accounts, namespaces, now};
+use crate::db::{accounts, now};
 use crate::error::Error;
 
 const PREFIX: &str = "smt_";
@@ -67,48 +65,6 @@ impl Caller {
             return Ok(());
         }
         Err(Error::Scope(format!("lacks the scope `{scope}`")))
-    }
-
-    /// Whether the account is an owner of the namespace, and one of these keys is its own and holds
-    /// now: a key is worth nothing with somebody else's token.
-    pub(crate) async fn require_signer(
-        &self,
-        app: &App,
-        namespace: &Name,
-        signers: &BTreeSet<PublicKey>,
-    ) -> Result<(), Error> {
-        let mut connection = app.pool.acquire().await?;
-        let Some(state) = namespaces::get(&mut connection, namespace).await? else {
-            return Ok(());
-        };
-        let account = &self.account;
-        if !state.is_owner(account) {
-            return Err(Error::Forbidden(format!(
-                "you are logged in as `{account}`, which is no owner of `{namespace}`"
-            )));
-        }
-        let is_own = |key: &PublicKey| {
-            let key = state.key(key);
-            key.is_some_and(|(owner, standing)| owner == account && standing.holds(now()))
-        };
-        if signers.iter().any(is_own) {
-            return Ok(());
-        }
-        Err(Error::Forbidden(format!(
-            "you are logged in as `{account}`, and none of the keys that signed is one of its that \
-             holds in `{namespace}`"
-        )))
-    }
-
-    /// Whether what is done in an account's name is done by that account.
-    pub(crate) fn require_account(&self, account: &Name) -> Result<(), Error> {
-        if self.account == *account {
-            return Ok(());
-        }
-        Err(Error::Forbidden(format!(
-            "you are logged in as `{}`, and this is `{account}`'s to do",
-            self.account
-        )))
     }
 
     /// An operator's own login, and not a token made for something else.

@@ -6,6 +6,7 @@
 
 mod app;
 mod auth;
+mod authority;
 mod blobs;
 mod body;
 mod config;

@@ -4,7 +4,6 @@
 use semver::Version;
 use soma_capability::{CapsuleName, Name};
 use soma_registry::api::{Published, Review, TokenScope};
-use soma_registry::log::Act;
 use soma_registry::{
     Change, Envelope, MAX_FILE_BYTES, Package, PackageError, SignedChange, Statement,
 };
@@ -33,12 +32,8 @@ pub(crate) async fn publish(app: &App, caller: &Caller, offer: Offer) -> Result<
     let (capsule, version) = published(&signed.request.change)?;
     let is_new = authorise(app, caller, capsule).await?;
     // The cheap refusals come before the expensive checks.
-    let release = app.log.rehearse(&signed).await?;
+    let release = app.log.rehearse(&signed, &caller.account).await?;
     let release = release.ok_or_else(not_a_publication)?;
-    caller
-        .require_signer(app, &capsule.publisher(), &signed.signers)
-        .await?;
-    caller.require_account(&release.account)?;
     let package = read(offer.file).await?;
     fits(&package, &signed.request.change)?;
     let statement = Statement::open(&offer.statement, release.key, &package)?;
@@ -76,34 +71,46 @@ pub(crate) async fn publish(app: &App, caller: &Caller, offer: Offer) -> Result<
     let publication = Publication {
         package: &package,
         statement: &offer.statement,
+        key: release.key,
         review: None,
     };
-    let appended = app
-        .log
-        .append(Act::Signed(offer.change), Some(&publication))
-        .await?;
-    app.metrics.published.inc();
-    Ok(Published::Published {
-        leaf: appended.leaf,
-    })
+    log(app, offer.change, &caller.account, &publication).await
 }
 
-/// Publishes what was held. The signatures are judged again: keys may have changed since.
+/// Publishes what was held, as if its author sent it now: keys may have changed since.
 pub(crate) async fn approve(app: &App, id: &str) -> Result<Published, Error> {
     let held = reviews::get(&app.pool, id).await?;
     let held = held.ok_or_else(|| Error::NotFound(format!("review `{id}`")))?;
+    let account = held.about.account.as_ref().ok_or_else(|| {
+        Error::Conflict(
+            "whose login it came with was not kept at that time: refuse it, and have it published \
+             again"
+                .to_owned(),
+        )
+    })?;
+    let signed = SignedChange::open(&held.change, app.log.origin())?;
+    let release = app.log.rehearse(&signed, account).await?;
+    let release = release.ok_or_else(not_a_publication)?;
     let _settling = app.settling.read().await;
     let file = app.blobs.get(&held.about.digest).await?;
     let package = read(file.into()).await?;
+    Statement::open(&held.statement, release.key, &package)?;
     let publication = Publication {
         package: &package,
         statement: &held.statement,
+        key: release.key,
         review: Some(id),
     };
-    let appended = app
-        .log
-        .append(Act::Signed(held.change), Some(&publication))
-        .await?;
+    log(app, held.change, account, &publication).await
+}
+
+async fn log(
+    app: &App,
+    change: Envelope,
+    account: &Name,
+    publication: &Publication<'_>,
+) -> Result<Published, Error> {
+    let appended = app.log.append(change, account, Some(publication)).await?;
     app.metrics.published.inc();
     Ok(Published::Published {
         leaf: appended.leaf,
@@ -202,7 +209,8 @@ async fn hold(app: &App, held: reviews::Held) -> Result<Published, Error> {
 pub(crate) fn is_reserved(app: &App, namespace: &Name) -> bool {
     let own = app.config.reserved.iter().map(Name::as_str);
     let mut all = RESERVED.iter().copied().chain(own);
-    all.any(|reserved| skeleton(reserved) == skeleton(namespace.as_str()))
+    let wanted = skeleton(namespace.as_str());
+    all.any(|reserved| skeleton(reserved) == wanted)
 }
 
 /// Names that would be taken for the system's own: `local` is what unpublished capsules use.

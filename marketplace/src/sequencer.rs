@@ -7,12 +7,13 @@ use soma_capability::Name;
 use soma_registry::log::{Act, Checkpoint, Frontier, Inclusion, Leaf, LogKey, NoteSecret};
 use soma_registry::oci::{Artifact, Referrer};
 use soma_registry::{
-    Bundle, Change, ChangeRequest, Envelope, Logged, Namespace, Package, Position, ProvenLeaf,
-    Release, SignedChange,
+    Applied, Bundle, Change, ChangeRequest, Envelope, Logged, Namespace, Package, Position,
+    ProvenLeaf, PublicKey, Release, SignedChange,
 };
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Mutex;
 
+use crate::authority;
 use crate::db::{self, accounts, invitations, log, namespaces, oci, packages, releases};
 use crate::error::{Error, no_invitation};
 use crate::names::skeleton;
@@ -36,6 +37,8 @@ pub(crate) struct Sequencer {
 pub(crate) struct Publication<'a> {
     pub(crate) package: &'a Package,
     pub(crate) statement: &'a Envelope,
+    /// The key by which the statement was found good.
+    pub(crate) key: PublicKey,
     /// The review that this settles.
     pub(crate) review: Option<&'a str>,
 }
@@ -77,8 +80,12 @@ impl Sequencer {
         self.secret.name()
     }
 
-    /// Judges a change as if it were the next, and stores nothing.
-    pub(crate) async fn rehearse(&self, signed: &SignedChange) -> Result<Option<Release>, Error> {
+    /// Judges a change of an account as if it were the next, and stores nothing.
+    pub(crate) async fn rehearse(
+        &self,
+        signed: &SignedChange,
+        account: &Name,
+    ) -> Result<Option<Release>, Error> {
         let mut connection = self.pool.acquire().await?;
         let head = log::head(&mut connection).await?;
         let position = Position {
@@ -86,14 +93,30 @@ impl Sequencer {
             time: head.time.max(db::now()),
             marketplace: false,
         };
-        let (_, release) = judge(&mut connection, signed, position).await?;
-        Ok(release)
+        let judged = judge(&mut connection, signed, Some(account), position).await?;
+        Ok(judged.after.release)
     }
 
-    /// Appends a change, with the publication that it publishes.
+    /// Appends a change that came with this account's login, with the publication that it publishes.
     pub(crate) async fn append(
         &self,
+        change: Envelope,
+        account: &Name,
+        publication: Option<&Publication<'_>>,
+    ) -> Result<Appended, Error> {
+        self.log(Act::Signed(change), Some(account), publication)
+            .await
+    }
+
+    /// Appends a change on the marketplace's own word.
+    pub(crate) async fn append_own(&self, request: ChangeRequest) -> Result<Appended, Error> {
+        self.log(Act::Marketplace(request), None, None).await
+    }
+
+    async fn log(
+        &self,
         act: Act,
+        account: Option<&Name>,
         publication: Option<&Publication<'_>>,
     ) -> Result<Appended, Error> {
         let _turn = self.turn.lock().await;
@@ -112,14 +135,20 @@ impl Sequencer {
         };
         let change = &signed.request.change;
         let name = change.namespace();
-        let (namespace, release) = judge(&mut tx, &signed, position).await?;
+        let judged = judge(&mut tx, &signed, account, position).await?;
+        let Applied { namespace, release } = judged.after;
         namespaces::put(&mut tx, &name, &skeleton(name.as_str()), &namespace)
             .await
             .map_err(|error| taken(error, name.as_str()))?;
         match (&release, publication) {
             (Some(release), Some(publication)) => publish(&mut tx, release, publication).await?,
             (Some(release), None) => restate(&mut tx, release).await?,
-            (None, _) => settle(&mut tx, &signed.request, &namespace).await?,
+            (None, _) => {
+                if let Some(before) = &judged.before {
+                    settle_invitation(&mut tx, &signed, before, position.time).await?;
+                }
+                settle_recovery(&mut tx, change, &namespace).await?;
+            }
         }
         let body = leaf.to_bytes()?;
         let owners = change.release().is_none();
@@ -211,19 +240,31 @@ async fn prove(
     })
 }
 
+/// A change that may be made.
+struct Judged {
+    before: Option<Namespace>,
+    after: Applied,
+}
+
+/// What the signatures are worth is said first, then whether they go with the login that the change
+/// came with. The marketplace's own have none.
 async fn judge(
     connection: &mut AnyConnection,
     signed: &SignedChange,
+    account: Option<&Name>,
     position: Position,
-) -> Result<(Namespace, Option<Release>), Error> {
+) -> Result<Judged, Error> {
     let change = &signed.request.change;
-    let namespace = namespaces::get(connection, &change.namespace()).await?;
+    let before = namespaces::get(connection, &change.namespace()).await?;
     let release = match change.release() {
         Some((capsule, version)) => releases::concerned(connection, capsule, version).await?,
         None => None,
     };
-    let applied = Namespace::apply(namespace.as_ref(), release.as_ref(), signed, position)?;
-    Ok((applied.namespace, applied.release))
+    let after = Namespace::apply(before.as_ref(), release.as_ref(), signed, position)?;
+    if let Some(account) = account {
+        authority::check(account, signed, before.as_ref(), &after, position.time)?;
+    }
+    Ok(Judged { before, after })
 }
 
 /// A version is new.
@@ -232,6 +273,12 @@ async fn publish(
     release: &Release,
     publication: &Publication<'_>,
 ) -> Result<(), Error> {
+    if release.key != publication.key {
+        return Err(Error::Conflict(format!(
+            "the statement is of the key {}, which signs for the change no more",
+            publication.key
+        )));
+    }
     let capsule = &release.capsule;
     let manifest = publication.package.manifest();
     let before = releases::of(tx, capsule).await?;
@@ -266,30 +313,37 @@ async fn restate(tx: &mut AnyConnection, release: &Release) -> Result<(), Error>
     Ok(())
 }
 
-/// Owners or keys changed.
-async fn settle(
+/// Whoever joins was invited, and the invitation is open still. Its sender must be an owner still and
+/// have signed it: who was removed has invited nobody, whose key ever they found.
+async fn settle_invitation(
     tx: &mut AnyConnection,
-    request: &ChangeRequest,
-    namespace: &Namespace,
+    signed: &SignedChange,
+    before: &Namespace,
+    time: u64,
 ) -> Result<(), Error> {
-    match &request.change {
-        Change::AddOwner { namespace, owner } => {
-            let account = &owner.account;
-            // Looked at before, and perhaps withdrawn since.
-            let was_open = invitations::settle(tx, namespace, account, request.id).await?;
-            if !was_open {
-                return Err(no_invitation());
-            }
-        }
-        Change::Recovered { account, .. } => {
-            // Whoever has the key again can log in again.
-            let mut keys = namespace.owners.get(account).into_iter().flatten();
-            // All but the new one were revoked.
-            if let Some((key, _)) = keys.find(|(_, standing)| standing.revoked.is_none()) {
-                accounts::set_key(tx, account, key).await?;
-            }
-        }
-        _ => {}
+    let Change::AddOwner { namespace, owner } = &signed.request.change else {
+        return Ok(());
+    };
+    let inviter = invitations::settle(tx, namespace, &owner.account, signed.request.id).await?;
+    inviter
+        .filter(|inviter| authority::signs(before, inviter, &signed.signers, time))
+        .map(drop)
+        .ok_or_else(no_invitation)
+}
+
+/// Whoever has a key again can log in again.
+async fn settle_recovery(
+    tx: &mut AnyConnection,
+    change: &Change,
+    after: &Namespace,
+) -> Result<(), Error> {
+    let Change::Recovered { account, .. } = change else {
+        return Ok(());
+    };
+    let mut keys = after.owners.get(account).into_iter().flatten();
+    // All but the new one were revoked.
+    if let Some((key, _)) = keys.find(|(_, standing)| standing.revoked.is_none()) {
+        accounts::set_key(tx, account, key).await?;
     }
     Ok(())
 }

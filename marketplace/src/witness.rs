@@ -18,6 +18,7 @@ use axum_server::Handle;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use soma_registry::log::{AddCheckpoint, LogKey, NoteSecret, WitnessRefusal};
+use soma_registry::owner_only;
 use tokio::sync::Mutex;
 
 use crate::body;
@@ -83,7 +84,7 @@ pub async fn serve_witness(config: WitnessConfig) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let data = data_folder(config.data.as_deref(), "soma-witness")?;
-    note_file::make_folder(&data)?;
+    owner_only::folder(&data).context("the data folder")?;
     let seen = SeenFolder::open(&data)?;
     let name = config.name.as_deref();
     let secret = note_file::open(

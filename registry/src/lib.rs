@@ -16,6 +16,7 @@ pub mod log;
 mod manifest;
 mod marketplaces;
 pub mod oci;
+pub mod owner_only;
 mod pace;
 mod package;
 mod scan;

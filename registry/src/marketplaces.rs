@@ -1,9 +1,8 @@
 //! The marketplaces that a machine knows, each with the key of its log: a file that `soma
 //! marketplace` writes and a host reads.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -11,6 +10,7 @@ use url::Url;
 
 use crate::client::{ClientError, Marketplace, check_address};
 use crate::log::LogKey;
+use crate::owner_only;
 
 /// The file's name within a data folder.
 pub const MARKETPLACES_FILE: &str = "marketplaces.toml";
@@ -105,7 +105,10 @@ impl Marketplaces {
     /// chooses whose capsules run.
     pub fn write(&self, path: &Path) -> Result<(), MarketplacesError> {
         let text = toml::to_string(self)?;
-        replace(path, text.as_bytes()).map_err(|error| MarketplacesError::Write {
+        // It may be the data folder of a host to be, which wants it for itself.
+        let made = path.parent().map_or(Ok(()), owner_only::make_folder);
+        let written = made.and_then(|()| owner_only::replace(path, text.as_bytes()));
+        written.map_err(|error| MarketplacesError::Write {
             path: path.to_owned(),
             error,
         })
@@ -165,31 +168,10 @@ fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LogKey, D::Err
     text.parse().map_err(D::Error::custom)
 }
 
-/// Written beside its place, owner-only from its first moment, and renamed into it.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // It may be the data folder of a host to be, which wants it for itself.
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let new = path.with_extension("toml.new");
-    let mut file = OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    // Where an earlier attempt left it behind with other rights.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::key::SecretKey;
     use crate::log::NoteSecret;

@@ -78,6 +78,9 @@ pub enum StatementError {
     /// Signed by more than its author, or by nobody.
     #[error("the envelope has {0} signatures; a statement has its author's alone")]
     Signatures(usize),
+    /// The `keyid` is another key, or something else.
+    #[error("the signature's `keyid` must be {0}, whose it is")]
+    KeyId(PublicKey),
     /// It could not be signed.
     #[error("the statement cannot be signed: {0}")]
     Sign(EnvelopeError),
@@ -136,8 +139,11 @@ impl Statement {
             return Err(StatementError::TooLarge);
         }
         // Whatever else is there would be kept and served for ever.
-        if envelope.signatures.len() != 1 {
+        let [signature] = &envelope.signatures[..] else {
             return Err(StatementError::Signatures(envelope.signatures.len()));
+        };
+        if signature.keyid.as_deref() != Some(&key.to_string()) {
+            return Err(StatementError::KeyId(key));
         }
         let refuse = |error| StatementError::Signature { key, error };
         let verifier = dsse::Ed25519Verifier::from_bytes(key.as_bytes()).map_err(refuse)?;

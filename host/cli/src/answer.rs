@@ -97,6 +97,7 @@ pub(crate) fn show_usage(usage: &Value, screen: Screen) {
     for (member, unit) in [
         ("requests", "requests"),
         ("log_dropped", "log lines dropped"),
+        ("masked", "credentials masked"),
     ] {
         if number(member) > 0 {
             parts.push(format!("{} {unit}", number(member)));

@@ -85,6 +85,25 @@ impl Locked {
             .map_err(|e| Failure::failed(format_args!("the host's answer lacks something: {e}")))
     }
 
+    /// Refuses an answer of a host that is about something else.
+    pub(crate) fn require(&self, answer: &Value) -> Result<(), Failure> {
+        let found = Self::of(answer)?;
+        if found == *self {
+            return Ok(());
+        }
+        let Self {
+            name,
+            version,
+            leaf,
+            ..
+        } = self;
+        Err(Failure::failed(format_args!(
+            "{name} {version} is leaf {} of {} now, and the lockfile says leaf {leaf}: it is another \
+             log of that name",
+            found.leaf, found.origin
+        )))
+    }
+
     /// What to ask a host for.
     pub(crate) fn wanted(&self) -> Value {
         json!({

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use soma_capability::Name;
 use soma_registry::api::NewToken;
+use soma_registry::owner_only;
 use url::Url;
 
 use crate::config_folder::{self, check_private, write_private};
@@ -104,7 +105,7 @@ fn read() -> Result<File, Failure> {
 fn write(file: &File) -> Result<(), Failure> {
     let path = path()?;
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        owner_only::make_folder(folder)?;
     }
     let bytes = serde_json::to_vec_pretty(file).map_err(Failure::failed)?;
     write_private(&path, &bytes)

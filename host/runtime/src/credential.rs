@@ -112,6 +112,11 @@ impl Credential {
         Ok(credential)
     }
 
+    /// What must not come back.
+    pub(crate) fn value(&self) -> &SecretString {
+        &self.value
+    }
+
     /// The field that it is in, where it is in one.
     pub(crate) fn field_name(&self) -> Option<HeaderName> {
         self.field().map(|(name, _)| name)

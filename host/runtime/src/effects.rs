@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::imports::http::SendError;
+use crate::mask::Masking;
 
 /// Requests that are told one by one; further ones are only counted.
 const TOLD: usize = 32;
@@ -38,6 +39,16 @@ pub struct Egress {
     /// Why there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl Egress {
+    /// Masks the credentials in it, which a guest may have come by.
+    pub(crate) fn mask(&mut self, masking: &Masking) {
+        let texts = [&mut self.method, &mut self.origin, &mut self.path];
+        for text in texts.into_iter().chain(&mut self.error) {
+            masking.text_in(text);
+        }
+    }
 }
 
 /// The effects of one call so far. Clones are the same.

@@ -13,6 +13,7 @@ use wasmtime_wasi::async_trait;
 use crate::bindings::{CapsulePre, tools};
 use crate::clock::Surroundings;
 use crate::effects::{Effects, Herald};
+use crate::mask::Masking;
 use crate::meter::Meter;
 use crate::network::Network;
 use crate::outcome::{Failure, Outcome, Usage};
@@ -109,6 +110,11 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
 
     let fuel = limits.fuel - store.get_fuel().unwrap_or(0);
     let state = store.into_data();
+    let result = mask(result, &state.masking);
+    let mut egress = effects.take();
+    for told in &mut egress {
+        told.mask(&state.masking);
+    }
     let usage = Usage {
         input_bytes,
         output_bytes,
@@ -118,7 +124,7 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         result,
         usage,
         has_effects: effects.any(),
-        egress: effects.take(),
+        egress,
     }
 }
 
@@ -201,6 +207,16 @@ fn accept(
     (size, result)
 }
 
+/// The answer without the credentials that the guest may have come by.
+fn mask(mut result: Result<Output, Failure>, masking: &Masking) -> Result<Output, Failure> {
+    match &mut result {
+        Ok(output) => output.mask(masking),
+        Err(Failure::Tool(error)) => error.mask(masking),
+        Err(_) => {}
+    }
+    result
+}
+
 fn usage(state: &InvocationState, fuel: u64, start: Instant) -> Usage {
     use std::sync::atomic::Ordering::Relaxed;
     let meter: &Meter = &state.meter;
@@ -216,6 +232,7 @@ fn usage(state: &InvocationState, fuel: u64, start: Instant) -> Usage {
         requests: meter.traffic().requests.load(Relaxed),
         sent_bytes: meter.traffic().sent.load(Relaxed),
         received_bytes: meter.traffic().received.load(Relaxed),
+        masked: state.masking.count(),
         ..Usage::default()
     }
 }

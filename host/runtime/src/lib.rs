@@ -18,6 +18,7 @@ mod imports;
 mod invocation;
 mod loader;
 mod log;
+mod mask;
 mod meter;
 mod network;
 mod outcome;

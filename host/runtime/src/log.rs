@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use soma_capability::Limits;
 use tracing::Level;
 
+use crate::mask::Masking;
+
 /// One call's log. Lines become `tracing` events with the target `guest`, inside the span that
 /// the call runs in; so the host says which call they belong to, never the guest.
 #[derive(Debug)]
@@ -14,6 +16,7 @@ pub(crate) struct GuestLog {
     lines: AtomicU64,
     bytes: AtomicU64,
     dropped: AtomicU64,
+    masking: Masking,
 }
 
 /// What went through a [`GuestLog`].
@@ -24,13 +27,14 @@ pub(crate) struct LogTotals {
 }
 
 impl GuestLog {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, masking: Masking) -> Self {
         Self {
             max_lines: limits.log_lines,
             max_bytes: limits.log_bytes,
             lines: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            masking,
         }
     }
 
@@ -39,6 +43,8 @@ impl GuestLog {
         if !self.takes(source.len() + line.len()) {
             return;
         }
+        let (source, line) = (self.masking.text(source), self.masking.text(line));
+        let (source, line) = (&*source, &*line);
         // As values, never as the message: every format escapes their line breaks and control characters.
         match level {
             Level::ERROR => tracing::error!(target: "guest", source, line),
@@ -53,6 +59,8 @@ impl GuestLog {
     /// makes it happen, as often as it likes: so it is one of the guest's lines.
     pub(crate) fn denied(&self, missing: &str, remedy: &str) {
         if self.takes(missing.len() + remedy.len()) {
+            let (missing, remedy) = (self.masking.text(missing), self.masking.text(remedy));
+            let (missing, remedy) = (&*missing, &*remedy);
             tracing::warn!(target: "denied", missing, remedy, "a request was denied");
         }
     }

@@ -21,6 +21,8 @@ use self::refusal::{Wanted, malformed};
 use self::rules::Guard;
 pub(crate) use self::rules::Rule;
 pub use self::rules::Rules;
+use crate::credential::Credential;
+use crate::mask::{Looks, Masking};
 
 /// What one capsule may send requests to. Cheap to clone; clones share one connection pool, and
 /// others do not: a connection that was made under one grant serves no other.
@@ -32,6 +34,7 @@ struct Reach {
     rules: Arc<Rules>,
     client: reqwest::Client,
     breakers: Breakers,
+    looks: Arc<Looks>,
 }
 
 /// How long a connection may take to come about.
@@ -73,13 +76,21 @@ impl Network {
             .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(Guard(rules.clone())))
             .build()?;
-        let breakers = Breakers::default();
+        let values = rules.credentials.values().map(Credential::value);
+        let looks = Arc::new(Looks::of(values));
         let reach = Reach {
             rules,
             client,
-            breakers,
+            breakers: Breakers::default(),
+            looks,
         };
         Ok(Self(Some(Arc::new(reach))))
+    }
+
+    /// For one call: what its credentials look like where they come back.
+    pub(crate) fn masking(&self) -> Masking {
+        let looks = self.0.as_ref().map(|reach| reach.looks.clone());
+        Masking::new(looks.unwrap_or_default())
     }
 
     /// The leave to send this request, where it is allowed. The URL becomes what was matched.

@@ -59,6 +59,8 @@ pub struct Usage {
     pub sent_bytes: u64,
     /// Body bytes received from the network.
     pub received_bytes: u64,
+    /// Credentials that came back, or that the guest said, and that were masked.
+    pub masked: u64,
 }
 
 /// Whose doing a failure is: the guest's are charged, the host's are not.

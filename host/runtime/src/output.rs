@@ -1,5 +1,6 @@
 //! What a tool answers, in the shape that clients see: MCP's content items and field names.
 
+use std::borrow::Cow;
 use std::io;
 
 use base64::Engine as _;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::bindings::tools;
+use crate::mask::Masking;
 
 /// A tool's answer.
 #[derive(Debug, Serialize)]
@@ -122,6 +124,43 @@ impl Output {
     }
 }
 
+impl Output {
+    /// Masks the credentials in it. A number that was one is null.
+    pub(crate) fn mask(&mut self, masking: &Masking) {
+        if let Some(structured) = &mut self.structured
+            && let Cow::Owned(masked) = masking.text(structured.get())
+        {
+            let masked = RawValue::from_string(masked);
+            *structured = masked.unwrap_or_else(|_| RawValue::NULL.to_owned());
+        }
+        for text in self.content.iter_mut().flat_map(Content::texts) {
+            masking.text_in(text);
+        }
+    }
+}
+
+impl Content {
+    /// Everything in it that a guest chose.
+    fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Text { text } => vec![text],
+            Self::Image { data, mime_type } | Self::Audio { data, mime_type } => {
+                vec![data, mime_type]
+            }
+            Self::Resource { resource } => {
+                let ResourceContents {
+                    uri,
+                    mime_type,
+                    text,
+                    blob,
+                } = resource;
+                let some = [mime_type, text, blob].into_iter().flatten();
+                some.chain([uri]).collect()
+            }
+        }
+    }
+}
+
 /// Counts what is written to it.
 struct Counter(u64);
 
@@ -218,6 +257,19 @@ impl From<tools::ToolError> for ToolError {
 }
 
 impl ToolError {
+    /// Masks the credentials in it.
+    pub(crate) fn mask(&mut self, masking: &Masking) {
+        match self {
+            Self::InvalidInput(message)
+            | Self::NotFound(message)
+            | Self::Unauthorized(message)
+            | Self::Denied(message)
+            | Self::RateLimited { message, .. }
+            | Self::Upstream { message, .. }
+            | Self::Failed(message) => masking.text_in(message),
+        }
+    }
+
     /// The guest's text.
     pub fn message(&self) -> &str {
         match self {

@@ -15,6 +15,7 @@ use crate::imports::http::SendHook;
 use crate::imports::stdio::LogStream;
 use crate::invocation::Progress;
 use crate::log::GuestLog;
+use crate::mask::Masking;
 use crate::meter::Meter;
 use crate::network::Network;
 
@@ -24,6 +25,7 @@ pub(crate) struct InvocationState {
     pub(crate) surroundings: Surroundings,
     pub(crate) settings: Arc<Settings>,
     pub(crate) log: Arc<GuestLog>,
+    pub(crate) masking: Masking,
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
     pub(crate) hook: SendHook,
     pub(crate) table: ResourceTable,
@@ -42,13 +44,15 @@ impl InvocationState {
         progress: Option<mpsc::Sender<Progress>>,
     ) -> Self {
         let meter = Meter::new(limits);
-        let log = Arc::new(GuestLog::new(limits));
+        let masking = network.masking();
+        let log = Arc::new(GuestLog::new(limits, masking.clone()));
         let hook = SendHook::new(
             network,
             effects,
             limits,
             meter.traffic().clone(),
             log.clone(),
+            masking.clone(),
         );
         let mut wasi_http = WasiHttpCtx::new();
         wasi_http.set_field_size_limit(MOST_FIELD_BYTES);
@@ -59,6 +63,7 @@ impl InvocationState {
             surroundings,
             settings,
             log,
+            masking,
             progress,
             hook,
             table,

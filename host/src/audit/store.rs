@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::owner_only;
+use soma_registry::owner_only;
 
 /// Lines in one file.
 pub(super) const IN_FILE: u64 = 4096;

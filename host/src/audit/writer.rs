@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::line;
 use super::store::{Store, read};
 use super::{Shared, Unwritten};
-use crate::owner_only;
+use soma_registry::owner_only;
 
 /// How old a checkpoint may be while lines come in.
 const CHECKPOINT: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use soma_capability::{CapsuleName, Grant};
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, FromRow, Row as _};
+use sqlx::{AnyPool, AssertSqlSafe, FromRow, Row as _};
 use uuid::Uuid;
 
 use super::logs::encoded;
@@ -43,41 +43,82 @@ impl FromRow<'_, AnyRow> for Granted {
     }
 }
 
+impl Granted {
+    /// Whether it holds now for a capsule that came from this log, or from a file: not what has
+    /// expired, and not what was granted to a capsule of the same name from elsewhere.
+    pub(crate) fn holds(&self, log: Option<&str>) -> bool {
+        let end = self.expires_at;
+        end.is_none_or(|end| end > Timestamp::now()) && self.log.as_deref() == log
+    }
+}
+
 /// What is granted, by whom and until when, to be written.
 pub(crate) struct New<'a> {
     pub(crate) log: Option<&'a str>,
     pub(crate) grant: &'a Grant,
     pub(crate) by: &'a str,
     pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) replaces: Replaces<'a>,
 }
 
-/// Grants this, and nothing of what was granted before.
+/// What is there, or nothing is granted.
+pub(crate) enum Replaces<'a> {
+    /// Whatever it is.
+    Anything,
+    /// Nothing yet.
+    Nothing,
+    /// This revision.
+    Revision(&'a str),
+}
+
+const INSERT: &str = "INSERT INTO grants
+    (tenant, namespace, name, log, body, revision, granted_at, granted_by, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (tenant, namespace, name)";
+const UPDATE: &str = "UPDATE grants SET log = $4, body = $5, revision = $6, granted_at = $7,
+    granted_by = $8, expires_at = $9
+    WHERE tenant = $1 AND namespace = $2 AND name = $3 AND revision = $10";
+const RETURNING: &str =
+    " RETURNING namespace, name, log, body, revision, granted_at, granted_by, expires_at";
+
+/// Grants this, and nothing of what was granted before; none where that was something else than it
+/// should be.
 pub(crate) async fn put(
     pool: &AnyPool,
     tenant: &str,
     capsule: &CapsuleName,
     new: &New<'_>,
-) -> sqlx::Result<Granted> {
-    sqlx::query_as(
-        "INSERT INTO grants (tenant, namespace, name, log, body, revision, granted_at, granted_by,
-             expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (tenant, namespace, name) DO UPDATE SET log = excluded.log,
-             body = excluded.body, revision = excluded.revision, granted_at = excluded.granted_at,
-             granted_by = excluded.granted_by, expires_at = excluded.expires_at
-         RETURNING namespace, name, log, body, revision, granted_at, granted_by, expires_at",
-    )
-    .bind(tenant)
-    .bind(capsule.namespace())
-    .bind(capsule.name())
-    .bind(new.log)
-    .bind(serde_json::to_string(new.grant).map_err(encoded)?)
-    .bind(Uuid::now_v7().to_string())
-    .bind(now())
-    .bind(new.by)
-    .bind(new.expires_at.map(Timestamp::as_millisecond))
-    .fetch_one(pool)
-    .await
+) -> sqlx::Result<Option<Granted>> {
+    let (statement, replaced) = match new.replaces {
+        Replaces::Anything => (
+            [
+                INSERT,
+                " DO UPDATE SET log = excluded.log, body = excluded.body,
+                revision = excluded.revision, granted_at = excluded.granted_at,
+                granted_by = excluded.granted_by, expires_at = excluded.expires_at",
+                RETURNING,
+            ],
+            None,
+        ),
+        Replaces::Nothing => ([INSERT, " DO NOTHING", RETURNING], None),
+        Replaces::Revision(revision) => ([UPDATE, "", RETURNING], Some(revision)),
+    };
+    let statement = statement.concat();
+    let query = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(tenant)
+        .bind(capsule.namespace())
+        .bind(capsule.name())
+        .bind(new.log)
+        .bind(serde_json::to_string(new.grant).map_err(encoded)?)
+        .bind(Uuid::now_v7().to_string())
+        .bind(now())
+        .bind(new.by)
+        .bind(new.expires_at.map(Timestamp::as_millisecond));
+    let query = match replaced {
+        Some(revision) => query.bind(revision),
+        None => query,
+    };
+    query.fetch_optional(pool).await
 }
 
 pub(crate) async fn get(

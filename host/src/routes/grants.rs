@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use http::StatusCode;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use soma_capability::{Capabilities, CapsuleName, Grant};
 
 use crate::app::{App, AppState};
@@ -13,7 +13,7 @@ use crate::auth::{Admin, Caller};
 use crate::body::Document;
 use crate::catalog::Installed;
 use crate::db::capsules::Logged;
-use crate::db::grants::{self, Granted, New};
+use crate::db::grants::{self, Granted, New, Replaces};
 use crate::db::storable;
 use crate::db::tenants::Tenant;
 use crate::error::Error;
@@ -35,6 +35,15 @@ pub(crate) struct Wanted {
     grant: Grant,
     #[serde(default)]
     expires_at: Option<Timestamp>,
+    /// The revision that is there, null where none is, for a change of what was read; without it
+    /// whatever is there is replaced.
+    #[serde(default, deserialize_with = "said")]
+    replaces: Option<Option<String>>,
+}
+
+/// Null is something to say too.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A capsule's wishes, and what it got.
@@ -44,6 +53,8 @@ pub(crate) struct Standing<'a> {
     asked: &'a Capabilities,
     /// None where nothing is granted that holds now.
     granted: Option<&'a Granted>,
+    /// Of what is there, even where it does not hold: for [`Wanted::replaces`].
+    revision: Option<&'a str>,
 }
 
 /// A tenant and an installed capsule of its.
@@ -61,11 +72,12 @@ pub(crate) async fn get(
     query: OfQuery,
 ) -> Result<Json<serde_json::Value>, Error> {
     let target = find(&app, &caller, &capsule, query).await?;
-    let granted = app.grants.of(&target.tenant.id, &target.installed).await?;
+    let there = grants::get(&app.pool, &target.tenant.id, &capsule).await?;
     Ok(Json(serde_json::json!(Standing {
         capsule: &capsule,
         asked: &target.installed.about.manifest.capabilities,
-        granted: granted.as_deref(),
+        granted: there.as_ref().filter(|it| it.holds(target.log())),
+        revision: there.as_ref().map(|it| it.revision.as_str()),
     })))
 }
 
@@ -80,16 +92,24 @@ pub(crate) async fn put(
         return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
     }
     let target = find(&app, &caller, &capsule, query).await?;
-    let logged = target.installed.row.logged.as_ref();
     let new = New {
-        log: logged.map(|Logged { log, .. }| log.as_str()),
+        log: target.log(),
         grant: &wanted.grant,
         by: caller.key_id(),
         expires_at: wanted.expires_at.map(storable),
+        replaces: match &wanted.replaces {
+            None => Replaces::Anything,
+            Some(None) => Replaces::Nothing,
+            Some(Some(revision)) => Replaces::Revision(revision),
+        },
     };
     let granted = grants::put(&app.pool, &target.tenant.id, &capsule, &new).await;
     app.grants.forget();
-    let granted = granted?;
+    let granted = granted?.ok_or_else(|| {
+        Error::Conflict(format!(
+            "what is granted to `{capsule}` was changed meanwhile: look at it again"
+        ))
+    })?;
     let http = granted.grant.http.iter().map(ToString::to_string);
     let http = http.collect::<Vec<_>>().join("; ");
     tracing::warn!(%capsule, key = caller.key_id(), http, "granted");
@@ -120,6 +140,14 @@ pub(crate) async fn revoke(
     let event = Event::GrantRevoked { capsule, of };
     app.audit.by(&caller, event).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl Target {
+    /// The key of the log that the capsule came from; none for a file.
+    fn log(&self) -> Option<&str> {
+        let logged = self.installed.row.logged.as_ref();
+        logged.map(|Logged { log, .. }| log.as_str())
+    }
 }
 
 async fn find(

@@ -14,7 +14,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use soma_capability::CredentialName;
 
-use crate::owner_only;
+use soma_registry::owner_only;
 
 const NONCE_BYTES: usize = 24;
 const KEY_BYTES: usize = 32;

@@ -58,6 +58,14 @@ pub(crate) async fn of(pool: &AnyPool, account: &Name) -> sqlx::Result<Vec<(Name
         .collect()
 }
 
+/// How many open ones an account sent.
+pub(crate) async fn sent(pool: &AnyPool, account: &Name) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COUNT(*) FROM invitations WHERE inviter = $1 AND withdrawn IS NULL")
+        .bind(account.as_str())
+        .fetch_one(pool)
+        .await
+}
+
 /// The id of the open one by which an account is invited to a namespace.
 pub(crate) async fn open(
     pool: &AnyPool,
@@ -89,54 +97,56 @@ pub(crate) async fn get(pool: &AnyPool, id: &str) -> sqlx::Result<Option<(Name, 
 }
 
 /// Takes an offer back. It is kept: what an owner signed for it is still in somebody's hands.
-pub(crate) async fn withdraw(pool: &AnyPool, id: &str) -> sqlx::Result<()> {
-    sqlx::query("UPDATE invitations SET withdrawn = $2 WHERE id = $1")
-        .bind(id)
-        .bind(stored(now()))
-        .execute(pool)
-        .await?;
-    Ok(())
+/// False where it was accepted or taken back already.
+pub(crate) async fn withdraw(pool: &AnyPool, id: &str) -> sqlx::Result<bool> {
+    let withdrawn =
+        sqlx::query("UPDATE invitations SET withdrawn = $2 WHERE id = $1 AND withdrawn IS NULL")
+            .bind(id)
+            .bind(stored(now()))
+            .execute(pool)
+            .await?;
+    Ok(withdrawn.rows_affected() == 1)
 }
 
-/// The account that the change of this id was offered to, and whether it still is.
-pub(crate) async fn offered(
+/// Whether the change of this id was offered already, and perhaps withdrawn.
+pub(crate) async fn was_offered(
     pool: &AnyPool,
     namespace: &Name,
     change: Uuid,
-) -> sqlx::Result<Option<(Name, bool)>> {
-    let row: Option<(String, Option<i64>)> = sqlx::query_as(
-        "SELECT account, withdrawn FROM invitations WHERE namespace = $1 AND change_id = $2
-         LIMIT 1",
+) -> sqlx::Result<bool> {
+    let offers: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM invitations WHERE namespace = $1 AND change_id = $2",
     )
     .bind(namespace.as_str())
     .bind(change.to_string())
-    .fetch_optional(pool)
+    .fetch_one(pool)
     .await?;
-    row.map(|(account, withdrawn)| Ok((account.parse().map_err(corrupt)?, withdrawn.is_none())))
-        .transpose()
+    Ok(offers > 0)
 }
 
-/// Somebody joined by the change of this id: what was offered to them there is settled. False where
-/// that offer is not open.
+/// Somebody joined by the change of this id: what was offered to them there is settled. Gives who
+/// offered it; nobody did where the offer is not open.
 pub(crate) async fn settle(
     tx: &mut AnyConnection,
     namespace: &Name,
     account: &Name,
     change: Uuid,
-) -> sqlx::Result<bool> {
-    let accepted = sqlx::query(
+) -> sqlx::Result<Option<Name>> {
+    let inviter: Option<Option<String>> = sqlx::query_scalar(
         "DELETE FROM invitations
-         WHERE namespace = $1 AND account = $2 AND change_id = $3 AND withdrawn IS NULL",
+         WHERE namespace = $1 AND account = $2 AND change_id = $3 AND withdrawn IS NULL
+         RETURNING inviter",
     )
     .bind(namespace.as_str())
     .bind(account.as_str())
     .bind(change.to_string())
-    .execute(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
     sqlx::query("DELETE FROM invitations WHERE namespace = $1 AND account = $2")
         .bind(namespace.as_str())
         .bind(account.as_str())
         .execute(tx)
         .await?;
-    Ok(accepted.rows_affected() == 1)
+    let inviter = inviter.flatten().map(|inviter| inviter.parse());
+    inviter.transpose().map_err(corrupt)
 }

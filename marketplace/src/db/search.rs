@@ -49,8 +49,8 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// What is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// The words that it asks for, or what is wrong with it.
+    pub(crate) fn check(&self) -> Result<Vec<String>, Error> {
         let texts = [&self.q, &self.keyword, &self.publisher, &self.capability];
         // Postgres has no text with it.
         if texts.into_iter().flatten().any(|text| text.contains('\0')) {
@@ -65,17 +65,22 @@ impl Wanted {
             let words = format!("`q` has a word of over {LONGEST_WORD} characters");
             return Err(Error::BadRequest(words));
         }
-        Ok(())
+        Ok(words)
     }
 
     /// The words of the question: letters and digits only, so that none is an operator.
     fn words(&self) -> Vec<String> {
         let text = self.q.as_deref().unwrap_or_default();
-        text.split(|c: char| !c.is_alphanumeric())
+        text.split(is_between_words)
             .filter(|word| !word.is_empty())
             .map(str::to_lowercase)
             .collect()
     }
+}
+
+/// Postgres would keep `docs.rs` as one word, and here nobody asks for one such.
+fn is_between_words(character: char) -> bool {
+    !character.is_alphanumeric()
 }
 
 /// What is asked of the words at once: each place is asked until a page is full.
@@ -99,19 +104,18 @@ enum Place {
 
 /// The hits of one page, best first: what has the words as they are before what only begins with
 /// them, what is named so before what only says so, and then by downloads.
-pub(crate) async fn find(pool: &AnyPool, wanted: &Wanted) -> sqlx::Result<Hits> {
+pub(crate) async fn find(pool: &AnyPool, wanted: &Wanted, words: &[String]) -> sqlx::Result<Hits> {
     let limit = wanted.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
     let after = wanted.after.unwrap_or(0).min(DEEPEST);
     // One more tells whether there is another page.
     let enough = (after + limit) as usize + 1;
     let mut connection = pool.acquire().await?;
-    let words = wanted.words();
     let mut found = Vec::new();
     if words.is_empty() {
         found = ids(&mut connection, wanted, None, enough).await?;
     }
     let mut seen = HashSet::new();
-    for question in questions(&words) {
+    for question in questions(words) {
         let next = ids(&mut connection, wanted, Some(&question), enough).await?;
         found.extend(next.into_iter().filter(|id| seen.insert(*id)));
         if found.len() >= enough {
@@ -307,7 +311,7 @@ pub(crate) async fn index(
         .iter()
         .map(|tool| format!("{} {}", tool.name, tool.description));
     let tools: Vec<String> = tools.collect();
-    let tools = tools.join(" ");
+    let tools = spaced(&tools.join(" "));
     let tools = &tools[..tools.floor_char_boundary(MOST_INDEXED)];
     let insert = match tx.backend_name() {
         "SQLite" => {
@@ -325,11 +329,16 @@ pub(crate) async fn index(
     };
     sqlx::query(insert)
         .bind(id)
-        .bind(manifest.name.to_string().replace(['/', '-'], " "))
-        .bind(manifest.keywords.join(" ").replace('-', " "))
-        .bind(&manifest.description)
+        .bind(spaced(&manifest.name.to_string()))
+        .bind(spaced(&manifest.keywords.join(" ")))
+        .bind(spaced(&manifest.description))
         .bind(tools)
         .execute(tx)
         .await?;
     Ok(())
+}
+
+/// The words alone, as they are asked for.
+fn spaced(text: &str) -> String {
+    text.replace(is_between_words, " ")
 }

@@ -4,14 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use soma_registry::api::{Logged, TokenScope, shape};
-use soma_registry::log::Act;
-use soma_registry::{Change, Envelope, Owner, SignedChange};
+use soma_registry::{Change, Envelope, SignedChange};
 
-use crate::app::{App, AppState};
+use crate::app::AppState;
 use crate::auth::Caller;
 use crate::body::Document;
-use crate::db::invitations;
-use crate::error::{Error, no_invitation};
+use crate::error::Error;
 use crate::publish::is_reserved;
 use crate::sequencer::lookalike;
 
@@ -48,13 +46,7 @@ pub(crate) async fn submit(
         _ => TokenScope::Owners,
     };
     caller.require(scope, &namespace)?;
-    if let Change::Create { owner, .. } = change {
-        if owner.account != caller.account {
-            return Err(Error::Forbidden(format!(
-                "you are logged in as `{}`, and the owner is to be `{}`",
-                caller.account, owner.account
-            )));
-        }
+    if let Change::Create { .. } = change {
         if is_reserved(&app, &namespace) && !caller.is_operator(&app).await? {
             return Err(Error::NameTaken(format!("`{namespace}` is reserved")));
         }
@@ -65,46 +57,7 @@ pub(crate) async fn submit(
             )));
         }
     }
-    // What the signatures are worth is said first.
-    app.log.rehearse(&signed).await?;
-    match change {
-        Change::AddOwner { owner, .. } => accept(&app, &caller, owner, &signed).await?,
-        // By those who are not owners any more, or not yet.
-        Change::Create { .. }
-        | Change::Recover { .. }
-        | Change::Object { .. }
-        | Change::Recovered { .. } => {}
-        _ => {
-            if let Change::AddKey { owner, .. } = change {
-                caller.require_account(&owner.account)?;
-            }
-            let signers = &signed.signers;
-            caller.require_signer(&app, &namespace, signers).await?;
-        }
-    }
-    let appended = app.log.append(Act::Signed(envelope), None).await?;
+    let appended = app.log.append(envelope, &caller.account, None).await?;
     let leaf = appended.leaf;
     Ok((StatusCode::CREATED, Json(Logged { leaf })))
-}
-
-/// Whoever becomes an owner says so, by a login and by a signature, to what an owner offered by both
-/// too.
-async fn accept(
-    app: &App,
-    caller: &Caller,
-    owner: &Owner,
-    signed: &SignedChange,
-) -> Result<(), Error> {
-    if owner.account != caller.account {
-        return Err(Error::Forbidden(format!(
-            "you are logged in as `{}`, and the new owner is to be `{}`, who has to accept it",
-            caller.account, owner.account
-        )));
-    }
-    let namespace = signed.request.change.namespace();
-    let id = signed.request.id;
-    match invitations::offered(&app.pool, &namespace, id).await? {
-        Some((account, true)) if account == owner.account => Ok(()),
-        _ => Err(no_invitation()),
-    }
 }

@@ -8,14 +8,16 @@ use soma_registry::api::{Invitation, TokenScope, shape};
 use soma_registry::{Change, Envelope, Refusal, SignedChange};
 use uuid::Uuid;
 
-use crate::app::AppState;
+use crate::app::{App, AppState};
 use crate::auth::Caller;
+use crate::authority;
 use crate::body::Document;
-use crate::db::invitations;
+use crate::db::{invitations, namespaces, now};
 use crate::error::Error;
 use crate::path::IdPath;
 
-const MOST: usize = 100;
+/// Of one account so many may be open.
+const MOST: i64 = 100;
 
 /// The account's open invitations, and those that it sent.
 #[utoipa::path(
@@ -64,7 +66,7 @@ pub(crate) async fn create(
     };
     caller.require(TokenScope::Owners, namespace)?;
     // All that is missing is the other's signature, or it is no offer.
-    match app.log.rehearse(&signed).await {
+    match app.log.rehearse(&signed, &caller.account).await {
         Err(Error::Refused(Refusal::NotSignedByNew(_))) => {}
         Err(error) => return Err(error),
         Ok(_) => {
@@ -74,9 +76,7 @@ pub(crate) async fn create(
             ));
         }
     }
-    caller
-        .require_signer(&app, namespace, &signed.signers)
-        .await?;
+    require_owner(&app, &caller, &signed).await?;
     if let Some(open) = invitations::open(&app.pool, namespace, &owner.account).await? {
         return Err(Error::Conflict(format!(
             "`{}` is invited to `{namespace}` already: take that back first (`soma owner decline {open}`)",
@@ -84,8 +84,7 @@ pub(crate) async fn create(
         )));
     }
     // Of the sender: whoever is invited has no say in how often.
-    let all = invitations::of(&app.pool, &caller.account).await?;
-    if all.len() >= MOST {
+    if invitations::sent(&app.pool, &caller.account).await? >= MOST {
         return Err(Error::Forbidden(format!(
             "`{}` has {MOST} open invitations already: take some back (`soma owner invitations`)",
             caller.account
@@ -93,10 +92,7 @@ pub(crate) async fn create(
     }
     let id = Uuid::now_v7().to_string();
     let change_id = signed.request.id;
-    if invitations::offered(&app.pool, namespace, change_id)
-        .await?
-        .is_some()
-    {
+    if invitations::was_offered(&app.pool, namespace, change_id).await? {
         return Err(Error::Conflict(
             "this very offer was made already: sign another".to_owned(),
         ));
@@ -139,12 +135,23 @@ pub(crate) async fn withdraw(
     }
     if caller.account != account {
         let mut connection = app.pool.acquire().await?;
-        let owners = crate::db::namespaces::get(&mut connection, &namespace).await?;
+        let owners = namespaces::get(&mut connection, &namespace).await?;
         let is_owner = owners.is_some_and(|state| state.is_owner(&caller.account));
         if !is_owner {
             return Err(unknown());
         }
     }
-    invitations::withdraw(&app.pool, &id).await?;
+    if !invitations::withdraw(&app.pool, &id).await? {
+        return Err(unknown());
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whoever offers it is an owner, and signed it.
+async fn require_owner(app: &App, caller: &Caller, signed: &SignedChange) -> Result<(), Error> {
+    let namespace = signed.request.change.namespace();
+    let mut connection = app.pool.acquire().await?;
+    let owners = namespaces::get(&mut connection, &namespace).await?;
+    let owners = owners.unwrap_or_default();
+    authority::require_signer(&owners, &caller.account, signed, now())
 }

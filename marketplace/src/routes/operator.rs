@@ -2,11 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use http::StatusCode;
 use soma_registry::api::{Logged, OperatorChange, Published, Review};
-use soma_registry::log::Act;
 use soma_registry::{Change, ChangeRequest, Owner, OwnerKey};
 
 use crate::app::AppState;
@@ -16,6 +14,8 @@ use crate::db::reviews;
 use crate::error::Error;
 use crate::path::IdPath;
 use crate::publish;
+
+use super::packages;
 
 /// What is held.
 #[utoipa::path(
@@ -60,12 +60,8 @@ pub(crate) async fn capsule(
     caller.require_operator(&app).await?;
     let held = reviews::get(&app.pool, &id).await?;
     let held = held.ok_or_else(|| Error::NotFound(format!("review `{id}`")))?;
-    let (size, file) = app.blobs.open_file(&held.about.digest).await?;
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("application/wasm")),
-        (CONTENT_LENGTH, size.into()),
-    ];
-    Ok((headers, file).into_response())
+    let file = app.blobs.open_file(&held.about.digest).await?;
+    Ok(packages::file_of(file, "no-store"))
 }
 
 /// Publishes what is held.
@@ -158,7 +154,7 @@ pub(crate) async fn change(
         }
     };
     let request = ChangeRequest::new(app.log.origin(), change);
-    let appended = app.log.append(Act::Marketplace(request), None).await?;
+    let appended = app.log.append_own(request).await?;
     let leaf = appended.leaf;
     Ok((StatusCode::CREATED, Json(Logged { leaf })))
 }

@@ -40,11 +40,11 @@ pub(crate) async fn search(
     query: Result<Query<search::Wanted>, QueryRejection>,
 ) -> Result<Json<Hits>, Error> {
     let Query(wanted) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
-    wanted.check()?;
+    let words = wanted.check()?;
     // Whoever searches without end leaves the database to others.
     let turn = app.searches.wait(from, SEARCH_TURN).await;
     let _turn = turn.ok_or(Error::Overloaded("searches"))?;
-    Ok(Json(search::find(&app.pool, &wanted).await?))
+    Ok(Json(search::find(&app.pool, &wanted, &words).await?))
 }
 
 /// A capsule with all its versions.
@@ -117,7 +117,7 @@ pub(crate) async fn capsule(
     if method == Method::GET {
         count(&app, sender, &path.capsule, release.digest).await;
     }
-    Ok(file_of(file))
+    Ok(file_of(file, FOR_EVER))
 }
 
 /// Counts a download. A file is worth more than its count, where that cannot be kept.
@@ -131,10 +131,11 @@ pub(super) async fn count(app: &App, Sender(sender): Sender, capsule: &CapsuleNa
     }
 }
 
-fn file_of((size, file): (u64, Body)) -> Response {
+/// A capsule file, and how long it may be kept on its way.
+pub(super) fn file_of((size, file): (u64, Body), caching: &'static str) -> Response {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/wasm")),
-        (CACHE_CONTROL, HeaderValue::from_static(FOR_EVER)),
+        (CACHE_CONTROL, HeaderValue::from_static(caching)),
         (CONTENT_LENGTH, size.into()),
     ];
     (headers, file).into_response()

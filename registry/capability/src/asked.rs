@@ -81,6 +81,11 @@ impl Capabilities {
         *self == Self::default()
     }
 
+    /// Whether this setting is asked for.
+    pub fn asks_setting(&self, key: &ConfigKey) -> bool {
+        self.config.iter().any(|asked| asked.key == *key)
+    }
+
     /// Whether all that `other` asks for is asked for here too: an update from this to `other`
     /// asks for nothing more. May say no where the answer is yes, never the other way round. The
     /// authors' reasons do not count.

@@ -73,22 +73,6 @@ fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AddressRa
 }
 
 impl Grant {
-    /// All the requests that a capsule asks for, and nothing more: what its settings are to be, it
-    /// does not say.
-    pub fn all_of(asked: &[HttpCapability]) -> Self {
-        let http = asked.iter().map(|asked| HttpGrant {
-            origin: asked.origin.clone(),
-            methods: asked.methods.clone(),
-            paths: asked.paths.clone(),
-            credential: asked.credential.clone(),
-            addresses: Vec::new(),
-        });
-        Self {
-            http: http.collect(),
-            config: Settings::default(),
-        }
-    }
-
     /// Whether nothing is granted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -101,6 +85,19 @@ impl HttpGrant {
         self.methods.iter().any(|m| m.as_str() == method)
             && self.origin.matches(scheme, host, port)
             && self.paths.iter().any(|template| template.matches(path))
+    }
+}
+
+/// Exactly what is asked for.
+impl From<&HttpCapability> for HttpGrant {
+    fn from(asked: &HttpCapability) -> Self {
+        Self {
+            origin: asked.origin.clone(),
+            methods: asked.methods.clone(),
+            paths: asked.paths.clone(),
+            credential: asked.credential.clone(),
+            addresses: Vec::new(),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ async fn install_asking(host: &TestHost, guest: &str, upstream: &Upstream) {
     host.install(&pack_with(guest, &asking(upstream))).await;
 }
 
-fn asking(upstream: &Upstream) -> String {
+pub(super) fn asking(upstream: &Upstream) -> String {
     let origin = upstream.origin();
     format!(
         "[[capabilities.http]]\norigin = \"{origin}\"\nmethods = [\"GET\", \"PUT\"]\n\
@@ -19,16 +19,16 @@ fn asking(upstream: &Upstream) -> String {
     )
 }
 
-fn path(guest: &str) -> String {
+pub(super) fn path(guest: &str) -> String {
     TestHost::grant_path(&TestHost::capsule(guest))
 }
 
-async fn grant(host: &TestHost, guest: &str, wanted: &Value) -> Answer {
+pub(super) async fn grant(host: &TestHost, guest: &str, wanted: &Value) -> Answer {
     host.grant(&TestHost::capsule(guest), wanted).await
 }
 
 /// A grant of these methods and paths of the upstream.
-fn of(upstream: &Upstream, methods: &[&str], paths: &[&str]) -> Value {
+pub(super) fn of(upstream: &Upstream, methods: &[&str], paths: &[&str]) -> Value {
     let entry = json!({"origin": upstream.origin(), "methods": methods, "paths": paths});
     json!({"grant": {"http": [entry]}})
 }
@@ -344,74 +344,5 @@ fn a_capsule_never_reaches_its_own_host() {
             let uninstall = host.admin.delete("/v1/capsules/tests/http");
             uninstall.await.expect(204);
         }
-    });
-}
-
-pub(crate) const SETTINGS: &str = "[[capabilities.config]]\nkey = \"region\"\nwhy = \"Where.\"\n\
-                        [[capabilities.config]]\nkey = \"units\"\nwhy = \"Which.\"\n";
-
-#[test]
-fn settings_are_set_on_the_command_line() {
-    let upstream = Upstream::start();
-    Setup::default().run(async |host| {
-        let lines = format!("{}{SETTINGS}", asking(&upstream));
-        host.install(&pack_with("settings", &lines)).await;
-        let name = "tests/settings";
-        let said = soma(&host, &["config", "list", name]).await.exits(0);
-        assert!(
-            said.out.contains("region") && said.out.contains("Where."),
-            "{}",
-            said.out
-        );
-        soma(&host, &["grant", "set", name, "--all", "--yes"])
-            .await
-            .exits(0);
-        let said = soma(&host, &["grant", "diff", name]).await.exits(0);
-        assert!(
-            said.out
-                .contains("asked, not granted as such: setting `units`"),
-            "{}",
-            said.out
-        );
-        let set = ["config", "set", name, "region=eu-1", "units=metric"];
-        soma(&host, &set).await.exits(0);
-        let said = soma(&host, &["config", "set", name, "zone=1"])
-            .await
-            .exits(5);
-        assert!(
-            said.err.contains("it asks for `region`, `units`"),
-            "{}",
-            said.err
-        );
-        soma(&host, &["config", "set", name, "zone"]).await.exits(2);
-        let said = soma(&host, &["grant", "show", name]).await.exits(0);
-        assert!(said.out.contains("setting `region`: eu-1"), "{}", said.out);
-        assert!(
-            said.out.contains("/items/{id}"),
-            "requests are granted still: {}",
-            said.out
-        );
-        // Granting other requests leaves settings as they are.
-        let less = format!("GET {}/hello", upstream.origin());
-        soma(&host, &["grant", "set", name, "--http", &less, "--yes"])
-            .await
-            .exits(0);
-        soma(&host, &["config", "unset", name, "units"])
-            .await
-            .exits(0);
-        soma(&host, &["config", "unset", name, "units"])
-            .await
-            .exits(5);
-        let input = json!({"keys": ["region", "units"]});
-        let answer = host.call("settings", &input).await.structured();
-        assert_eq!(answer, json!({"region": "eu-1", "units": null}));
-        let said = soma(&host, &["grant", "show", name, "--json"])
-            .await
-            .exits(0)
-            .json();
-        assert_eq!(
-            said["granted"]["grant"]["http"][0]["paths"],
-            json!(["/hello"])
-        );
     });
 }

@@ -5,7 +5,9 @@ mod capsules;
 mod grants;
 mod health;
 mod keys;
+mod masked;
 mod secrets;
+mod settings;
 mod tenants;
 
-pub(crate) use grants::SETTINGS;
+pub(crate) use settings::SETTINGS;

@@ -6,7 +6,7 @@ use soma_registry::{Change, OwnerKey, SecretKey};
 
 use super::Said;
 use super::market::pin;
-use crate::harness::{TestMarketplace, command, echo};
+use crate::harness::{TestMarketplace, command, echo, owner};
 
 const PASSPHRASE: &str = "correct horse";
 
@@ -152,6 +152,32 @@ fn keys_of_several_accounts_and_keys_that_end_are_replaced_as_they_are() {
         let owners = by(home, &["owner", "list", "bob"]).await.exits(0).out;
         let line = owners.lines().find(|line| line.contains(ci.trim()));
         assert!(line.unwrap().contains("until 2101"), "{owners}");
+    });
+}
+
+#[test]
+fn a_key_that_somebody_found_and_planted_is_replaced_elsewhere() {
+    TestMarketplace::run(async |market| {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path();
+        by(home, &["keys", "new"]).await.exits(0);
+        pin(home, &market).await;
+        by(home, &["login", "--account", "ada"]).await.exits(0);
+        by(home, &["namespace", "create", "ada"]).await.exits(0);
+        // Eve has found it, and a namespace of hers says that it is hers.
+        let found = secret(home, "default").await;
+        let eve = market.author("eve").await;
+        let plant = Change::Create {
+            namespace: "trap".parse().unwrap(),
+            owner: owner("eve", &found),
+        };
+        eve.change(plant, &[&found]).await.unwrap();
+        let said = by(home, &["keys", "rotate"]).await.exits(4);
+        assert!(said.err.contains("--except eve"), "{}", said.err);
+        let said = by(home, &["keys", "rotate", "--except", "eve", "--json"]).await;
+        let said = said.exits(0).json();
+        let leaves = said["namespaces"].as_object().unwrap();
+        assert_eq!(leaves.keys().collect::<Vec<_>>(), ["ada"]);
     });
 }
 

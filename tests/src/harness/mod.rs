@@ -26,7 +26,7 @@ pub(crate) use packages::{component, pack, pack_described, pack_guest, pack_vers
 pub(crate) use paths::{repository, soma, target};
 pub(crate) use recorder::Recorder;
 pub(crate) use setup::Setup;
-pub(crate) use upstream::Upstream;
+pub(crate) use upstream::{Upstream, encoded};
 pub(crate) use witness::TestWitness;
 
 /// Whether the slow tests run too.

@@ -10,7 +10,10 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
-use futures::stream;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use futures::{StreamExt as _, stream};
+use reqwest::Url;
 use serde_json::json;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -132,6 +135,7 @@ fn router(state: Arc<State>) -> Router {
             get(async || (StatusCode::INTERNAL_SERVER_ERROR, "no")),
         )
         .route("/endless", get(endless))
+        .route("/leak", any(leak))
         .layer(axum::middleware::from_fn(
             move |request, next: axum::middleware::Next| {
                 state.arrived.send_modify(|requests| *requests += 1);
@@ -154,6 +158,37 @@ async fn echo(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Resp
         "body": String::from_utf8_lossy(&body),
     }))
     .into_response()
+}
+
+/// Gives back what authorized the request in each common encoding, in pieces that know of none.
+async fn leak(headers: HeaderMap, _whole: Bytes) -> Response {
+    let shown = headers.get("authorization");
+    let shown = shown.and_then(|shown| shown.to_str().ok()?.strip_prefix("Bearer "));
+    let shown = shown.unwrap_or_default().to_owned();
+    let lines = encoded(&shown);
+    let pieces: Vec<_> = lines
+        .as_bytes()
+        .chunks(7)
+        .map(Bytes::copy_from_slice)
+        .collect();
+    let pieces = stream::iter(pieces).then(async |piece| {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok::<_, std::convert::Infallible>(piece)
+    });
+    ([("x-leak", shown)], Body::from_stream(pieces)).into_response()
+}
+
+/// A text in each common encoding, one a line.
+pub(crate) fn encoded(text: &str) -> String {
+    let url = Url::parse_with_params("http://a", [("url", text)]).expect("a URL");
+    format!(
+        "raw={text}\njson={}\nbase64={}\ninner={}\nhex={}\n{}\nend\n",
+        json!(text),
+        STANDARD.encode(text),
+        STANDARD.encode(format!("me:{text}")),
+        hex::encode(text),
+        url.query().expect("its query"),
+    )
 }
 
 /// A body without an end.

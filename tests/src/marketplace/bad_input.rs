@@ -56,6 +56,11 @@ fn tampered_offers_are_refused_and_leave_nothing() {
         crowded.statement.signatures.push(more);
         let words = refused(&ada, crowded, "invalid-signature").await;
         assert!(words.contains("has 2 signatures"), "{words}");
+        // Whatever `keyid` has besides would be kept and served for ever.
+        let mut long = offer();
+        long.statement.signatures[0].keyid = Some("k".repeat(1 << 20));
+        let words = refused(&ada, long, "invalid-signature").await;
+        assert!(words.contains("`keyid` must be"), "{words}");
         let mut by_another = offer();
         by_another.statement = Statement::about(&package).sign(&eve).unwrap();
         refused(&ada, by_another, "invalid-signature").await;

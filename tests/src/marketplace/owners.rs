@@ -1,9 +1,11 @@
 //! Who may publish: owners, keys, recoveries.
 
 use soma_registry::api::OperatorChange;
-use soma_registry::{Change, OwnerKey, SecretKey, SignedChange};
+use soma_registry::{Change, Envelope, OwnerKey, SecretKey, SignedChange};
 
-use crate::harness::{Offer, TestMarketplace, capsule_name, echo, owner, problem, unix_time};
+use crate::harness::{
+    Author, Offer, TestMarketplace, capsule_name, echo, owner, problem, unix_time,
+};
 
 #[test]
 fn an_owner_invites_and_the_invited_accepts() {
@@ -30,7 +32,7 @@ fn an_owner_invites_and_the_invited_accepts() {
         // Only who joins accepts: nobody becomes an owner unasked.
         let forced = SignedChange::countersign(&offer, ada.market.origin(), &bob.key);
         let words = problem(ada.market.submit(&forced.unwrap()).await, "forbidden");
-        assert!(words.contains("has to accept it"), "{words}");
+        assert!(words.contains("this is `bob`'s to do"), "{words}");
         assert!(eve.market.invitations().await.unwrap().is_empty());
         problem(eve.market.decline(&invitation.id).await, "not-found");
 
@@ -84,6 +86,74 @@ fn an_invitation_that_was_withdrawn_makes_nobody_an_owner() {
         ada.market.invite(&offer).await.unwrap();
         let accepted = SignedChange::countersign(&offer, bob.market.origin(), &bob.key);
         bob.market.submit(&accepted.unwrap()).await.unwrap();
+    });
+}
+
+#[test]
+fn who_is_no_owner_any_more_has_invited_nobody() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        let (bob, eve) = (market.author("bob").await, market.author("eve").await);
+        let join = |author: &Author| Change::AddOwner {
+            namespace: "ada".parse().unwrap(),
+            owner: author.owner(),
+        };
+        let accept = |offer: &Envelope, author: &Author| {
+            SignedChange::countersign(offer, market.key.origin(), &author.key).unwrap()
+        };
+        let offer = ada.sign(join(&bob), &[&ada.key]);
+        ada.market.invite(&offer).await.unwrap();
+        bob.market.submit(&accept(&offer, &bob)).await.unwrap();
+
+        // Bob invites eve, is removed, and has found ada's key to sign the same offer with.
+        let offer = bob.sign(join(&eve), &[&bob.key]);
+        bob.market.invite(&offer).await.unwrap();
+        let remove = Change::RemoveOwner {
+            namespace: "ada".parse().unwrap(),
+            account: "bob".parse().unwrap(),
+        };
+        ada.change(remove, &[&ada.key]).await.unwrap();
+        let both = accept(&accept(&offer, &ada), &eve);
+        let words = problem(eve.market.submit(&both).await, "forbidden");
+        assert!(words.contains("ask an owner for another"), "{words}");
+
+        // Ada herself can.
+        eve.market
+            .decline(&eve.market.invitations().await.unwrap()[0].id)
+            .await
+            .unwrap();
+        let offer = ada.sign(join(&eve), &[&ada.key]);
+        ada.market.invite(&offer).await.unwrap();
+        eve.market.submit(&accept(&offer, &eve)).await.unwrap();
+    });
+}
+
+#[test]
+fn an_invitation_is_accepted_or_withdrawn_and_never_both() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        for guest in ["g1", "g2", "g3", "g4"] {
+            let guest = market.author(guest).await;
+            let join = Change::AddOwner {
+                namespace: "ada".parse().unwrap(),
+                owner: guest.owner(),
+            };
+            let offer = ada.sign(join, &[&ada.key]);
+            let invitation = ada.market.invite(&offer).await.unwrap();
+            let accepted = SignedChange::countersign(&offer, ada.market.origin(), &guest.key);
+            let accepted = accepted.unwrap();
+            let (joined, withdrawn) = tokio::join!(
+                guest.market.submit(&accepted),
+                ada.market.decline(&invitation.id)
+            );
+            assert_ne!(
+                joined.is_ok(),
+                withdrawn.is_ok(),
+                "{joined:?} {withdrawn:?}"
+            );
+            let state = market.client().namespace(&ada.account).await.unwrap().state;
+            assert_eq!(state.is_owner(&guest.account), joined.is_ok());
+        }
     });
 }
 
@@ -181,6 +251,15 @@ fn a_key_that_was_found_opens_nothing_with_the_token_of_another() {
         let added = bob.change(add, &[&ada.key, &bob.key, &new]).await;
         let words = problem(added, "forbidden");
         assert!(words.contains("this is `ada`'s to do"), "{words}");
+        let rotate = Change::RevokeKey {
+            namespace: "ada".parse().unwrap(),
+            account: "ada".parse().unwrap(),
+            key: ada.key.public(),
+            successor: Some(owner("ada", &new).key),
+        };
+        let rotated = bob.change(rotate, &[&ada.key, &bob.key, &new]).await;
+        let words = problem(rotated, "forbidden");
+        assert!(words.contains("this is `ada`'s to do"), "{words}");
         let package = echo("ada/echo", "1.0.0").await;
         let publish = async || {
             let offer = ada.offer(&package);
@@ -222,6 +301,10 @@ fn a_recovery_waits_in_public_and_an_owner_can_stop_it() {
         let info = market.client().namespace(&namespace).await.unwrap();
         assert_eq!(info.state.recoveries.len(), 1);
         let object = Change::Object { namespace, account };
+        // Not with somebody else's login, even by a key of hers.
+        let eve = market.author("eve").await;
+        let words = problem(eve.change(object.clone(), &[&ada.key]).await, "forbidden");
+        assert!(words.contains("no owner of `ada`"), "{words}");
         ada.change(object, &[&ada.key]).await.unwrap();
         problem(root.market.operate(&end).await, "not-found");
     });

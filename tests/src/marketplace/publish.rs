@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use reqwest::Method;
 use soma_capability::Digest;
 use soma_registry::api::{OperatorChange, Published};
-use soma_registry::client::Decision;
-use soma_registry::{Change, Package, Standing};
+use soma_registry::client::{Decision, Query};
+use soma_registry::{Change, Package, SecretKey, SignedChange, Standing};
 
-use crate::harness::{TestMarketplace, capsule_name, echo, problem, version};
+use crate::harness::{Offer, TestMarketplace, capsule_name, echo, problem, version};
 
 #[test]
 fn two_authors_publish_and_anyone_fetches_and_checks() {
@@ -113,7 +114,9 @@ fn names_that_could_be_mistaken_are_refused_or_held() {
     TestMarketplace::run_operated(&["--reserved", "acme"], async |market, root| {
         let ada = market.publisher("modern").await;
         let eve = market.author("eve").await;
-        for namespace in ["modern", "modem", "mo-dern", "acme", "local"] {
+        for namespace in [
+            "modern", "modem", "mo-dern", "acme", "acrne", "local", "loca1",
+        ] {
             problem(eve.create(namespace).await, "name-taken");
         }
         ada.publish(&echo("modern/tool", "1.0.0").await)
@@ -124,22 +127,7 @@ fn names_that_could_be_mistaken_are_refused_or_held() {
             "name-taken",
         );
 
-        let file = format!("{}/v1/packages/modern/tool/1.0.0/capsule", market.url);
-        // One address counts once, however often it asks: a hundred are a hundred.
-        for last in (1..=100).chain([1; 20]) {
-            let client = reqwest::Client::builder().local_address(IpAddr::from([127, 0, 1, last]));
-            let client = client.build().unwrap();
-            client
-                .get(&file)
-                .send()
-                .await
-                .unwrap()
-                .bytes()
-                .await
-                .unwrap();
-        }
-        let tool = capsule_name("modern/tool");
-        assert_eq!(market.client().package(&tool).await.unwrap().downloads, 100);
+        use_well(&market, "modern/tool").await;
         eve.create("moderno").await.unwrap();
         let held = eve
             .publish(&echo("moderno/tool", "1.0.0").await)
@@ -179,6 +167,101 @@ fn names_that_could_be_mistaken_are_refused_or_held() {
             root.market.decide(&review, Decision::Approve).await,
             "not-found",
         );
+    });
+}
+
+/// Fetches a capsule of version 1.0.0 often enough that it is well used.
+async fn use_well(market: &TestMarketplace, capsule: &str) {
+    let file = format!("{}/v1/packages/{capsule}/1.0.0/capsule", market.url);
+    // One address counts once, however often it asks: a hundred are a hundred. The head alone does
+    // not count.
+    for (method, last) in (1..=100)
+        .chain([1; 20])
+        .map(|last| (Method::GET, last))
+        .chain([(Method::HEAD, 101)])
+    {
+        let client = reqwest::Client::builder().local_address(IpAddr::from([127, 0, 1, last]));
+        let client = client.build().unwrap();
+        let answer = client.request(method, &file).send().await.unwrap();
+        answer.bytes().await.unwrap();
+    }
+    let package = market.client().package(&capsule_name(capsule)).await;
+    assert_eq!(package.unwrap().downloads, 100);
+}
+
+#[test]
+fn what_is_held_is_judged_again_when_it_is_approved() {
+    TestMarketplace::run_operated(&[], async |market, root| {
+        let ada = market.publisher("modern").await;
+        ada.publish(&echo("modern/tool", "1.0.0").await)
+            .await
+            .unwrap();
+        use_well(&market, "modern/tool").await;
+        // Of several who signed, the first by key has published it.
+        let mut keys = [
+            SecretKey::generate().unwrap(),
+            SecretKey::generate().unwrap(),
+        ];
+        keys.sort_by_key(SecretKey::public);
+        let [eve, bob] = keys;
+        let (eve, bob) = (
+            market.login("eve", eve).await,
+            market.login("bob", bob).await,
+        );
+        eve.create("moderno").await.unwrap();
+        let join = Change::AddOwner {
+            namespace: "moderno".parse().unwrap(),
+            owner: bob.owner(),
+        };
+        let invitation = eve.sign(join, &[&eve.key]);
+        eve.market.invite(&invitation).await.unwrap();
+        let accepted = SignedChange::countersign(&invitation, market.key.origin(), &bob.key);
+        bob.market.submit(&accepted.unwrap()).await.unwrap();
+
+        let offer = eve.offer(&echo("moderno/tool", "1.0.0").await);
+        let change =
+            SignedChange::countersign(&offer.change, market.key.origin(), &bob.key).unwrap();
+        let held = eve.send(Offer { change, ..offer }).await.unwrap();
+        let Published::Held { review, .. } = held else {
+            panic!("not held: {held:?}");
+        };
+        let remove = Change::RemoveOwner {
+            namespace: "moderno".parse().unwrap(),
+            account: eve.account.clone(),
+        };
+        bob.change(remove, &[&bob.key]).await.unwrap();
+        // It would be bob's now, and the statement is eve's.
+        let approved = root.market.decide(&review, Decision::Approve).await;
+        let words = problem(approved, "forbidden");
+        assert!(words.contains("the login is `eve`'s"), "{words}");
+        let moderno = capsule_name("moderno/tool");
+        problem(market.client().package(&moderno).await, "not-found");
+        root.market.decide(&review, Decision::Refuse).await.unwrap();
+        assert!(root.market.reviews().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn the_newest_version_is_one_that_is_released() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        for version in ["1.0.0", "2.0.0-rc.1", "1.1.0", "1.0.9"] {
+            ada.publish(&echo("ada/echo", version).await).await.unwrap();
+        }
+        let newest = async || {
+            let found = market.client().search(&Query::text("echo")).await;
+            found.unwrap().hits[0].version.clone()
+        };
+        assert_eq!(newest().await, version("1.1.0"));
+        for yanked in ["1.1.0", "1.0.9", "1.0.0"] {
+            let yank = Change::Yank {
+                capsule: capsule_name("ada/echo"),
+                version: version(yanked),
+            };
+            ada.change(yank, &[&ada.key]).await.unwrap();
+        }
+        // Where there is nothing else.
+        assert_eq!(newest().await, version("2.0.0-rc.1"));
     });
 }
 

@@ -31,6 +31,27 @@ why = "Reads anything."
 "#;
 
 #[test]
+fn finds_each_word_of_what_a_capsule_says() {
+    TestMarketplace::run(async |market| {
+        let ada = market.publisher("ada").await;
+        let tools = echo("ada/x", "1.0.0").await;
+        let words = "Reads docs.rs/tokio, crates.io and /tmp/x.txt; it's user@example.com's.";
+        publish(&ada, &tools, "ada/docs-reader", words, "").await;
+        for words in [
+            "docs",
+            "rs tokio",
+            "docs.rs",
+            "crates io",
+            "example",
+            "tmp txt",
+        ] {
+            let found = market.client().search(&Query::text(words)).await.unwrap();
+            assert_eq!(found.hits.len(), 1, "{words}");
+        }
+    });
+}
+
+#[test]
 fn finds_by_words_keyword_publisher_and_reach() {
     TestMarketplace::run(async |market| {
         let (ada, bob) = (market.publisher("ada").await, market.publisher("bob").await);

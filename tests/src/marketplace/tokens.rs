@@ -39,7 +39,7 @@ fn a_key_is_worth_nothing_with_somebody_elses_token() {
         };
         let newer = echo("ada/echo", "1.1.0").await;
         let words = problem(thief.publish(&newer).await, "forbidden");
-        assert!(words.contains("no owner of `ada`"), "{words}");
+        assert!(words.contains("this is `ada`'s to do"), "{words}");
         let yank = Change::Yank {
             capsule: capsule_name("ada/echo"),
             version: version("1.0.0"),

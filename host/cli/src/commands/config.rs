@@ -5,8 +5,8 @@ use reqwest::Method;
 use serde_json::json;
 use soma_capability::{Capabilities, ConfigKey, Grant, Setting};
 
-use super::grant::{Standing, Target};
-use crate::client::{Body, Client, LocalKey};
+use super::grant::Target;
+use crate::client::{Client, LocalKey};
 use crate::failure::{Exit, Failure};
 use crate::screen::{Screen, table, visible};
 
@@ -98,7 +98,7 @@ impl Unset {
 }
 
 fn require_asked(asked: &Capabilities, key: &ConfigKey) -> Result<(), Failure> {
-    if asked.config.iter().any(|asked| asked.key == *key) {
+    if asked.asks_setting(key) {
         return Ok(());
     }
     let known = asked.config.iter().map(|asked| format!("`{}`", asked.key));
@@ -118,17 +118,12 @@ async fn change(
     change: impl FnOnce(&Capabilities, &mut Grant) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let client = Client::new(target.host.clone(), LocalKey::Admin)?;
-    let Standing {
-        asked,
-        granted,
-        value,
-    } = target.standing(&client).await?;
-    let mut grant = granted.unwrap_or_default();
-    change(&asked, &mut grant)?;
-    let wanted = json!({"grant": grant, "expires_at": value["granted"]["expires_at"]});
-    let body = Body::Json(wanted.to_string());
+    let mut standing = target.standing(&client).await?;
+    let mut grant = standing.granted.take().unwrap_or_default();
+    change(&standing.asked, &mut grant)?;
+    let body = standing.changed(&grant);
     target.send(&client, Method::PUT, body).await?;
-    show(&asked, &grant, screen)
+    show(&standing.asked, &grant, screen)
 }
 
 fn show(asked: &Capabilities, granted: &Grant, screen: Screen) -> Result<(), Failure> {

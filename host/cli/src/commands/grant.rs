@@ -99,7 +99,7 @@ pub(super) async fn offer(
     let Ok(standing) = standing.and_then(Standing::read) else {
         return Ok(());
     };
-    let granted = standing.granted.unwrap_or_default();
+    let granted = standing.granted.clone().unwrap_or_default();
     let unset: Vec<String> = unset(&standing.asked, &granted)
         .map(|key| format!("{key}=…"))
         .collect();
@@ -112,7 +112,7 @@ pub(super) async fn offer(
     let having = lines(&granted);
     let all = Grant {
         config: granted.config,
-        ..Grant::all_of(&standing.asked.http)
+        http: requests(&standing.asked),
     };
     if lines(&all).iter().all(|line| having.contains(line)) {
         return Ok(());
@@ -134,7 +134,7 @@ pub(super) async fn offer(
         ));
         return Ok(());
     }
-    let body = Body::Json(json!({"grant": all}).to_string());
+    let body = standing.changed(&all);
     send(client, capsule, tenant, Method::PUT, body).await?;
     screen.aside(&format!("granted: {capsule}"));
     Ok(())
@@ -191,19 +191,23 @@ impl Set {
     }
 
     fn grant(&self, asked: &Capabilities, granted: Option<&Grant>) -> Result<Grant, Failure> {
+        // What a setting is has nothing to do with what may be sent.
+        let config = granted.map(|granted| granted.config.clone());
+        let config = config.unwrap_or_default();
         if let Some(path) = &self.file {
-            return read(path)?.ok_or_else(|| {
+            let mut grant = read(path)?.ok_or_else(|| {
                 Failure::usage(format_args!(
                     "cannot read {}: there is none",
                     path.display()
                 ))
-            });
+            })?;
+            if grant.config.is_empty() {
+                grant.config = config;
+            }
+            return Ok(grant);
         }
-        // What a setting is has nothing to do with what may be sent.
-        let config = granted.map(|granted| granted.config.clone());
-        let config = config.unwrap_or_default();
         if self.all {
-            let http = Grant::all_of(&asked.http).http;
+            let http = requests(asked);
             return Ok(Grant { http, config });
         }
         if self.http.is_empty() {
@@ -218,6 +222,11 @@ impl Set {
         }
         Ok(Grant { http, config })
     }
+}
+
+/// All the requests that a capsule asks for, and nothing more.
+fn requests(asked: &Capabilities) -> Vec<HttpGrant> {
+    asked.http.iter().map(HttpGrant::from).collect()
 }
 
 /// A grant in a TOML file; none where there is no file.
@@ -245,7 +254,10 @@ async fn diff(target: Target, screen: Screen) -> Result<(), Failure> {
     let client = Client::new(target.host.clone(), LocalKey::Admin)?;
     let standing = target.standing(&client).await?;
     let granted = standing.granted.unwrap_or_default();
-    let wanting = lines(&Grant::all_of(&standing.asked.http));
+    let wanting = lines(&Grant {
+        http: requests(&standing.asked),
+        ..Grant::default()
+    });
     let having = lines(&granted);
     let set = lines(&Grant {
         config: granted.config.asked(&standing.asked.config),

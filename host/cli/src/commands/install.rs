@@ -28,8 +28,8 @@ use crate::screen::{Screen, visible};
 
 The host fetches a package itself and installs it where file, signature, log and its own trust
 policy agree. From an OCI registry it is fetched here, as whoever is logged in there, and the host
-installs it by the same rules. With --lock and names, what was installed is recorded; without names, exactly what is
-recorded is installed.")]
+installs it by the same rules. With --lock and names, what was installed is recorded; without names,
+exactly what is recorded is installed.")]
 pub(crate) struct Install {
     /// NAMESPACE/NAME or NAMESPACE/NAME@REQUIREMENT; oci://HOST/REPOSITORY:TAG or …@DIGEST; a
     /// capsule file (a path that exists, or ends in .wasm), or a project folder, which is built
@@ -102,12 +102,8 @@ impl Install {
             };
             let done = done.inspect_err(|_| {
                 for done in &installed {
-                    let text = |member: &str| visible(done[member].as_str().unwrap_or_default());
-                    screen.aside(&format!(
-                        "installed before: {} {}",
-                        text("name"),
-                        text("version")
-                    ));
+                    let (name, version) = (text(done, "name"), text(done, "version"));
+                    screen.aside(&format!("installed before: {name} {version}"));
                 }
             })?;
             if let (Some(lockfile), Some(path)) = (&mut lockfile, &self.lock) {
@@ -243,15 +239,10 @@ async fn install_locked(
     );
     let mut wanted = locked.wanted();
     wanted["preview"] = json!(true);
-    let found = Locked::of(&send(client, &wanted).await?)?;
-    if found != *locked {
-        return Err(Failure::failed(format_args!(
-            "{} {} is leaf {} of {} now, and the lockfile says leaf {}: it is another log of that \
-             name",
-            locked.name, locked.version, found.leaf, found.origin, locked.leaf
-        )));
-    }
-    send(client, &locked.wanted()).await
+    locked.require(&send(client, &wanted).await?)?;
+    let installed = send(client, &locked.wanted()).await?;
+    locked.require(&installed)?;
+    Ok(installed)
 }
 
 /// Asks the host for an installation.
@@ -267,19 +258,24 @@ fn show(installed: &[Value], screen: Screen) -> Result<(), Failure> {
     };
     screen.show(&value, |out| {
         for capsule in installed {
-            let text = |member: &str| visible(capsule[member].as_str().unwrap_or_default());
             let done = match capsule["change"].as_str() {
                 Some("unchanged") => "was installed already:",
                 Some("replaced") => "installed in the place of another file:",
                 Some("held") => "held until `soma approve`:",
                 _ => "installed:",
             };
-            writeln!(out, "{done} {} {}", text("name"), text("version"))?;
-            writeln!(out, "  {}", text("digest"))?;
+            let (name, version) = (text(capsule, "name"), text(capsule, "version"));
+            writeln!(out, "{done} {name} {version}")?;
+            writeln!(out, "  {}", text(capsule, "digest"))?;
             if let Some(leaf) = capsule["leaf"].as_u64() {
-                writeln!(out, "  leaf {leaf} of {}", text("origin"))?;
+                writeln!(out, "  leaf {leaf} of {}", text(capsule, "origin"))?;
             }
         }
         Ok(())
     })
+}
+
+/// A text of an answer, as it can be shown.
+fn text(answer: &Value, member: &str) -> String {
+    visible(answer[member].as_str().unwrap_or_default())
 }

@@ -94,9 +94,9 @@ impl Run {
         for setting in self.config {
             settings.set(setting).map_err(Failure::usage)?;
         }
-        let asked = &package.manifest().capabilities.config;
+        let asked = &package.manifest().capabilities;
         for (key, _) in settings.iter() {
-            if !asked.iter().any(|asked| asked.key == *key) {
+            if !asked.asks_setting(key) {
                 screen.aside(&format!("not asked for, and so without effect: `{key}`"));
             }
         }
@@ -106,7 +106,7 @@ impl Run {
             input,
             limits,
             network: network.map_err(Failure::failed)?,
-            settings: Arc::new(settings.asked(asked)),
+            settings: Arc::new(settings.asked(&asked.config)),
             herald: None,
             progress: Some(progress),
         };

@@ -3,15 +3,17 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use reqwest::Body;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::http::{SendError, invalid};
+use crate::mask;
 use crate::meter::Traffic;
 
 /// A request's or a response's body.
@@ -28,6 +30,8 @@ pub(crate) struct MeteredBody {
     between: Option<Duration>,
     waiting: bool,
     timer: Pin<Box<Sleep>>,
+    /// What looks for credentials in it.
+    mask: Option<Box<mask::Stream>>,
 }
 
 impl MeteredBody {
@@ -77,12 +81,18 @@ impl MeteredBody {
             between: None,
             waiting: false,
             timer: Box::pin(sleep_until(deadline)),
+            mask: None,
         }
     }
 
     /// Bounds the wait for each piece too.
     pub(crate) fn at_most_between_pieces(self, between: Option<Duration>) -> Self {
         Self { between, ..self }
+    }
+
+    /// Looks for credentials in it.
+    pub(crate) fn masked(self, mask: Option<Box<mask::Stream>>) -> Self {
+        Self { mask, ..self }
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -123,16 +133,13 @@ impl MeteredBody {
         use http_body_util::BodyExt as _;
         self.map_err(Into::into).boxed_unsync()
     }
-}
 
-impl http_body::Body for MeteredBody {
-    type Data = Bytes;
-    type Error = SendError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    /// The next frame as it came, counted.
+    fn poll_metered(
+        &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, SendError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
+        use http_body::Body as _;
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
@@ -160,12 +167,43 @@ impl http_body::Body for MeteredBody {
         }
         Poll::Ready(Some(Ok(frame)))
     }
+}
+
+impl http_body::Body for MeteredBody {
+    type Data = Bytes;
+    type Error = SendError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
+        loop {
+            let frame = ready!(self.poll_metered(cx)?);
+            let Some(mask) = &mut self.mask else {
+                return Poll::Ready(frame.map(Ok));
+            };
+            let data = match frame.map(Frame::into_data) {
+                Some(Ok(data)) => mask.push(&data),
+                Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
+                None => return Poll::Ready(mask.end().map(Frame::data).map(Ok)),
+            };
+            // All of it may have to wait for what comes next.
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+        }
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        let holds = self.mask.as_ref().is_some_and(|mask| mask.holds());
+        self.body.is_end_stream() && !holds
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
+        if self.mask.is_some() {
+            // Some of what the body has given may be held.
+            return http_body::SizeHint::new();
+        }
         match self.length {
             Some(length) => http_body::SizeHint::with_exact(length.saturating_sub(self.seen)),
             None => self.body.size_hint(),

@@ -16,6 +16,7 @@ use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
 use crate::effects::Effects;
 use crate::log::GuestLog;
+use crate::mask::Masking;
 use crate::meter::Traffic;
 use crate::network::{Attempt, Denial, Leave, Network, Refusal, Rule};
 use crate::state::InvocationState;
@@ -73,6 +74,7 @@ pub(crate) struct SendHook {
     effects: Effects,
     traffic: Arc<Traffic>,
     log: Arc<GuestLog>,
+    masking: Masking,
     in_flight: InFlight,
     max_time: Duration,
     max_body: u64,
@@ -85,12 +87,14 @@ impl SendHook {
         limits: &Limits,
         traffic: Arc<Traffic>,
         log: Arc<GuestLog>,
+        masking: Masking,
     ) -> Self {
         Self {
             network,
             effects,
             traffic,
             log,
+            masking,
             in_flight: InFlight::new(),
             max_time: Duration::from_millis(limits.time_ms).min(LONGEST),
             max_body: limits.response_bytes,
@@ -162,9 +166,12 @@ impl SendHook {
         };
         let peer = self.network.admits_peer(&url, response.remote_addr());
         peer.map_err(|denial| self.denied(&denial))?;
-        Ok(Response::from(response).map(|body| {
+        let mut response = Response::from(response);
+        self.masking.fields(response.headers_mut());
+        Ok(response.map(|body| {
             MeteredBody::received(body, self.traffic.clone(), self.max_body, deadline)
                 .at_most_between_pieces(timeouts.piece)
+                .masked(self.masking.stream())
         }))
     }
 

@@ -9,9 +9,12 @@ impl progress::Host for InvocationState {
         &mut self,
         done: f64,
         total: Option<f64>,
-        message: Option<String>,
+        mut message: Option<String>,
     ) -> wasmtime::Result<()> {
         if let Some(listener) = &self.progress {
+            if let Some(message) = &mut message {
+                self.masking.text_in(message);
+            }
             // A listener that is slow, or gone, misses a step; the call does not wait for it.
             let _ = listener.try_send(Progress {
                 done,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use soma_capability::{Capabilities, CapsuleName, ConfigKey, Grant, HttpGrant};
 
 use crate::client::{Body, Client, HostArgs, of_tenant};
@@ -67,6 +67,17 @@ impl Standing {
             value,
         })
     }
+
+    /// Asks for this in the place of what was read, ending when that does; not if somebody changed it
+    /// meanwhile.
+    pub(crate) fn changed(&self, grant: &Grant) -> Body {
+        let wanted = json!({
+            "grant": grant,
+            "expires_at": self.value["granted"]["expires_at"],
+            "replaces": self.value["revision"],
+        });
+        Body::Json(wanted.to_string())
+    }
 }
 
 /// What is asked, in words, each with its author's reason below it.
@@ -122,9 +133,8 @@ pub(super) fn vain(asked: &Capabilities, grant: &Grant) -> Vec<String> {
     };
     let vain = grant.http.iter().filter(|entry| !reaches(entry));
     let vain = vain.map(ToString::to_string);
-    let unasked = |key: &ConfigKey| !asked.config.iter().any(|asked| asked.key == *key);
     let settings = grant.config.iter().map(|(key, _)| key);
-    let settings = settings.filter(|key| unasked(key));
+    let settings = settings.filter(|key| !asked.asks_setting(key));
     vain.chain(settings.map(|key| format!("setting `{key}`")))
         .collect()
 }

@@ -38,8 +38,23 @@ pub(crate) struct Rotate {
     #[arg(long, conflicts_with = "marketplace")]
     only_here: bool,
 
+    /// An account to leave as it is, which is none of yours although the log says that the key is one
+    /// of its: whoever found the key may have put it there; may be given more than once
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "only_here")]
+    except: Vec<Name>,
+
     #[command(flatten)]
     marketplace: MarketplaceArgs,
+}
+
+/// The key that is looked for.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    old: &'a SecretKey,
+    /// The new one of a rotation that was interrupted.
+    begun: Option<&'a SecretKey>,
+    /// Accounts that are left as they are.
+    except: &'a [Name],
 }
 
 /// An account of a marketplace that knows the old key.
@@ -75,7 +90,14 @@ impl Rotate {
         };
         let places = match self.only_here {
             true => Vec::new(),
-            false => find(self.marketplace, &old, begun.as_ref()).await?,
+            false => {
+                let known = Known {
+                    old: &old,
+                    begun: begun.as_ref(),
+                    except: &self.except,
+                };
+                find(self.marketplace, known).await?
+            }
         };
         let new = match begun {
             Some(new) => {
@@ -121,15 +143,11 @@ fn show(name: &str, public: PublicKey, leaves: &Value, screen: Screen) -> Result
 }
 
 /// Everywhere that the old key is known, and where the new one has not taken its place yet.
-async fn find(
-    marketplaces: MarketplaceArgs,
-    old: &SecretKey,
-    begun: Option<&SecretKey>,
-) -> Result<Vec<Place>, Failure> {
+async fn find(marketplaces: MarketplaceArgs, known: Known<'_>) -> Result<Vec<Place>, Failure> {
     let mut places = Vec::new();
     for marketplace in marketplaces.open_all()? {
         let url = marketplace.url().clone();
-        let found = look(marketplace, old, begun).await.map_err(|failure| {
+        let found = look(marketplace, known).await.map_err(|failure| {
             failure.details([format!(
                 "nothing was changed: {url} was asked who knows the key"
             )])
@@ -139,11 +157,8 @@ async fn find(
     Ok(places)
 }
 
-async fn look(
-    marketplace: Marketplace,
-    old: &SecretKey,
-    begun: Option<&SecretKey>,
-) -> Result<Vec<Place>, Failure> {
+async fn look(marketplace: Marketplace, known: Known<'_>) -> Result<Vec<Place>, Failure> {
+    let Known { old, begun, except } = known;
     // Owners by the log, and whoever was logged in last.
     let mut accounts: BTreeMap<Name, Vec<(Name, Option<u64>)>> = BTreeMap::new();
     if let Some(login) = logins::find(marketplace.url())? {
@@ -157,6 +172,7 @@ async fn look(
             accounts.entry(owner.clone()).or_default().push(found);
         }
     }
+    accounts.retain(|account, _| !except.contains(account));
     let mut places = Vec::new();
     for (account, namespaces) in accounts {
         let got = token(&marketplace, &account, old).await?;
@@ -197,8 +213,9 @@ async fn signed_in(marketplace: &Marketplace, account: &Name) -> Result<Session,
     let words = format_args!(
         "the key is one of `{account}`, who logs in with another, and you are logged in as `{whose}`"
     );
-    Err(Failure::new(Exit::NotAllowed, words)
-        .hint(format_args!("`soma login --account {account}` first")))
+    Err(Failure::new(Exit::NotAllowed, words).hint(format_args!(
+        "`soma login --account {account}` first; where that is none of yours, `--except {account}`"
+    )))
 }
 
 /// What the account's login gives; none where it has another key.
