@@ -120,6 +120,11 @@ pub struct Config {
     #[arg(long, env = "SOMA_AUDIT_FULL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub audit_full: Option<bool>,
 
+    /// Whether calls are recorded in the audit log. To measure what that costs, and for nothing else
+    /// [default: true] [reloadable]
+    #[arg(long, env = "SOMA_AUDIT_CALLS", hide = true, num_args = 1)]
+    pub audit_calls: Option<bool>,
+
     /// Limits of a call whose capsule asks for none, such as `fuel=1000000000,time-ms=5000`
     /// [default: 10^10 fuel, 30 s, 64 MiB …] [reloadable]
     #[arg(long, env = "SOMA_DEFAULT_LIMITS", value_name = "LIMITS")]
@@ -239,6 +244,7 @@ impl Config {
             tenant_mib: self.tenant_mib.or(file.tenant_mib),
             audit_days: self.audit_days.or(file.audit_days),
             audit_full: self.audit_full.or(file.audit_full),
+            audit_calls: self.audit_calls.or(file.audit_calls),
             default_limits: GivenLimits::over(self.default_limits, file.default_limits),
             maximum_limits: GivenLimits::over(self.maximum_limits, file.maximum_limits),
             open_metrics: self.open_metrics.or(file.open_metrics),

@@ -97,14 +97,14 @@ pub(crate) async fn invoke(
         digest,
         tool: tool.clone(),
     };
-    let record = Arc::new(CallRecord::new(app, caller, id, target, &input)?);
+    let record = CallRecord::new(app, caller, id, target, &input)?.map(Arc::new);
     let call = Call {
         tool,
         input,
         limits,
         network,
         settings,
-        herald: Some(record.clone()),
+        herald: record.clone().map(|record| record as _),
         progress: None,
     };
     // A client that hangs up drops this function; what runs is finished and recorded all the same.
@@ -197,7 +197,7 @@ async fn run(
     call: Call,
     slot: Slot,
     ready: Arc<ReadyTool>,
-    record: Arc<CallRecord>,
+    record: Option<Arc<CallRecord>>,
 ) -> Result<Ended, Error> {
     let ended = Ended::from(code.call(call).await);
     drop(slot);
@@ -214,7 +214,9 @@ async fn run(
         memory = usage.memory_bytes,
         "called"
     );
-    record.finish(&ended, code).await?;
+    if let Some(record) = record {
+        record.finish(&ended, code).await?;
+    }
     Ok(ended)
 }
 

@@ -175,6 +175,13 @@ impl Logs {
         (unseen > expected.as_secs()).then_some(unseen)
     }
 
+    /// Whether an installed version's log is not believed any more.
+    pub(crate) fn is_distrusted(&self, row: &Installation) -> bool {
+        let known = self.known.load();
+        let stand = row.logged.as_ref().and_then(|it| known.logs.get(&it.log));
+        stand.is_some_and(|stand| stand.distrusted)
+    }
+
     /// Puts into the metrics how the followed logs stand.
     pub(crate) fn measure(&self) {
         let known = self.known.load();

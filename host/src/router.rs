@@ -1,13 +1,15 @@
 //! The whole API on one screen.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
+use tracing::Instrument as _;
 
 use crate::app::AppState;
 use crate::edge::edge;
 use crate::error::Error;
+use crate::finished::Finished;
 use crate::routes::{
     audit, calls, capsules, grants, health, installs, keys, logs, pins, secrets, tenants, updates,
 };
@@ -25,6 +27,21 @@ pub(crate) fn router(app: AppState) -> Router {
         )
         .route("/v1/tools", get(capsules::tools))
         .route("/v1/outdated", get(logs::outdated))
+        .merge(administration())
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(async || Error::NoSuchPath)
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        // Each handler bounds what it reads.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(app.clone(), edge))
+        .with_state(app)
+}
+
+/// What is asked here is finished, and recorded, whether or not whoever asked waits for the answer.
+fn administration() -> Router<AppState> {
+    Router::new()
         .route(
             "/v1/admin/tenants",
             get(tenants::list).post(tenants::create),
@@ -60,13 +77,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/v1/admin/audit", get(audit::query))
         .route("/v1/admin/audit/checkpoint", get(audit::checkpoint))
         .route("/v1/admin/audit/lines", get(audit::lines))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
-        .fallback(async || Error::NoSuchPath)
-        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-        // Each handler bounds what it reads.
-        .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(app.clone(), edge))
-        .with_state(app)
+        .route_layer(from_fn(async |request: Request, next: Next| {
+            Finished::new(next.run(request).in_current_span()).await
+        }))
 }

@@ -78,6 +78,8 @@ pub struct Live {
     pub(crate) audit_days: Option<u32>,
     /// Whether inputs and outputs are recorded as they are.
     pub(crate) audit_full: bool,
+    /// Whether calls are recorded.
+    pub(crate) audit_calls: bool,
     /// What is logged.
     pub log: String,
 }
@@ -230,6 +232,7 @@ impl Live {
                 Some(_) => bail!("audit-days must be 1 to 36500"),
             },
             audit_full: config.audit_full.unwrap_or(false),
+            audit_calls: config.audit_calls.unwrap_or(true),
             log,
         })
     }

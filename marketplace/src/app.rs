@@ -29,6 +29,8 @@ const COMPILE_COMMAND: &str = "compile-component";
 
 /// At once, of the database's 16 connections.
 const SEARCHES: usize = 6;
+/// The same, of other long reads.
+const LONG_READS: usize = 6;
 
 /// One marketplace: its configuration and its parts.
 pub(crate) struct App {
@@ -46,6 +48,8 @@ pub(crate) struct App {
     pub(crate) publications: Turns,
     /// Each holds a connection of the database.
     pub(crate) searches: Turns,
+    /// Reads of a capsule with all its versions, or of all the leaves that a version follows from.
+    pub(crate) long_reads: Turns,
     /// Held for reading from the moment a file is stored until its row is, and for writing while
     /// files without a row are swept.
     pub(crate) settling: RwLock<()>,
@@ -95,6 +99,7 @@ impl App {
             incoming: Incoming::new(2 * usize::from(config.publications)),
             publications: Turns::new(config.publications.into()),
             searches: Turns::new(SEARCHES),
+            long_reads: Turns::new(LONG_READS),
             metrics: Metrics::new()?,
             rate: Rate::new(config.rate, config.behind_proxy),
             downloads: Downloads::default(),

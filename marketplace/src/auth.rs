@@ -1,5 +1,6 @@
-//! Who asks: a login signs a challenge and gets a token; a token has scopes. No token changes
-//! what the log says: that takes a signature too.
+//! Who asks: a login signs a challenge and gets a token; a token has scopes. No owner's token changes
+//! what the log says: that takes a signature too. What an operator's login has logged is the
+//! marketplace's own word, and marked as that.
 
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
@@ -65,6 +66,12 @@ impl Caller {
             return Ok(());
         }
         Err(Error::Scope(format!("lacks the scope `{scope}`")))
+    }
+
+    /// Whether the token is there still, where that was looked at long ago.
+    pub(crate) async fn require_current(&self, app: &App) -> Result<(), Error> {
+        let found = tokens::get(&app.pool, &self.token.id).await?;
+        found.map(drop).ok_or(UNKNOWN_TOKEN)
     }
 
     /// An operator's own login, and not a token made for something else.

@@ -29,7 +29,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .routes(routes!(publish::publish))
         .routes(routes!(changes::submit))
         .routes(routes!(invitations::list, invitations::create))
-        .routes(routes!(invitations::withdraw))
+        .routes(routes!(invitations::get, invitations::withdraw))
         .routes(routes!(namespaces::get))
         .routes(routes!(packages::search))
         .routes(routes!(packages::get))

@@ -1,6 +1,8 @@
 //! The one place that appends to the log: a change is judged, and it and all that follows from it
 //! are stored, in one transaction, or nothing is.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use soma_capability::Name;
@@ -31,6 +33,9 @@ pub(crate) struct Sequencer {
     /// connection each.
     turn: Mutex<()>,
     signed: Mutex<Option<(Instant, Checkpoint)>>,
+    /// Leaves that this process knows of. A checkpoint of fewer is signed anew, whatever its age;
+    /// whoever appends does not wait for one that is on its way, witnesses and all.
+    size: AtomicU64,
 }
 
 /// The file and what its author signed about it, with a [`Change::Publish`].
@@ -67,6 +72,7 @@ impl Sequencer {
             witnesses,
             turn: Mutex::default(),
             signed: Mutex::default(),
+            size: AtomicU64::new(0),
         })
     }
 
@@ -159,7 +165,7 @@ impl Sequencer {
         }
         tx.commit().await?;
         let leaf = position.index;
-        *self.signed.lock().await = None;
+        self.size.fetch_max(leaf + 1, SeqCst);
         tracing::info!(leaf, namespace = name.as_str(), "logged");
         Ok(Appended { leaf })
     }
@@ -169,6 +175,7 @@ impl Sequencer {
         let mut kept = self.signed.lock().await;
         if let Some((when, checkpoint)) = &*kept
             && when.elapsed() < FRESH
+            && checkpoint.size() >= self.size.load(SeqCst)
         {
             return Ok(checkpoint.clone());
         }
@@ -188,6 +195,8 @@ impl Sequencer {
         release: &Release,
         statement: Envelope,
     ) -> Result<Bundle, Error> {
+        // It may have come through another process.
+        self.size.fetch_max(release.leaf + 1, SeqCst);
         let checkpoint = self.checkpoint().await?;
         let mut connection = self.pool.acquire().await?;
         prove(&mut connection, release, statement, &checkpoint).await
@@ -225,10 +234,15 @@ async fn prove(
     let size = checkpoint.size();
     let publisher = release.capsule.publisher();
     let chain = log::chain(&mut *connection, &publisher, release.leaf).await?;
+    // They have most of these in common.
+    let mut wanted = BTreeSet::new();
+    for (index, _) in &chain {
+        wanted.extend(Inclusion::wanted(*index, size)?);
+    }
+    let wanted: Vec<u64> = wanted.into_iter().collect();
+    let hashes = log::hashes(&mut *connection, &wanted).await?;
     let mut leaves = Vec::with_capacity(chain.len());
     for (index, leaf) in chain {
-        let wanted = Inclusion::wanted(index, size)?;
-        let hashes = log::hashes(&mut *connection, &wanted).await?;
         let inclusion = Inclusion::from_hashes(index, size, &hashes)?;
         leaves.push(ProvenLeaf { leaf, inclusion });
     }

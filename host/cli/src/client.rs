@@ -221,6 +221,12 @@ impl Client {
         }
         match serde_json::from_slice(&body) {
             Ok(value) if status.is_success() => Ok(value),
+            // What no host says, and every marketplace of a path that it does not have.
+            Ok(problem) if problem["type"] == "urn:soma:problem:not-found" => {
+                let words = format_args!("{} is no host", self.base);
+                let failure = Failure::new(Exit::Unreachable, words);
+                Err(failure.hint("is it the address of a marketplace?"))
+            }
             Ok(problem) => Err(problem::refusal(status.as_u16(), problem)),
             Err(_) => Err(Failure::new(
                 Exit::Unreachable,

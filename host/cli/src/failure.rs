@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// No host answers, or no marketplace.
     Unreachable = 3,
-    /// The key does not allow it, or there is none.
+    /// The key, the token or the trust policy does not allow it, or there is no key.
     NotAllowed = 4,
     /// The host has no such capsule, tool, tenant or key.
     NotFound = 5,

@@ -62,8 +62,15 @@ impl DataArgs {
 }
 
 impl MarketplaceArgs {
-    /// The marketplace, for what anybody may ask.
-    pub(crate) fn open(self) -> Result<Marketplace, Failure> {
+    /// The marketplace, for what anybody may ask: what answers there has the log that is pinned.
+    pub(crate) async fn open(self) -> Result<Marketplace, Failure> {
+        let marketplace = self.known()?;
+        marketplace.checkpoint().await?;
+        Ok(marketplace)
+    }
+
+    /// The same, whether or not it answers.
+    pub(crate) fn known(self) -> Result<Marketplace, Failure> {
         self.open_any()?.ok_or_else(|| {
             Failure::usage("no marketplace is known here")
                 .hint("`soma marketplace add URL --key VKEY` pins one")
@@ -90,7 +97,7 @@ impl MarketplaceArgs {
     /// The one that is named, or else all that are known.
     pub(crate) fn open_all(self) -> Result<Vec<Marketplace>, Failure> {
         if self.marketplace.is_some() {
-            return Ok(vec![self.open()?]);
+            return Ok(vec![self.known()?]);
         }
         let known = Marketplaces::read(&self.data.path()?)?;
         let all = known.iter().map(PinnedMarketplace::client);
@@ -98,8 +105,8 @@ impl MarketplaceArgs {
     }
 
     /// The marketplace, with the token of `SOMA_TOKEN` or of the last login.
-    pub(crate) fn sign_in(self) -> Result<Session, Failure> {
-        sign_in(self.open()?)
+    pub(crate) async fn sign_in(self) -> Result<Session, Failure> {
+        sign_in(self.open().await?)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::env;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use rustix::termios::{QueueSelector, tcflush};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::failure::Failure;
@@ -76,6 +77,8 @@ pub(crate) fn confirm(question: &str) -> Result<bool, Failure> {
     let mut err = io::stderr().lock();
     write!(err, "{} [y/N] ", visible(question))?;
     err.flush()?;
+    // What was typed before there was a question is no answer to it.
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

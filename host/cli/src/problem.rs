@@ -81,6 +81,11 @@ fn marketplace_refusal(mut problem: Problem) -> Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
+            // What no marketplace says.
+            ClientError::Problem(problem) if problem.code() == "no-such-path" => {
+                Self::new(Exit::Unreachable, "there is no marketplace at this address")
+                    .hint("is it the address of a host?")
+            }
             ClientError::Problem(problem) => marketplace_refusal(*problem),
             ClientError::Address { .. } | ClientError::Token => Self::usage(error),
             ClientError::Unreachable { .. } | ClientError::Status { .. } => {
@@ -131,7 +136,7 @@ fn hint_for(code: &str) -> Option<&'static str> {
     match code {
         "unknown-pin" => Some("`soma pin list` shows them"),
         "marketplace-failed" => {
-            Some("where it is another's turn, `--marketplace URL` asks that alone")
+            Some("where another marketplace has it too, `--marketplace URL` asks that one alone")
         }
         "unknown-package" => Some(
             "`soma search` shows what a marketplace has, `soma info NAMESPACE/NAME` which versions",

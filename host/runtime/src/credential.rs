@@ -112,9 +112,13 @@ impl Credential {
         Ok(credential)
     }
 
-    /// What must not come back.
-    pub(crate) fn value(&self) -> &SecretString {
-        &self.value
+    /// What must not come back: the value, and what is made of it.
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
+        let mut secrets = vec![SecretString::from(self.value.expose_secret())];
+        if let Presentation::Basic { user } = &self.presentation {
+            secrets.push(self.pair(user).into());
+        }
+        secrets
     }
 
     /// The field that it is in, where it is in one.
@@ -141,14 +145,17 @@ impl Credential {
         }
     }
 
+    /// User and value, as HTTP Basic has them.
+    fn pair(&self, user: &str) -> String {
+        let value = self.value.expose_secret();
+        BASE64_STANDARD.encode(format!("{user}:{value}"))
+    }
+
     fn field(&self) -> Option<(HeaderName, Option<HeaderValue>)> {
         let value = self.value.expose_secret();
         let (name, text) = match &self.presentation {
             Presentation::Bearer => (AUTHORIZATION, format!("Bearer {value}")),
-            Presentation::Basic { user } => {
-                let pair = BASE64_STANDARD.encode(format!("{user}:{value}"));
-                (AUTHORIZATION, format!("Basic {pair}"))
-            }
+            Presentation::Basic { user } => (AUTHORIZATION, format!("Basic {}", self.pair(user))),
             Presentation::Header { name } => (
                 HeaderName::from_bytes(name.as_bytes()).ok()?,
                 value.to_owned(),

@@ -5,13 +5,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::Response;
 use serde::Serialize;
 use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::imports::http::SendError;
-use crate::mask::Masking;
 
 /// Requests that are told one by one; further ones are only counted.
 const TOLD: usize = 32;
@@ -39,16 +37,6 @@ pub struct Egress {
     /// Why there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-}
-
-impl Egress {
-    /// Masks the credentials in it, which a guest may have come by.
-    pub(crate) fn mask(&mut self, masking: &Masking) {
-        let texts = [&mut self.method, &mut self.origin, &mut self.path];
-        for text in texts.into_iter().chain(&mut self.error) {
-            masking.text_in(text);
-        }
-    }
 }
 
 /// The effects of one call so far. Clones are the same.
@@ -89,8 +77,8 @@ impl Effects {
         self.0.announced.get().copied().unwrap_or(false)
     }
 
-    /// Tells of a request, where its URL is one.
-    pub(crate) fn tell<T>(&self, method: &str, url: &str, answer: &Result<Response<T>, SendError>) {
+    /// Tells of a request, where its URL is one, and of the status that it had or why there was none.
+    pub(crate) fn tell(&self, method: &str, url: &str, outcome: Result<u16, String>) {
         let mut told = self.0.egress.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= TOLD {
             return;
@@ -103,11 +91,8 @@ impl Effects {
             method: short(method),
             origin: short(&url.origin().ascii_serialization()),
             path: short(url.path()),
-            status: answer
-                .as_ref()
-                .ok()
-                .map(|response| response.status().as_u16()),
-            error: answer.as_ref().err().map(|error| short(&error.to_string())),
+            status: outcome.as_ref().ok().copied(),
+            error: outcome.err().map(|error| short(&error)),
         });
     }
 

@@ -111,10 +111,6 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
     let fuel = limits.fuel - store.get_fuel().unwrap_or(0);
     let state = store.into_data();
     let result = mask(result, &state.masking);
-    let mut egress = effects.take();
-    for told in &mut egress {
-        told.mask(&state.masking);
-    }
     let usage = Usage {
         input_bytes,
         output_bytes,
@@ -124,7 +120,7 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         result,
         usage,
         has_effects: effects.any(),
-        egress,
+        egress: effects.take(),
     }
 }
 

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::form_urlencoded;
@@ -39,47 +39,52 @@ pub(crate) struct Masking {
 pub(crate) struct Stream {
     masking: Masking,
     held: Zeroizing<Vec<u8>>,
+    /// Which of those bytes are a credential's.
+    covered: Vec<bool>,
 }
 
 impl Looks {
-    pub(crate) fn of<'a>(values: impl Iterator<Item = &'a SecretString>) -> Self {
+    pub(crate) fn of(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let mut all = BTreeSet::new();
-        for value in values.map(SecretString::expose_secret) {
-            if value.len() >= SHORTEST {
-                all.extend(encodings(value));
+        for secret in secrets {
+            let secret = secret.expose_secret();
+            if secret.len() >= SHORTEST {
+                all.extend(encodings(secret));
             }
         }
         Self(all.into_iter().map(Zeroizing::new).collect())
     }
 
-    /// Masks all that is in these bytes as a whole; says how often.
-    fn mask(&self, bytes: &mut [u8]) -> u64 {
-        let mut masked = 0;
+    /// Marks all that is in these bytes as a whole, wherever one begins within another; says how often
+    /// there was more to mark.
+    fn cover(&self, bytes: &[u8], covered: &mut [bool]) -> u64 {
+        let mut found = 0;
         for look in &self.0 {
             let mut from = 0;
-            while let Some(at) = memmem::find(&bytes[from..], look) {
-                let end = from + at + look.len();
-                bytes[from + at..end].fill(MASK);
-                from = end;
-                masked += 1;
+            while let Some(next) = memmem::find(&bytes[from..], look) {
+                let at = from + next;
+                let part = &mut covered[at..at + look.len()];
+                if !part.iter().all(|covered| *covered) {
+                    part.fill(true);
+                    found += 1;
+                }
+                // One may overlap the next.
+                from = at + 1;
             }
         }
-        masked
-    }
-
-    fn is_in(&self, bytes: &[u8]) -> bool {
-        let mut looks = self.0.iter();
-        looks.any(|look| memmem::find(bytes, look).is_some())
+        found
     }
 
     /// Bytes at the end that could be the beginning of one.
     fn begun(&self, bytes: &[u8]) -> usize {
         let begun = |look: &[u8]| {
             let most = bytes.len().min(look.len() - 1);
-            let mut lengths = (1..=most).rev();
-            lengths.find(|length| bytes.ends_with(&look[..*length]))
+            let end = &bytes[bytes.len() - most..];
+            // The first is the longest.
+            let at = memchr_iter(look[0], end).find(|at| look.starts_with(&end[*at..]));
+            at.map(|at| most - at)
         };
-        let all = self.0.iter().filter_map(|look| begun(&look[..]));
+        let all = self.0.iter().filter_map(|look| begun(look));
         all.max().unwrap_or(0)
     }
 }
@@ -104,13 +109,11 @@ impl Masking {
 
     /// The text without credentials.
     pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !self.looks.is_in(text.as_bytes()) {
-            return Cow::Borrowed(text);
+        match self.masked(text.as_bytes()) {
+            None => Cow::Borrowed(text),
+            // What is masked in a text is a text itself, and so is what is left.
+            Some(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         }
-        let mut bytes = text.as_bytes().to_vec();
-        self.bytes(&mut bytes);
-        // What is masked in a text is a text itself, and so is what is left.
-        Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The same, in its place.
@@ -123,28 +126,37 @@ impl Masking {
     /// The values of these fields.
     pub(crate) fn fields(&self, headers: &mut HeaderMap) {
         for value in headers.values_mut() {
-            if self.looks.is_in(value.as_bytes()) {
-                let mut bytes = value.as_bytes().to_vec();
-                self.bytes(&mut bytes);
+            if let Some(masked) = self.masked(value.as_bytes()) {
                 // It was a value before, and stars are no less of one.
-                *value = HeaderValue::from_bytes(&bytes)
+                *value = HeaderValue::from_bytes(&masked)
                     .unwrap_or_else(|_| HeaderValue::from_static("***"));
             }
         }
     }
 
     /// For a text that comes in pieces; none where there is nothing to look for.
-    pub(crate) fn stream(&self) -> Option<Box<Stream>> {
+    pub(crate) fn stream(&self) -> Option<Stream> {
         let stream = || Stream {
             masking: self.clone(),
             held: Zeroizing::default(),
+            covered: Vec::new(),
         };
-        (!self.looks.0.is_empty()).then(|| Box::new(stream()))
+        (!self.looks.0.is_empty()).then(stream)
     }
 
-    fn bytes(&self, bytes: &mut [u8]) {
-        let masked = self.looks.mask(bytes);
-        if masked > 0 && self.masked.fetch_add(masked, Relaxed) == 0 {
+    /// The bytes without credentials, where there were any.
+    fn masked(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.looks.0.is_empty() {
+            return None;
+        }
+        let mut covered = vec![false; bytes.len()];
+        let found = self.looks.cover(bytes, &mut covered);
+        self.add(found);
+        (found > 0).then(|| shown(bytes, &covered))
+    }
+
+    fn add(&self, found: u64) {
+        if found > 0 && self.masked.fetch_add(found, Relaxed) == 0 {
             tracing::warn!(
                 target: "masked",
                 "a credential came back to the capsule, or is in what it says: it is masked"
@@ -157,40 +169,64 @@ impl Stream {
     /// As much of what has come as cannot be the beginning of a credential; perhaps nothing.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Bytes {
         self.held.extend_from_slice(piece);
-        self.masking.bytes(&mut self.held);
-        let begun = self.masking.looks.begun(&self.held);
-        let ready = self.held.len() - begun;
-        Bytes::from(self.held.drain(..ready).collect::<Vec<u8>>())
+        self.covered.resize(self.held.len(), false);
+        let looks = &self.masking.looks;
+        let found = looks.cover(&self.held, &mut self.covered);
+        self.masking.add(found);
+        // One that is whole may be the beginning of a longer one.
+        self.release(self.held.len() - looks.begun(&self.held))
     }
 
     /// What waited for a next piece.
     pub(crate) fn end(&mut self) -> Option<Bytes> {
-        let rest = std::mem::take(&mut *self.held);
-        (!rest.is_empty()).then(|| Bytes::from(rest))
+        self.holds().then(|| self.release(self.held.len()))
     }
 
     /// Whether something waits.
     pub(crate) fn holds(&self) -> bool {
         !self.held.is_empty()
     }
+
+    /// The fields that come after the text.
+    pub(crate) fn trailers(&self, trailers: &mut HeaderMap) {
+        self.masking.fields(trailers);
+    }
+
+    fn release(&mut self, ready: usize) -> Bytes {
+        let bytes = shown(&self.held[..ready], &self.covered);
+        self.held.drain(..ready);
+        self.covered.drain(..ready);
+        Bytes::from(bytes)
+    }
+}
+
+/// The bytes, with stars where they are covered.
+fn shown(bytes: &[u8], covered: &[bool]) -> Vec<u8> {
+    let pairs = bytes.iter().zip(covered);
+    pairs
+        .map(|(byte, covered)| if *covered { MASK } else { *byte })
+        .collect()
 }
 
 /// As it is, in JSON, in a URL, in hexadecimal, and in base64 wherever in a longer text it begins.
 fn encodings(value: &str) -> Vec<Vec<u8>> {
     let quoted = Zeroizing::new(serde_json::Value::from(value).to_string());
     let quoted = &quoted[1..quoted.len() - 1];
-    let percent = percent_encoding::utf8_percent_encode(value, UNRESERVED);
+    let percent = [UNRESERVED, COMPONENT, PATH].map(|kept| {
+        let upper = percent_encoding::utf8_percent_encode(value, kept).to_string();
+        [in_lower_case(&upper), upper]
+    });
     let mut all = vec![
         value.into(),
         quoted.into(),
         quoted.replace('/', "\\/").into(),
-        percent.to_string().into(),
         form_urlencoded::byte_serialize(value.as_bytes())
             .collect::<String>()
             .into(),
         hex::encode(value).into(),
         hex::encode_upper(value).into(),
     ];
+    all.extend(percent.into_iter().flatten().map(Vec::from));
     for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
         all.extend((0..3).map(|before| {
             let text = Zeroizing::new([&[0; 2][..before], value.as_bytes()].concat());
@@ -210,6 +246,31 @@ const UNRESERVED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUME
     .remove(b'_')
     .remove(b'~');
 
+/// What Python's `quote` leaves as it is.
+const PATH: &percent_encoding::AsciiSet = &UNRESERVED.remove(b'/');
+
+/// What JavaScript's `encodeURIComponent` leaves as it is.
+const COMPONENT: &percent_encoding::AsciiSet = &UNRESERVED
+    .remove(b'!')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*');
+
+/// `%2f` in the place of `%2F`.
+fn in_lower_case(encoded: &str) -> String {
+    let mut since = 3;
+    let lower = encoded.chars().map(|character| {
+        since = if character == '%' { 0 } else { since + 1 };
+        if since <= 2 {
+            character.to_ascii_lowercase()
+        } else {
+            character
+        }
+    });
+    lower.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use base64::engine::general_purpose::STANDARD;
@@ -219,8 +280,7 @@ mod tests {
     const VALUE: &str = "p@ss/w\"ord+of-the tests";
 
     fn masking() -> Masking {
-        let (value, short) = (VALUE.into(), "short".into());
-        Masking::new(Arc::new(Looks::of([&value, &short].into_iter())))
+        Masking::new(Arc::new(Looks::of([VALUE.into(), "short".into()])))
     }
 
     /// The value in a text, in each way that is known.
@@ -239,6 +299,10 @@ mod tests {
                 "/{}/",
                 percent_encoding::utf8_percent_encode(VALUE, UNRESERVED)
             ),
+            in_lower_case(&format!(
+                "/{}/",
+                percent_encoding::utf8_percent_encode(VALUE, COMPONENT)
+            )),
             hex::encode(format!("a{VALUE}b")),
             hex::encode_upper(VALUE),
         ];
@@ -281,6 +345,32 @@ mod tests {
                 assert_eq!(masking.count(), 1);
             }
         }
+    }
+
+    #[test]
+    fn finds_one_within_another() {
+        let (short, long) = (
+            "id-of-the-tests-1".into(),
+            "id-of-the-tests-1:s3cret".into(),
+        );
+        let looks = Arc::new(Looks::of([short, long]));
+        let text = "a id-of-the-tests-1:s3cret b id-of-the-tests-1 c";
+        let masked = format!("a {} b {} c", "*".repeat(24), "*".repeat(17));
+        let masking = Masking::new(looks);
+        assert_eq!(masking.text(text), masked);
+        for size in 1..text.len() {
+            let mut stream = masking.stream().unwrap();
+            let pieces = text.as_bytes().chunks(size);
+            let mut came: Vec<u8> = pieces.flat_map(|piece| stream.push(piece)).collect();
+            came.extend(stream.end().unwrap_or_default());
+            assert_eq!(String::from_utf8(came).unwrap(), masked, "{size}");
+        }
+        // One that repeats itself is masked from its beginning to its end.
+        let masking = Masking::new(Arc::new(Looks::of(["a".repeat(20).into()])));
+        let mut stream = masking.stream().unwrap();
+        let mut came: Vec<u8> = (0..100).flat_map(|_| stream.push(b"aaaaaaa")).collect();
+        came.extend(stream.end().unwrap_or_default());
+        assert_eq!(came, [b'*'; 700]);
     }
 
     #[test]

@@ -76,8 +76,8 @@ impl Network {
             .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(Guard(rules.clone())))
             .build()?;
-        let values = rules.credentials.values().map(Credential::value);
-        let looks = Arc::new(Looks::of(values));
+        let secrets = rules.credentials.values().flat_map(Credential::secrets);
+        let looks = Arc::new(Looks::of(secrets));
         let reach = Reach {
             rules,
             client,

@@ -6,7 +6,8 @@ use std::io;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::bindings::tools;
 use crate::mask::Masking;
@@ -125,18 +126,47 @@ impl Output {
 }
 
 impl Output {
-    /// Masks the credentials in it. A number that was one is null.
+    /// Masks the credentials in it.
     pub(crate) fn mask(&mut self, masking: &Masking) {
         if let Some(structured) = &mut self.structured
             && let Cow::Owned(masked) = masking.text(structured.get())
         {
-            let masked = RawValue::from_string(masked);
-            *structured = masked.unwrap_or_else(|_| RawValue::NULL.to_owned());
+            *structured = RawValue::from_string(masked)
+                .or_else(|_| without_numbers(structured, masking))
+                .unwrap_or_else(|_| RawValue::NULL.to_owned());
         }
         for text in self.content.iter_mut().flat_map(Content::texts) {
             masking.text_in(text);
         }
     }
+}
+
+/// A JSON text in which a credential is a number, which is null then.
+fn without_numbers(text: &RawValue, masking: &Masking) -> serde_json::Result<Box<RawValue>> {
+    fn mask(value: &mut Value, masking: &Masking) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(|item| mask(item, masking)),
+            Value::Object(members) => {
+                let named = std::mem::take(members).into_iter();
+                *members = named
+                    .map(|(name, mut member)| {
+                        mask(&mut member, masking);
+                        (masking.text(&name).into_owned(), member)
+                    })
+                    .collect();
+            }
+            Value::String(text) => masking.text_in(text),
+            Value::Number(number) => {
+                if let Cow::Owned(_) = masking.text(&number.to_string()) {
+                    *value = Value::Null;
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+    let mut value = serde_json::from_str(text.get())?;
+    mask(&mut value, masking);
+    to_raw_value(&value)
 }
 
 impl Content {

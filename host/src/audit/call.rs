@@ -29,16 +29,21 @@ pub(crate) struct CallRecord {
 }
 
 impl CallRecord {
+    /// None where calls are not recorded.
     pub(crate) fn new(
         app: &App,
         caller: Caller,
         invocation: Uuid,
         target: Target,
         input: &str,
-    ) -> Result<Self, Error> {
+    ) -> Result<Option<Self>, Error> {
+        let live = app.live();
+        if !live.settings.audit_calls {
+            return Ok(None);
+        }
         let salt = Salt::new()?;
-        let is_full = app.live().settings.audit_full;
-        Ok(Self {
+        let is_full = live.settings.audit_full;
+        Ok(Some(Self {
             audit: app.audit.clone(),
             caller,
             invocation,
@@ -46,7 +51,7 @@ impl CallRecord {
             input_sha256: salt.hash(input.as_bytes()),
             input: is_full.then(|| serde_json::from_str(input).unwrap_or_default()),
             salt,
-        })
+        }))
     }
 
     /// Records how the call ended. Where it may have sent something, that must be on disk before

@@ -1,6 +1,6 @@
 //! What follows from the logs: how they stand, and what is newer than what is installed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -81,7 +81,7 @@ struct Unseen<'a> {
 }
 
 /// The tenant's capsules of which the log has a newer version that may be chosen, and those that
-/// were revoked; and which logs could not be looked at.
+/// were revoked; which logs could not be looked at, and which are not believed any more.
 pub(crate) async fn outdated(
     State(app): State<AppState>,
     caller: Caller,
@@ -91,6 +91,7 @@ pub(crate) async fn outdated(
     let mut connection = app.pool.acquire().await?;
     let mut outdated = Vec::new();
     let mut unseen = BTreeMap::new();
+    let mut distrusted = BTreeSet::new();
     for capsule in &installed {
         let Some(logged) = &capsule.row.logged else {
             continue;
@@ -98,6 +99,9 @@ pub(crate) async fn outdated(
         if let Some(seconds) = app.logs.unseen(&capsule.row, &trust) {
             let origin = logged.origin();
             unseen.insert(origin, Unseen { origin, seconds });
+        }
+        if app.logs.is_distrusted(&capsule.row) {
+            distrusted.insert(logged.origin());
         }
         let newest = updates::newest(&mut connection, capsule, trust.minimum_age).await?;
         let revoked = app.logs.revocation(&capsule.row);
@@ -112,5 +116,7 @@ pub(crate) async fn outdated(
         }
     }
     let unseen: Vec<_> = unseen.into_values().collect();
-    Ok(Json(json!({ "outdated": outdated, "unseen": unseen })))
+    Ok(Json(json!({
+        "outdated": outdated, "unseen": unseen, "distrusted": distrusted,
+    })))
 }

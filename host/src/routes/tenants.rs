@@ -13,7 +13,6 @@ use crate::body::Document;
 use crate::db;
 use crate::db::tenants::{self, Tenant};
 use crate::error::Error;
-use crate::finished::Finished;
 use crate::path::NamePath;
 
 #[derive(Deserialize)]
@@ -93,26 +92,16 @@ pub(crate) async fn delete(
     let Some(tenant) = tenants::by_name(&app.pool, &name).await? else {
         return Err(Error::UnknownTenant(name));
     };
-    let delete = {
-        let (app, name, caller) = (app.clone(), name.clone(), caller.clone());
-        async move {
-            let delete = tenants::delete(&app.pool, &name);
-            let deleted = app.catalog.delete_tenant(&tenant.id, delete).await;
-            app.keyring.forget();
-            let deleted = deleted?;
-            if deleted {
-                let of = name.clone();
-                app.audit.erase(move |record| is_of(record, &of)).await?;
-                let event = Event::TenantDeleted { of: name };
-                app.audit.by(&caller, event).await?;
-            }
-            Ok::<_, Error>(deleted)
-        }
-    };
-    let deleted = Finished::new(delete).await?;
-    if !deleted {
+    let delete = tenants::delete(&app.pool, &name);
+    let deleted = app.catalog.delete_tenant(&tenant.id, delete).await;
+    app.keyring.forget();
+    if !deleted? {
         return Err(Error::UnknownTenant(name));
     }
+    let of = name.clone();
+    app.audit.erase(move |record| is_of(record, &of)).await?;
+    let event = Event::TenantDeleted { of: name.clone() };
+    app.audit.by(&caller, event).await?;
     tracing::info!(tenant = name, "tenant deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -19,7 +19,6 @@ use crate::db::capsules::Installation;
 use crate::db::releases;
 use crate::db::tenants::Tenant;
 use crate::error::Error;
-use crate::finished::Finished;
 use crate::path::CapsulePath;
 use crate::updates::admit;
 
@@ -124,34 +123,27 @@ async fn give(
 ) -> Result<Json<Value>, Error> {
     let shelf = app.catalog.expect_shelf(&tenant.id, &capsule).await?;
     admit(&app, &shelf.meant(word, &digest)?.row)?;
-    let give = {
-        let app = app.clone();
-        async move {
-            let catalog = &app.catalog;
-            let serving = catalog.give(&tenant.id, &capsule, word, &digest).await?;
-            let (of, key) = (tenant.name, caller.key_id());
-            let said = match word {
-                Word::Approve => "update approved",
-                Word::RollBack => "rolled back",
-            };
-            tracing::warn!(tenant = of, %capsule, key, %digest, "{said}");
-            let event = match word {
-                Word::Approve => Event::Approval {
-                    capsule,
-                    of,
-                    digest,
-                },
-                Word::RollBack => Event::Rollback {
-                    capsule,
-                    of,
-                    digest,
-                },
-            };
-            app.audit.by(&caller, event).await?;
-            Ok::<_, Error>(serving)
-        }
+    let catalog = &app.catalog;
+    let serving = catalog.give(&tenant.id, &capsule, word, &digest).await?;
+    let (of, key) = (tenant.name, caller.key_id());
+    let said = match word {
+        Word::Approve => "update approved",
+        Word::RollBack => "rolled back",
     };
-    let serving = Finished::new(give).await?;
+    tracing::warn!(tenant = of, %capsule, key, %digest, "{said}");
+    let event = match word {
+        Word::Approve => Event::Approval {
+            capsule,
+            of,
+            digest,
+        },
+        Word::RollBack => Event::Rollback {
+            capsule,
+            of,
+            digest,
+        },
+    };
+    app.audit.by(&caller, event).await?;
     Ok(Json(full(&app, &serving)))
 }
 

@@ -37,14 +37,19 @@ pub(crate) async fn insert(pool: &AnyPool, offer: &Offer<'_>) -> sqlx::Result<()
     Ok(())
 }
 
-/// The open ones that an account was sent, and those that it sent, each with its namespace.
+/// Of what an account sent and was sent so many are shown.
+const MOST_SHOWN: i64 = 200;
+
+/// The open ones that an account sent, and then those that it was sent, each with its namespace.
 pub(crate) async fn of(pool: &AnyPool, account: &Name) -> sqlx::Result<Vec<(Name, Invitation)>> {
     let rows: Vec<(String, String, String)> = sqlx::query_as(
         "SELECT id, namespace, change FROM invitations
          WHERE (account = $1 OR inviter = $1) AND withdrawn IS NULL
-         ORDER BY created, id",
+         ORDER BY CASE WHEN inviter = $1 THEN 0 ELSE 1 END, created, id
+         LIMIT $2",
     )
     .bind(account.as_str())
+    .bind(MOST_SHOWN)
     .fetch_all(pool)
     .await?;
     rows.into_iter()
@@ -83,17 +88,32 @@ pub(crate) async fn open(
     .await
 }
 
-/// The namespace and the account of one.
-pub(crate) async fn get(pool: &AnyPool, id: &str) -> sqlx::Result<Option<(Name, Name)>> {
-    let row: Option<(String, String)> = sqlx::query_as(
-        "SELECT namespace, account FROM invitations WHERE id = $1 AND withdrawn IS NULL",
+/// An open one.
+pub(crate) struct Open {
+    pub(crate) namespace: Name,
+    /// Whom it is for, and who sent it.
+    pub(crate) accounts: Vec<Name>,
+    pub(crate) change: Envelope,
+}
+
+pub(crate) async fn get(pool: &AnyPool, id: &str) -> sqlx::Result<Option<Open>> {
+    let row: Option<(String, String, Option<String>, String)> = sqlx::query_as(
+        "SELECT namespace, account, inviter, change FROM invitations
+         WHERE id = $1 AND withdrawn IS NULL",
     )
     .bind(id)
     .fetch_optional(pool)
     .await?;
     let name = |text: String| text.parse::<Name>().map_err(corrupt);
-    row.map(|(namespace, account)| Ok((name(namespace)?, name(account)?)))
-        .transpose()
+    row.map(|(namespace, account, inviter, change)| {
+        let both = [Some(account), inviter].into_iter().flatten();
+        Ok(Open {
+            namespace: name(namespace)?,
+            accounts: both.map(name).collect::<Result<_, _>>()?,
+            change: from_json(&change)?,
+        })
+    })
+    .transpose()
 }
 
 /// Takes an offer back. It is kept: what an owner signed for it is still in somebody's hands.

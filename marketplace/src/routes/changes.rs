@@ -57,6 +57,8 @@ pub(crate) async fn submit(
             )));
         }
     }
+    // Before the turn to append, which many may wait for.
+    app.log.rehearse(&signed, &caller.account).await?;
     let appended = app.log.append(envelope, &caller.account, None).await?;
     let leaf = appended.leaf;
     Ok((StatusCode::CREATED, Json(Logged { leaf })))

@@ -12,14 +12,14 @@ use crate::app::{App, AppState};
 use crate::auth::Caller;
 use crate::authority;
 use crate::body::Document;
-use crate::db::{invitations, namespaces, now};
+use crate::db::{invitations, is_duplicate, namespaces, now};
 use crate::error::Error;
 use crate::path::IdPath;
 
 /// Of one account so many may be open.
 const MOST: i64 = 100;
 
-/// The account's open invitations, and those that it sent.
+/// The account's open invitations, those that it sent first: the first 200.
 #[utoipa::path(
     get,
     path = "/v1/invitations",
@@ -38,6 +38,30 @@ pub(crate) async fn list(
         .into_iter()
         .filter(|(namespace, _)| caller.reaches(namespace));
     Ok(Json(all.map(|(_, invitation)| invitation).collect()))
+}
+
+/// One of them, however many others there are.
+#[utoipa::path(
+    get,
+    path = "/v1/invitations/{id}",
+    operation_id = "getInvitation",
+    tag = "Changes",
+    params(IdPath),
+    responses((status = 200, description = "It is open.", body = Invitation), Error),
+    security(("token" = [])),
+)]
+pub(crate) async fn get(
+    State(app): State<AppState>,
+    caller: Caller,
+    IdPath(id): IdPath,
+) -> Result<Json<Invitation>, Error> {
+    caller.require_scope(TokenScope::Owners)?;
+    let found = invitations::get(&app.pool, &id).await?;
+    let found = found
+        .filter(|open| caller.reaches(&open.namespace) && open.accounts.contains(&caller.account));
+    let open = found.ok_or_else(|| Error::NotFound(format!("invitation `{id}`")))?;
+    let change = open.change;
+    Ok(Json(Invitation { id, change }))
 }
 
 /// Offers to make somebody an owner.
@@ -93,9 +117,7 @@ pub(crate) async fn create(
     let id = Uuid::now_v7().to_string();
     let change_id = signed.request.id;
     if invitations::was_offered(&app.pool, namespace, change_id).await? {
-        return Err(Error::Conflict(
-            "this very offer was made already: sign another".to_owned(),
-        ));
+        return Err(made_already());
     }
     let account = &owner.account;
     let offer = invitations::Offer {
@@ -106,11 +128,17 @@ pub(crate) async fn create(
         change: &change,
         change_id,
     };
-    invitations::insert(&app.pool, &offer).await?;
+    // Looked for above, and perhaps made since.
+    invitations::insert(&app.pool, &offer)
+        .await
+        .map_err(|error| match is_duplicate(&error) {
+            true => made_already(),
+            false => error.into(),
+        })?;
     Ok((StatusCode::CREATED, Json(Invitation { id, change })))
 }
 
-/// By the one who is invited, or by an owner. What was signed for it is accepted no more.
+/// By the one who is invited, by its sender, or by an owner. What was signed for it is accepted no more.
 #[utoipa::path(
     delete,
     path = "/v1/invitations/{id}",
@@ -126,14 +154,18 @@ pub(crate) async fn withdraw(
     IdPath(id): IdPath,
 ) -> Result<StatusCode, Error> {
     let unknown = || Error::NotFound(format!("invitation `{id}`"));
-    let (namespace, account) = invitations::get(&app.pool, &id)
+    let invitations::Open {
+        namespace,
+        accounts,
+        ..
+    } = invitations::get(&app.pool, &id)
         .await?
         .ok_or_else(unknown)?;
     caller.require_scope(TokenScope::Owners)?;
     if !caller.reaches(&namespace) {
         return Err(unknown());
     }
-    if caller.account != account {
+    if !accounts.contains(&caller.account) {
         let mut connection = app.pool.acquire().await?;
         let owners = namespaces::get(&mut connection, &namespace).await?;
         let is_owner = owners.is_some_and(|state| state.is_owner(&caller.account));
@@ -145,6 +177,10 @@ pub(crate) async fn withdraw(
         return Err(unknown());
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn made_already() -> Error {
+    Error::Conflict("this very offer was made already: sign another".to_owned())
 }
 
 /// Whoever offers it is an owner, and signed it.

@@ -22,8 +22,8 @@ use crate::rate::Sender;
 /// What a version's digest names never changes.
 pub(crate) const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// How long a search may wait for its turn.
-const SEARCH_TURN: Duration = Duration::from_secs(5);
+/// How long a search, or another long read, may wait for its turn.
+const TURN: Duration = Duration::from_secs(5);
 
 /// Finds capsules.
 #[utoipa::path(
@@ -42,7 +42,7 @@ pub(crate) async fn search(
     let Query(wanted) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
     let words = wanted.check()?;
     // Whoever searches without end leaves the database to others.
-    let turn = app.searches.wait(from, SEARCH_TURN).await;
+    let turn = app.searches.wait(from, TURN).await;
     let _turn = turn.ok_or(Error::Overloaded("searches"))?;
     Ok(Json(search::find(&app.pool, &wanted, &words).await?))
 }
@@ -58,8 +58,11 @@ pub(crate) async fn search(
 )]
 pub(crate) async fn get(
     State(app): State<AppState>,
+    Sender(from): Sender,
     PackagePath(capsule): PackagePath,
 ) -> Result<Json<PackageInfo>, Error> {
+    let turn = app.long_reads.wait(from, TURN).await;
+    let _turn = turn.ok_or(Error::Overloaded("reads"))?;
     let mut connection = app.pool.acquire().await?;
     let downloads = packages::downloads(&mut connection, &capsule).await?;
     let downloads = downloads.ok_or_else(|| Error::NotFound(format!("capsule `{capsule}`")))?;
@@ -160,8 +163,11 @@ pub(super) fn file_of((size, file): (u64, Body), caching: &'static str) -> Respo
 )]
 pub(crate) async fn bundle(
     State(app): State<AppState>,
+    Sender(from): Sender,
     path: ReleasePath,
 ) -> Result<Response, Error> {
+    let turn = app.long_reads.wait(from, TURN).await;
+    let _turn = turn.ok_or(Error::Overloaded("reads"))?;
     let release = find(&app, &path).await?;
     let statement = releases::statement(&app.pool, &path.capsule, &path.version).await?;
     let statement = statement.ok_or_else(|| unknown(&path))?;

@@ -77,6 +77,8 @@ pub(crate) async fn publish(
         let _room = arriving;
         let turn = app.publications.wait(from, TURN).await;
         let _turn = turn.ok_or(Error::Overloaded("publications"))?;
+        // The file may have taken minutes to arrive.
+        caller.require_current(&app).await?;
         publish::publish(&app, &caller, offer).await
     };
     let published = tokio::spawn(tracing::Instrument::in_current_span(task))

@@ -78,7 +78,12 @@ impl Marketplace {
         self.post(&["v1", "changes"], change).await
     }
 
-    /// The open invitations that the account was sent.
+    /// An open invitation that the account was sent, or sent.
+    pub async fn invitation(&self, id: &str) -> Result<Invitation, ClientError> {
+        self.get(&["v1", "invitations", id]).await
+    }
+
+    /// The open invitations that the account was sent, and sent: the first 200.
     pub async fn invitations(&self) -> Result<Vec<Invitation>, ClientError> {
         self.get(&["v1", "invitations"]).await
     }

@@ -100,12 +100,18 @@ impl Marketplace {
                 Some(_) => {}
             }
         }
-        let listed = self.listed().await?;
-        for capsule in listed.iter().filter(|it| !index.releases.contains_key(*it)) {
-            note(capsule.to_string(), "is shown and not in the log");
-        }
+        let mut listed = self.listed(Query::default()).await?;
+        let mut publishers = BTreeSet::new();
         for (capsule, releases) in &index.releases {
             let has_current = releases.values().any(|it| it.standing.is_current());
+            // Of very many a search without a publisher gives the first.
+            if has_current && !listed.contains(capsule) && publishers.insert(capsule.publisher()) {
+                let query = Query {
+                    publisher: Some(capsule.namespace().to_owned()),
+                    ..Query::default()
+                };
+                listed.extend(self.listed(query).await?);
+            }
             if has_current && !listed.contains(capsule) {
                 note(capsule.to_string(), "is in the log and found by no search");
             }
@@ -128,13 +134,15 @@ impl Marketplace {
                 }
             }
         }
+        for capsule in listed.iter().filter(|it| !index.releases.contains_key(*it)) {
+            note(capsule.to_string(), "is shown and not in the log");
+        }
         Ok(found.into_iter().collect())
     }
 
-    /// Every capsule that a search without words finds.
-    async fn listed(&self) -> Result<BTreeSet<CapsuleName>, ClientError> {
+    /// Every capsule that such a search finds.
+    async fn listed(&self, mut query: Query) -> Result<BTreeSet<CapsuleName>, ClientError> {
         let mut listed = BTreeSet::new();
-        let mut query = Query::default();
         loop {
             let page = self.search(&query).await?;
             let before = listed.len();

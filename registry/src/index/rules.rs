@@ -136,6 +136,10 @@ impl Namespace {
                     self.insert(account, *successor);
                 }
                 self.revoke(account, key, position)?;
+                if !self.is_owner(account) {
+                    // Who is no owner any more cannot object, and gets no key again.
+                    self.recoveries.remove(account);
+                }
                 self.require_some_key()?;
             }
             Change::Recover { owner, .. } => self.recover(owner, position)?,
@@ -252,6 +256,10 @@ impl Namespace {
         if position.time < until {
             let account = account.clone();
             return Err(Refusal::TooSoon { account, until });
+        }
+        // It may have become another's meanwhile.
+        if self.key(&recovery.key.public).is_some() {
+            return Err(Refusal::KeyKnown(recovery.key.public));
         }
         self.revoke_all(account, position.index);
         self.insert(account, recovery.key);

@@ -1,9 +1,10 @@
 //! What the others are compared with: wasmtime and axum with nothing of ours around them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -88,7 +89,7 @@ impl BareGuest {
     }
 }
 
-/// What (b) is held against. `/echo` parses JSON and gives the same back; `/call` has a component
+/// What (b) is held against, and what (g) asks. `/echo` parses JSON and gives the same back; `/call` has a component
 /// do that, in a fresh instance on the engine that the host uses: no key, no schema, no limits, no
 /// metrics, no log.
 pub(crate) async fn serve(component: &[u8]) -> anyhow::Result<()> {
@@ -96,10 +97,18 @@ pub(crate) async fn serve(component: &[u8]) -> anyhow::Result<()> {
     let guest = Arc::new(BareGuest::on(engine.wasmtime(), component)?);
     let router = Router::new()
         .route("/echo", post(async |Json(body): Json<Value>| Json(body)))
-        .route("/call", post(async move |body| called(&guest, body).await));
+        .route("/call", post(async move |body| called(&guest, body).await))
+        .route("/now", get(async || "answered"))
+        .route("/late", get(late));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     Ok(axum::serve(listener, router).await?)
+}
+
+/// As a server far away answers.
+async fn late() -> &'static str {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    "answered"
 }
 
 async fn called(guest: &BareGuest, body: String) -> Result<Json<Box<RawValue>>, StatusCode> {

@@ -57,17 +57,19 @@ impl Host {
     }
 
     pub(crate) fn install(&self, capsule: &Path) -> anyhow::Result<()> {
+        let capsule = capsule.to_str().context("a path in UTF-8")?;
+        self.soma(&["install", capsule])
+    }
+
+    /// A command of its operator.
+    pub(crate) fn soma(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let status = std::process::Command::new(paths::soma())
-            .arg("install")
-            .arg(capsule)
+            .args(arguments)
             .env("SOMA_DATA", &self.data)
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status()?;
-        ensure!(
-            status.success(),
-            "soma install {} failed",
-            capsule.display()
-        );
+        ensure!(status.success(), "soma {} failed", arguments.join(" "));
         Ok(())
     }
 

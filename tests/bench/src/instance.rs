@@ -45,6 +45,12 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A guest of the tests, on an engine of its own.
+pub(crate) async fn load_guest(name: &str) -> anyhow::Result<Arc<Capsule>> {
+    let engine = Engine::new(&EngineConfig::default())?;
+    load(engine, &paths::guest(name)?).await
+}
+
 async fn load(engine: Engine, component: &[u8]) -> anyhow::Result<Arc<Capsule>> {
     let cache = tempfile::tempdir()?;
     let loader = Loader::new(engine, &cache.path().join("code"), paths::compiler()?)?;

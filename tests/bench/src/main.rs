@@ -1,9 +1,10 @@
 //! `just bench`: what SomaGent costs, as ratios from one run against something named.
 //!
 //! (a) a call in a fresh instance, against bare wasmtime; (b) a call over HTTP, against bare axum;
-//! (c) fuel on, against off; (d) the first call after a restart, and (e)
-//! a marketplace's search, in milliseconds. Both sides of a
-//! ratio run in turns, pair by pair, so that a machine whose speed drifts does not decide.
+//! (c) fuel on, against off; (d) the first call after a restart, and (e) a marketplace's search, in
+//! milliseconds; (f) policy and audit log, against none; (g) requests inside a call, against plain
+//! reqwest. Both sides of a ratio run in turns, pair by pair, so that a machine whose speed drifts does
+//! not decide.
 
 mod bare;
 mod client;
@@ -12,6 +13,7 @@ mod host;
 mod instance;
 mod paths;
 mod post;
+mod proxied;
 mod ratio;
 mod restart;
 mod search;
@@ -55,6 +57,10 @@ enum Part {
     Restart,
     /// (e) A marketplace's search at 100,000 capsules.
     Search,
+    /// (f) `POST` of the echo tool with policy and audit log, against without.
+    Policy,
+    /// (g) A hundred requests inside one call, against plain reqwest.
+    Proxied,
 }
 
 #[tokio::main]
@@ -74,6 +80,12 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     if asked(Part::Post) {
         post::measure().await?;
+    }
+    if asked(Part::Policy) {
+        post::measure_governed().await?;
+    }
+    if asked(Part::Proxied) {
+        proxied::measure().await?;
     }
     if asked(Part::Fuel) {
         fuel::measure().await?;

@@ -13,6 +13,20 @@ use crate::{INPUT, client, paths};
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(3);
 
+const CALL: &str = "/v1/capsules/bench/echo/tools/run";
+
+const ASKS: &str = r#"
+[[capabilities.http]]
+origin = "https://api.example.com"
+methods = ["GET", "POST"]
+paths = ["/v1/{city}/**"]
+why = "A benchmark."
+
+[[capabilities.config]]
+key = "region"
+why = "A benchmark."
+"#;
+
 /// What the host is held against: what to call it, and its path on the other server.
 type Other = (&'static str, &'static str);
 
@@ -24,14 +38,50 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
     compare(&["--page-scan=false"], "as on kernels before 6.7", &[AXUM]).await
 }
 
+/// (f) What policy and the audit log cost: a capsule that asks for requests and a setting, which are
+/// granted, on a host that records each call, against one that asks for nothing on a host that does
+/// not.
+pub(crate) async fn measure_governed() -> anyhow::Result<()> {
+    let (governed, free) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let with = Host::start(governed.path()).await?;
+    with.install(&pack_echo(governed.path(), ASKS)?)?;
+    with.soma(&["grant", "set", "bench/echo", "--all", "--yes"])?;
+    with.soma(&["config", "set", "bench/echo", "region=eu-1"])?;
+    let without = Host::start_with(free.path(), &["--audit-calls", "false"]).await?;
+    without.install(&pack_echo(free.path(), "")?)?;
+
+    let call =
+        |host: &Host| anyhow::Ok(client::post(host.address, CALL, &host.invoke_key()?, INPUT));
+    let (governed, free) = (call(&with)?, call(&without)?);
+    for (host, call) in [(&with, &governed), (&without, &free)] {
+        client::throughput(host.address, call, Duration::from_secs(1)).await?;
+    }
+    let mut pairs = Vec::new();
+    for _ in 0..ROUNDS {
+        let with = client::throughput(with.address, &governed, ROUND).await?;
+        let without = client::throughput(without.address, &free, ROUND).await?;
+        pairs.push((with, without));
+    }
+    let (with, without): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    println!(
+        "(f) POST of the echo tool with policy and audit log, throughput over without: {}",
+        Ratio::of(&pairs)
+    );
+    println!(
+        "    ({:.0} calls a second, without {:.0})",
+        median(with),
+        median(without)
+    );
+    Ok(())
+}
+
 async fn compare(flags: &[&str], how: &str, others: &[Other]) -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
     let host = Host::start_with(data.path(), flags).await?;
-    host.install(&pack_echo(data.path())?)?;
+    host.install(&pack_echo(data.path(), "")?)?;
     let bare = bare_axum().await?;
 
-    let path = "/v1/capsules/bench/echo/tools/run";
-    let call = client::post(host.address, path, &host.invoke_key()?, INPUT);
+    let call = client::post(host.address, CALL, &host.invoke_key()?, INPUT);
     client::throughput(host.address, &call, Duration::from_secs(1)).await?;
 
     for (other, path) in others {
@@ -56,10 +106,11 @@ async fn compare(flags: &[&str], how: &str, others: &[Other]) -> anyhow::Result<
     Ok(())
 }
 
-fn pack_echo(folder: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
-    let manifest = soma_registry::Manifest::from_toml(
-        "name = \"bench/echo\"\nversion = \"0.1.0\"\ndescription = \"Gives its input back.\"\n",
-    )?;
+/// The echo tool, which asks for what these lines of its manifest say.
+fn pack_echo(folder: &std::path::Path, asks: &str) -> anyhow::Result<std::path::PathBuf> {
+    let manifest = soma_registry::Manifest::from_toml(&format!(
+        "name = \"bench/echo\"\nversion = \"0.1.0\"\ndescription = \"Gives its input back.\"\n{asks}",
+    ))?;
     let tool = serde_json::from_value(serde_json::json!({
         "name": "run",
         "description": "Gives its input back.",
@@ -89,12 +140,12 @@ fn pack_echo(folder: &std::path::Path) -> anyhow::Result<std::path::PathBuf> {
 }
 
 /// A server in a child process, which ends with this value.
-struct BareAxum {
-    address: std::net::SocketAddr,
+pub(crate) struct BareAxum {
+    pub(crate) address: std::net::SocketAddr,
     _child: tokio::process::Child,
 }
 
-async fn bare_axum() -> anyhow::Result<BareAxum> {
+pub(crate) async fn bare_axum() -> anyhow::Result<BareAxum> {
     use tokio::io::{AsyncBufReadExt as _, BufReader};
 
     let mut child = tokio::process::Command::new(std::env::current_exe()?)

@@ -1,5 +1,6 @@
 //! One request through `soma:capsule/http`: `method`, `url`, `headers`, `body`, `timeout_ms` in;
-//! the response, or the error's own name and text, out.
+//! the response, or the error's own name and text, out. With `times` as often, one after the other;
+//! the last one's answer.
 
 use serde_json::{Value, json};
 use soma_guests::soma::capsule::http::{Error, Header, Request, Response, send};
@@ -10,7 +11,7 @@ soma_guests::tool!(run);
 fn run(input: String) -> Result<Output, ToolError> {
     let input = parse(&input);
     let headers = input["headers"].as_object().into_iter().flatten();
-    let answer = send(&Request {
+    let request = Request {
         method: input["method"].as_str().unwrap_or("GET").to_owned(),
         url: text(&input, "url").to_owned(),
         headers: headers
@@ -21,8 +22,11 @@ fn run(input: String) -> Result<Output, ToolError> {
             .collect(),
         body: input["body"].as_str().unwrap_or_default().into(),
         timeout_ms: input["timeout_ms"].as_u64().map(|ms| ms as u32),
-    });
-    let answer = match answer {
+    };
+    for _ in 1..input["times"].as_u64().unwrap_or(1) {
+        let _ = send(&request);
+    }
+    let answer = match send(&request) {
         Ok(response) => shown(&response),
         Err(error) => refused(error),
     };

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 use soma_registry::SecretKey;
+use soma_registry::log::NoteSecret;
 
 use super::Said;
 use crate::harness::{Setup, TestHost, TestMarketplace, TestWitness, command, echo};
@@ -52,6 +53,42 @@ pub(super) async fn pin(home: &Path, market: &TestMarketplace) {
     let key = market.key.to_string();
     let add = ["marketplace", "add", &market.url, "--key", &key];
     by(home, &add).await.exits(0);
+}
+
+#[test]
+fn nothing_is_sent_to_what_has_another_log_than_the_one_that_is_pinned() {
+    TestMarketplace::run(async |market| {
+        let home = home(&market).await;
+        let home = home.path();
+        by(home, &["login", "--account", "ada"]).await.exits(0);
+        // At the same address there is another one now, which calls itself the same.
+        let other = NoteSecret::new(market.key.origin(), SecretKey::generate().unwrap());
+        let list = home.join("marketplaces.toml");
+        let text = fs::read_to_string(&list).unwrap();
+        let other = other.unwrap().log_key().to_string();
+        fs::write(&list, text.replace(&market.key.to_string(), &other)).unwrap();
+        let file = home.join("echo.wasm");
+        fs::write(&file, echo("ada/echo", "1.0.0").await.bytes()).unwrap();
+        let file = file.to_str().unwrap();
+        for arguments in [
+            &["login", "--account", "ada"][..],
+            &["namespace", "create", "ada"],
+            &["publish", file, "--yes"],
+            &["token", "create", "--name", "ci", "--scope", "yank"],
+            &["search", "echo"],
+            &["info", "ada/echo"],
+            &["verify", "ada/echo"],
+        ] {
+            let said = by(home, arguments).await.exits(1);
+            assert!(
+                said.err.contains("pinned key"),
+                "{arguments:?}: {}",
+                said.err
+            );
+        }
+        assert_eq!(market.client().checkpoint().await.unwrap().size(), 0);
+        by(home, &["logout"]).await.exits(0);
+    });
 }
 
 #[test]

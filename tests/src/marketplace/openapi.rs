@@ -140,6 +140,7 @@ fn answers_are_as_documented() {
             "post /v1/changes",
             "get /v1/invitations",
             "post /v1/invitations",
+            "get /v1/invitations/{id}",
             "delete /v1/invitations/{id}",
             "get /v1/operator/reviews/{id}/capsule",
             "post /v1/operator/reviews/{id}/approve",

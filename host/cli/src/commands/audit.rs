@@ -3,7 +3,7 @@
 mod prove;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -191,7 +191,7 @@ fn row(record: &Value) -> Vec<String> {
 impl Verify {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
         let earlier = match &self.since {
-            Some(file) => Some(read(file)?),
+            Some(file) => Some(checkpoint(file)?),
             None => None,
         };
         let walk = match &self.folder {
@@ -240,10 +240,11 @@ impl Verify {
 impl Export {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
         let client = Client::new(self.host, LocalKey::Admin)?;
-        fs::create_dir_all(&self.folder)?;
         let (note, key) = head(&client).await?;
         let mut walk = Walk::new(&note, &key, None, None)?;
-        let mut file = fs::File::create(self.folder.join("records.jsonl"))?;
+        let records = self.folder.join("records.jsonl");
+        let file = fs::create_dir_all(&self.folder).and_then(|()| fs::File::create(&records));
+        let mut file = file.map_err(|e| cannot_write(&records, &e))?;
         fetch(&client, &mut walk, |line| Ok(writeln!(file, "{line}")?)).await?;
         let proven = walk.end()?;
         write(&self.folder.join("checkpoint"), &note)?;
@@ -257,6 +258,18 @@ impl Export {
             )
         })
     }
+}
+
+/// An earlier checkpoint, as `--save` wrote it: that it is one is seen before anything is fetched.
+fn checkpoint(file: &Path) -> Result<String, Failure> {
+    let note = read(file)?;
+    if note.contains("\n\n— ") {
+        return Ok(note);
+    }
+    Err(Failure::usage(format_args!(
+        "{} is no checkpoint: `soma audit verify --save` writes one",
+        file.display()
+    )))
 }
 
 /// The newest checkpoint, and the key that the host says signed it.
@@ -298,6 +311,9 @@ fn read(file: &Path) -> Result<String, Failure> {
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(file, text)
-        .map_err(|e| Failure::usage(format_args!("cannot write {}: {e}", file.display())))
+    fs::write(file, text).map_err(|e| cannot_write(file, &e))
+}
+
+fn cannot_write(file: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format_args!("cannot write {}: {error}", file.display()))
 }

@@ -109,12 +109,11 @@ pub(super) async fn offer(
             "{capsule} has settings without a value: `soma config set {capsule} {unset}` gives them one"
         ));
     }
-    let having = lines(&granted);
-    let all = Grant {
-        config: granted.config,
-        http: requests(&standing.asked),
-    };
-    if lines(&all).iter().all(|line| having.contains(line)) {
+    let missing: Vec<HttpGrant> = requests(&standing.asked)
+        .into_iter()
+        .filter(|asked| !granted.http.iter().any(|granted| is_same(granted, asked)))
+        .collect();
+    if missing.is_empty() {
         return Ok(());
     }
     screen.aside(&format!(
@@ -130,10 +129,12 @@ pub(super) async fn offer(
         && passphrase::confirm(&format!("Grant all of it to {capsule}?"))?;
     if !agreed {
         screen.aside(&format!(
-            "`soma grant set {capsule} --all` grants it, `soma grant set --help` less"
+            "`soma grant set {capsule} --all --yes` grants it, `soma grant set --help` less"
         ));
         return Ok(());
     }
+    let mut all = granted;
+    all.http.extend(missing);
     let body = standing.changed(&all);
     send(client, capsule, tenant, Method::PUT, body).await?;
     screen.aside(&format!("granted: {capsule}"));
@@ -149,7 +150,14 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
         let granted = standing.granted.unwrap_or_default();
         writeln!(out, "{}", strong("granted"))?;
         if granted.is_empty() {
-            writeln!(out, "  nothing")?;
+            let expired =
+                standing.value["granted"].is_null() && standing.value["revision"].is_string();
+            let words = if expired {
+                "  nothing any more: it has expired, or is another publisher's"
+            } else {
+                "  nothing"
+            };
+            writeln!(out, "{words}")?;
         }
         for line in lines(&granted) {
             writeln!(out, "  {}", visible(&line))?;
@@ -163,6 +171,9 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
 
 impl Set {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
+        if self.expires.is_some_and(|end| end <= Timestamp::now()) {
+            return Err(Failure::usage("--expires is in the past"));
+        }
         let client = Client::new(self.target.host.clone(), LocalKey::Admin)?;
         let standing = self.target.standing(&client).await?;
         let grant = self.grant(&standing.asked, standing.granted.as_ref())?;
@@ -171,6 +182,10 @@ impl Set {
             screen.aside(&format!("not asked for, and so without effect: {line}"));
         }
         let capsule = &self.target.capsule;
+        if self.all && grant.is_empty() {
+            let words = format_args!("{capsule} asks for no requests: there is nothing to grant");
+            return Err(Failure::usage(words));
+        }
         if !self.yes {
             screen.aside(&format!("{capsule} is to be given"));
             for line in lines(&grant) {
@@ -178,7 +193,12 @@ impl Set {
             }
             passphrase::agree(false, &format!("Grant this to {capsule}?"))?;
         }
-        let wanted = json!({"grant": grant, "expires_at": self.expires});
+        // Not over what somebody changed since it was read, settings above all.
+        let wanted = json!({
+            "grant": grant,
+            "expires_at": self.expires,
+            "replaces": standing.value["revision"],
+        });
         let body = Body::Json(wanted.to_string());
         let value = self.target.send(&client, Method::PUT, body).await?;
         screen.show(&value, |out| {
@@ -222,6 +242,15 @@ impl Set {
         }
         Ok(Grant { http, config })
     }
+}
+
+/// Whether the same requests are granted, at whatever addresses.
+fn is_same(granted: &HttpGrant, asked: &HttpGrant) -> bool {
+    let anywhere = HttpGrant {
+        addresses: Vec::new(),
+        ..granted.clone()
+    };
+    anywhere == *asked
 }
 
 /// All the requests that a capsule asks for, and nothing more.

@@ -29,7 +29,7 @@ pub(crate) struct Info {
 
 impl Info {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let marketplace = self.marketplace.open()?;
+        let marketplace = self.marketplace.open().await?;
         let (package, chosen) = choose(&marketplace, &self.package).await?;
         let release = marketplace
             .release(&chosen.capsule, &chosen.version)

@@ -29,7 +29,7 @@ pub(crate) struct Login {
 
 impl Login {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let marketplace = self.marketplace.open()?;
+        let marketplace = self.marketplace.open().await?;
         let account = match self.account {
             Some(account) => account,
             None => {

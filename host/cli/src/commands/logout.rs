@@ -18,7 +18,7 @@ pub(crate) struct Logout {
 
 impl Logout {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let marketplace = self.marketplace.open()?;
+        let marketplace = self.marketplace.known()?;
         let url = marketplace.url().clone();
         let login = logins::find(&url)?;
         if login.as_ref().is_none_or(|login| login.id.is_none()) {

@@ -31,7 +31,7 @@ pub(crate) struct Create {
 impl Namespace {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let Self::Create(command) = self;
-        let session = command.marketplace.sign_in()?;
+        let session = command.marketplace.sign_in().await?;
         let namespace = command.namespace;
         let key = command.signer.key()?;
         let leaf = create(&session, &namespace, &key).await?;

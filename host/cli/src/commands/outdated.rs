@@ -20,8 +20,8 @@ impl Outdated {
         let list = client.get(&["outdated"], &[]).await?;
         let items = list["outdated"].as_array().map(Vec::as_slice);
         let rows = items.unwrap_or_default().iter().map(row).collect();
-        let nothing = match unseen(&list) {
-            [] => "Everything from a marketplace is at its newest version.",
+        let nothing = match (unseen(&list), distrusted(&list)) {
+            ([], []) => "Everything from a marketplace is at its newest version.",
             _ => "Nothing newer is known.",
         };
         screen.show(&list, |out| {
@@ -42,6 +42,16 @@ pub(super) fn warn(list: &Value, screen: Screen) {
             log["seconds"]
         ));
     }
+    for origin in distrusted(list).iter().filter_map(Value::as_str) {
+        screen.aside(&format!(
+            "The log {origin} has contradicted itself and is not believed any more: nothing newer \
+             comes from it (docs/operating.md)."
+        ));
+    }
+}
+
+fn distrusted(list: &Value) -> &[Value] {
+    list["distrusted"].as_array().map_or(&[], Vec::as_slice)
 }
 
 fn unseen(list: &Value) -> &[Value] {

@@ -87,14 +87,19 @@ impl Owner {
                 namespace,
                 marketplace,
             } => {
-                let info = marketplace.open()?.namespace(&namespace).await?;
+                let info = marketplace.open().await?.namespace(&namespace).await?;
                 screen.show(&info, |out| show(&info, out))
             }
             Self::Invite(command) => command.run(screen).await,
             Self::Invitations { marketplace } => invitation::list(marketplace, screen).await,
             Self::Accept(command) => command.run(screen).await,
             Self::Decline { id, marketplace } => {
-                marketplace.sign_in()?.marketplace.decline(&id).await?;
+                marketplace
+                    .sign_in()
+                    .await?
+                    .marketplace
+                    .decline(&id)
+                    .await?;
                 screen.show(&json!({"declined": id}), |out| {
                     writeln!(out, "declined: {id}")
                 })
@@ -128,7 +133,7 @@ impl Owner {
 
 impl Member {
     async fn submit(self, change: Change, done: &str, screen: Screen) -> Result<(), Failure> {
-        let session = self.marketplace.sign_in()?;
+        let session = self.marketplace.sign_in().await?;
         let key = self.signer.key()?;
         let leaf = session.submit(change, &[&key]).await?;
         let (namespace, account) = (self.namespace, self.account);

@@ -59,7 +59,7 @@ impl Publish {
             let package = project::open(path, screen).await?.package;
             return oci::push(&package, &to, &self.signer, self.marketplace, screen).await;
         }
-        let session = self.marketplace.sign_in()?;
+        let session = self.marketplace.sign_in().await?;
         // Before anything is built: a token that opens nothing is told of at once.
         session.marketplace.account().await?;
         let package = project::open(&self.path, screen).await?.package;

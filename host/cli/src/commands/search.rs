@@ -59,7 +59,7 @@ impl Search {
             after: self.after.map(|after| after.to_string()),
             limit: Some(self.limit),
         };
-        let hits = self.marketplace.open()?.search(&query).await?;
+        let hits = self.marketplace.open().await?.search(&query).await?;
         let rows = hits
             .hits
             .iter()

@@ -25,6 +25,9 @@ impl Serve {
             compiler,
             ..self.config
         };
+        // What is wrong there is the command line's, or a file's that it names.
+        let settings = config.settings();
+        settings.map_err(|error| Failure::usage(format_args!("{error:#}")))?;
         soma_host::serve(config).await.map_err(|error| {
             let taken = error
                 .root_cause()

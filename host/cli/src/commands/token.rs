@@ -86,11 +86,11 @@ impl Token {
         match self {
             Self::Create(command) => command.run(screen).await,
             Self::List { marketplace } => {
-                let tokens = marketplace.sign_in()?.marketplace.tokens().await?;
+                let tokens = marketplace.sign_in().await?.marketplace.tokens().await?;
                 show(&tokens, screen)
             }
             Self::Revoke { id, marketplace } => {
-                let session = marketplace.sign_in()?;
+                let session = marketplace.sign_in().await?;
                 session.marketplace.revoke_token(&id).await?;
                 screen.show(&json!({"revoked": id}), |out| {
                     writeln!(out, "revoked: {}", visible(&id))
@@ -108,7 +108,7 @@ impl Create {
             namespaces: Some(self.namespaces).filter(|all| !all.is_empty()),
             lifetime: self.days * DAY,
         };
-        let session = self.marketplace.sign_in()?;
+        let session = self.marketplace.sign_in().await?;
         let token = session.marketplace.create_token(&wanted).await?;
         // The text alone on standard output, fit for a file or a variable.
         screen.show(&token, |out| writeln!(out, "{}", visible(&token.token)))?;

@@ -65,7 +65,7 @@ impl Verify {
                 offline(&self.package, bundle, file, key, self.marketplace.data)?
             }
             _ => {
-                let marketplace = self.marketplace.open()?;
+                let marketplace = self.marketplace.open().await?;
                 online(&marketplace, &self.package, self.save.as_deref(), screen).await?
             }
         };

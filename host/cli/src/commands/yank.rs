@@ -57,7 +57,7 @@ impl Target {
     }
 
     async fn submit(self, change: Change, done: &str, screen: Screen) -> Result<(), Failure> {
-        let session = self.marketplace.sign_in()?;
+        let session = self.marketplace.sign_in().await?;
         let key = self.signer.key()?;
         let leaf = session.submit(change, &[&key]).await?;
         let package = self.package.to_string();

@@ -31,7 +31,13 @@ pub(crate) struct MeteredBody {
     waiting: bool,
     timer: Pin<Box<Sleep>>,
     /// What looks for credentials in it.
-    mask: Option<Box<mask::Stream>>,
+    mask: Option<Box<Mask>>,
+}
+
+struct Mask {
+    stream: mask::Stream,
+    /// Trailers, which come after what the stream held.
+    trailers: Option<Frame<Bytes>>,
 }
 
 impl MeteredBody {
@@ -91,7 +97,13 @@ impl MeteredBody {
     }
 
     /// Looks for credentials in it.
-    pub(crate) fn masked(self, mask: Option<Box<mask::Stream>>) -> Self {
+    pub(crate) fn masked(self, stream: Option<mask::Stream>) -> Self {
+        let mask = stream.map(|stream| {
+            Box::new(Mask {
+                stream,
+                trailers: None,
+            })
+        });
         Self { mask, ..self }
     }
 
@@ -178,14 +190,23 @@ impl http_body::Body for MeteredBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
         loop {
+            if let Some(trailers) = self.mask.as_mut().and_then(|mask| mask.trailers.take()) {
+                return Poll::Ready(Some(Ok(trailers)));
+            }
             let frame = ready!(self.poll_metered(cx)?);
             let Some(mask) = &mut self.mask else {
                 return Poll::Ready(frame.map(Ok));
             };
             let data = match frame.map(Frame::into_data) {
-                Some(Ok(data)) => mask.push(&data),
-                Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
-                None => return Poll::Ready(mask.end().map(Frame::data).map(Ok)),
+                Some(Ok(data)) => mask.stream.push(&data),
+                Some(Err(mut trailers)) => {
+                    if let Some(fields) = trailers.trailers_mut() {
+                        mask.stream.trailers(fields);
+                    }
+                    mask.trailers = Some(trailers);
+                    mask.stream.end().unwrap_or_default()
+                }
+                None => return Poll::Ready(mask.stream.end().map(Frame::data).map(Ok)),
             };
             // All of it may have to wait for what comes next.
             if !data.is_empty() {
@@ -195,8 +216,8 @@ impl http_body::Body for MeteredBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        let holds = self.mask.as_ref().is_some_and(|mask| mask.holds());
-        self.body.is_end_stream() && !holds
+        let holds = |mask: &Mask| mask.stream.holds() || mask.trailers.is_some();
+        self.body.is_end_stream() && !self.mask.as_deref().is_some_and(holds)
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
@@ -253,6 +274,28 @@ mod tests {
             let sent = MeteredBody::sent(known.into(), Some(length), Arc::default(), in_an_hour());
             assert_eq!(sent.is_ok(), length == known.len() as u64);
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_held_comes_before_trailers() {
+        let secret = "a-secret-of-the-tests".to_owned();
+        let looks = Arc::new(mask::Looks::of([secret.clone().into()]));
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("x-echo", secret.parse().unwrap());
+        let frames = [
+            Frame::data(Bytes::from_static(b"it begins with a")),
+            Frame::trailers(trailers),
+        ];
+        let frames = stream::iter(frames.map(Ok::<_, SendError>));
+        let body = Body::wrap(http_body_util::StreamBody::new(frames));
+        let body = MeteredBody::received(body, Arc::default(), u64::MAX, in_an_hour())
+            .masked(mask::Masking::new(looks).stream());
+        let whole = body.collect().await.unwrap();
+        assert_eq!(
+            whole.trailers().unwrap()["x-echo"],
+            "*".repeat(secret.len())
+        );
+        assert_eq!(whole.to_bytes(), "it begins with a");
     }
 
     #[tokio::test]

@@ -113,7 +113,13 @@ impl SendHook {
     ) -> Result<Response<MeteredBody>, SendError> {
         let (method, url) = (request.method.clone(), request.url.clone());
         let answer = self.decide_and_send(request).await;
-        self.effects.tell(&method, &url, &answer);
+        // Before anything is shortened: half a credential is none that could be found.
+        let masked = |text: &str| self.masking.text(text).into_owned();
+        let outcome = match &answer {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) => Err(masked(&error.to_string())),
+        };
+        self.effects.tell(&masked(&method), &masked(&url), outcome);
         answer
     }
 

@@ -75,6 +75,8 @@ fn honest(secret: &NoteSecret, leaves: &[Vec<u8>]) -> Answers {
     });
     show("/v1/packages".into(), json!({"hits": [hit], "next": "2"}));
     show("/v1/packages?after=2".into(), json!({"hits": []}));
+    // Where it has too many for a search without a publisher.
+    show("/v1/packages?publisher=acme".into(), json!({"hits": []}));
     answers
 }
 

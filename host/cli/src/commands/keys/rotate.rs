@@ -96,7 +96,7 @@ impl Rotate {
                     begun: begun.as_ref(),
                     except: &self.except,
                 };
-                find(self.marketplace, known).await?
+                find(self.marketplace, known, screen).await?
             }
         };
         let new = match begun {
@@ -127,7 +127,8 @@ impl Rotate {
         if places.is_empty() {
             let nobody = match self.only_here {
                 true => "No marketplace was asked",
-                false => "No marketplace that is known here knows it",
+                false if self.except.is_empty() => "No marketplace that is known here knows it",
+                false => "Nobody else knows it in any marketplace that is known here",
             };
             screen.aside(&format!(
                 "{nobody}; `--signing-key {kept}` still signs with it."
@@ -143,11 +144,15 @@ fn show(name: &str, public: PublicKey, leaves: &Value, screen: Screen) -> Result
 }
 
 /// Everywhere that the old key is known, and where the new one has not taken its place yet.
-async fn find(marketplaces: MarketplaceArgs, known: Known<'_>) -> Result<Vec<Place>, Failure> {
+async fn find(
+    marketplaces: MarketplaceArgs,
+    known: Known<'_>,
+    screen: Screen,
+) -> Result<Vec<Place>, Failure> {
     let mut places = Vec::new();
     for marketplace in marketplaces.open_all()? {
         let url = marketplace.url().clone();
-        let found = look(marketplace, known).await.map_err(|failure| {
+        let found = look(marketplace, known, screen).await.map_err(|failure| {
             failure.details([format!(
                 "nothing was changed: {url} was asked who knows the key"
             )])
@@ -157,7 +162,11 @@ async fn find(marketplaces: MarketplaceArgs, known: Known<'_>) -> Result<Vec<Pla
     Ok(places)
 }
 
-async fn look(marketplace: Marketplace, known: Known<'_>) -> Result<Vec<Place>, Failure> {
+async fn look(
+    marketplace: Marketplace,
+    known: Known<'_>,
+    screen: Screen,
+) -> Result<Vec<Place>, Failure> {
     let Known { old, begun, except } = known;
     // Owners by the log, and whoever was logged in last.
     let mut accounts: BTreeMap<Name, Vec<(Name, Option<u64>)>> = BTreeMap::new();
@@ -172,7 +181,12 @@ async fn look(marketplace: Marketplace, known: Known<'_>) -> Result<Vec<Place>, 
             accounts.entry(owner.clone()).or_default().push(found);
         }
     }
-    accounts.retain(|account, _| !except.contains(account));
+    for left in except {
+        for (namespace, _) in accounts.remove(left).unwrap_or_default() {
+            let url = marketplace.url();
+            screen.aside(&format!("as it is: `{left}` in {namespace} at {url}"));
+        }
+    }
     let mut places = Vec::new();
     for (account, namespaces) in accounts {
         let got = token(&marketplace, &account, old).await?;
@@ -205,7 +219,10 @@ async fn look(marketplace: Marketplace, known: Known<'_>) -> Result<Vec<Place>, 
 /// The login of an account that has another key to log in with: the old one is a further key of an
 /// owner's, such as one for CI.
 async fn signed_in(marketplace: &Marketplace, account: &Name) -> Result<Session, Failure> {
-    let session = sign_in(marketplace.clone())?;
+    let remedy = format!(
+        "`soma login --account {account}` first; where that is none of yours, `--except {account}`"
+    );
+    let session = sign_in(marketplace.clone()).map_err(|failure| failure.hint(&remedy))?;
     let whose = session.marketplace.account().await?.account;
     if whose == *account {
         return Ok(session);
@@ -213,9 +230,7 @@ async fn signed_in(marketplace: &Marketplace, account: &Name) -> Result<Session,
     let words = format_args!(
         "the key is one of `{account}`, who logs in with another, and you are logged in as `{whose}`"
     );
-    Err(Failure::new(Exit::NotAllowed, words).hint(format_args!(
-        "`soma login --account {account}` first; where that is none of yours, `--except {account}`"
-    )))
+    Err(Failure::new(Exit::NotAllowed, words).hint(remedy))
 }
 
 /// What the account's login gives; none where it has another key.

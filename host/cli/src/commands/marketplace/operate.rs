@@ -99,7 +99,7 @@ pub(crate) struct Fetch {
 }
 
 pub(crate) async fn reviews(marketplace: MarketplaceArgs, screen: Screen) -> Result<(), Failure> {
-    let reviews = marketplace.sign_in()?.marketplace.reviews().await?;
+    let reviews = marketplace.sign_in().await?.marketplace.reviews().await?;
     let rows = reviews.iter().map(|review| {
         vec![
             review.id.clone(),
@@ -118,7 +118,7 @@ pub(crate) async fn reviews(marketplace: MarketplaceArgs, screen: Screen) -> Res
 
 impl Decide {
     pub(crate) async fn run(self, decision: Decision, screen: Screen) -> Result<(), Failure> {
-        let marketplace = self.marketplace.sign_in()?.marketplace;
+        let marketplace = self.marketplace.sign_in().await?.marketplace;
         marketplace.decide(&self.review, decision).await?;
         let done = match decision {
             Decision::Approve => "approved",
@@ -132,7 +132,7 @@ impl Decide {
 
 impl Fetch {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let marketplace = self.marketplace.sign_in()?.marketplace;
+        let marketplace = self.marketplace.sign_in().await?.marketplace;
         let reviews = marketplace.reviews().await?;
         let review = reviews.iter().find(|review| review.id == self.review);
         let review = review.ok_or_else(|| {
@@ -201,7 +201,12 @@ async fn operate(
     subject: &str,
     screen: Screen,
 ) -> Result<(), Failure> {
-    let logged = marketplace.sign_in()?.marketplace.operate(change).await?;
+    let logged = marketplace
+        .sign_in()
+        .await?
+        .marketplace
+        .operate(change)
+        .await?;
     let leaf = logged.leaf;
     screen.show(&json!({done: subject, "leaf": leaf}), |out| {
         writeln!(out, "{done}: {subject} (leaf {leaf} of the log)")

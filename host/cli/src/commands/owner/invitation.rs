@@ -50,7 +50,7 @@ pub(crate) struct Accept {
 
 impl Invite {
     pub(super) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let session = self.marketplace.sign_in()?;
+        let session = self.marketplace.sign_in().await?;
         let key = self.signer.key()?;
         let change = Change::AddOwner {
             namespace: self.namespace.clone(),
@@ -79,18 +79,18 @@ impl Invite {
 
 impl Accept {
     pub(super) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let session = self.marketplace.sign_in()?;
+        let session = self.marketplace.sign_in().await?;
         let origin = session.marketplace.origin();
-        let invitations = session.marketplace.invitations().await?;
-        let invitation = invitations.iter().find(|it| it.id == self.id);
-        let invitation = invitation.ok_or_else(|| {
-            Failure::new(
-                Exit::NotFound,
-                format_args!("there is no invitation {}", self.id),
-            )
-            .hint("`soma owner invitations` shows them")
+        let invitation = session.marketplace.invitation(&self.id).await;
+        let invitation = invitation.map_err(|error| match error.is_not_found() {
+            true => {
+                let words = format_args!("there is no invitation {}", self.id);
+                let failure = Failure::new(Exit::NotFound, words);
+                failure.hint("`soma owner invitations` shows them")
+            }
+            false => error.into(),
         })?;
-        let (namespace, owner) = offered(invitation, origin)?;
+        let (namespace, owner) = offered(&invitation, origin)?;
         let key = self.signer.key()?;
         if owner.key.public != key.public() {
             return Err(Failure::usage(format_args!(
@@ -115,7 +115,7 @@ impl Accept {
 }
 
 pub(super) async fn list(marketplace: MarketplaceArgs, screen: Screen) -> Result<(), Failure> {
-    let session = marketplace.sign_in()?;
+    let session = marketplace.sign_in().await?;
     let invitations = session.marketplace.invitations().await?;
     let mut rows = Vec::new();
     for invitation in &invitations {

@@ -62,7 +62,7 @@ pub(crate) struct RevokeKey {
 
 impl AddKey {
     pub(super) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let session = self.marketplace.sign_in()?;
+        let session = self.marketplace.sign_in().await?;
         let name = self.new_key;
         let key = self.signer.key()?;
         let new = Keyring::open()?.unlock(&name, || passphrase::known(&name))?;
@@ -108,7 +108,7 @@ impl AddKey {
 
 impl RevokeKey {
     pub(super) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let session = self.marketplace.sign_in()?;
+        let session = self.marketplace.sign_in().await?;
         let info = session.marketplace.namespace(&self.namespace).await?;
         let (account, _) = info.state.key(&self.key).ok_or_else(|| {
             let words = format_args!("no owner of {} has the key {}", self.namespace, self.key);

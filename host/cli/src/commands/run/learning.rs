@@ -39,7 +39,11 @@ impl LearningFile {
         }
         let shown = self.path.display();
         if grant.is_empty() {
-            screen.aside(&format!("{shown} has all that was sent"));
+            let words = match self.known.http.is_empty() {
+                true => "nothing was sent that a grant could name: no file is written".to_owned(),
+                false => format!("{shown} has all that was sent"),
+            };
+            screen.aside(&words);
             return Ok(());
         }
         for entry in &grant.http {
