@@ -52,6 +52,16 @@ pub(crate) enum Distrust {
         /// The log it is pinned to.
         origin: String,
     },
+    /// The namespace comes from a log, and a file alone from none.
+    #[error(
+        "`{namespace}` is pinned to the log `{origin}`, and a file says nothing of a log: install it \
+         by its name, or with what proves it"
+    )]
+    File {
+        namespace: Name,
+        /// The log it is pinned to.
+        origin: String,
+    },
     /// The namespace has owners who do not follow from those that were pinned.
     #[error(
         "the owners of `{0}` in the log do not continue those whom this host pinned: somebody else \
@@ -134,7 +144,7 @@ impl Distrust {
             Self::Publisher(_) => Kind::UntrustedPublisher,
             Self::TooYoung { .. } => Kind::VersionTooYoung,
             Self::Unwitnessed { .. } => Kind::Unwitnessed,
-            Self::Pinned { .. } | Self::OtherOwners(_) => Kind::NamespacePinned,
+            Self::Pinned { .. } | Self::File { .. } | Self::OtherOwners(_) => Kind::NamespacePinned,
             Self::Revoked { .. } => Kind::Revoked,
             Self::Unknown(_) => Kind::UnknownPackage,
             Self::Ambiguous(..) => Kind::Conflict,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use soma_capability::{Limits, Settings};
+use soma_capability::{Capabilities, Limits, Settings};
 use soma_registry::Manifest;
 use soma_runtime::{Network, Rules};
 
@@ -41,13 +41,20 @@ pub(crate) async fn given(
         });
     }
     let in_force = app.grants.of(tenant, installed).await?;
-    let settings = in_force
-        .as_ref()
-        .map(|it| it.grant.config.asked(&asked.config));
+    let settings = in_force.as_ref().map(|it| settings(it, asked));
     Ok(Given {
         network: network(app, live, tenant, installed, in_force).await?,
-        settings: settings.map(Arc::new).unwrap_or_default(),
+        settings: settings.unwrap_or_default(),
     })
+}
+
+/// Those that are granted and asked for: most of the time all that are granted.
+fn settings(granted: &Granted, asked: &Capabilities) -> Arc<Settings> {
+    let all = &granted.settings;
+    if all.iter().all(|(key, _)| asked.asks_setting(key)) {
+        return all.clone();
+    }
+    Arc::new(all.asked(&asked.config))
 }
 
 async fn network(

@@ -68,7 +68,7 @@ kinds! {
     MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed" "The path does not take this method";
     BodyTimeout REQUEST_TIMEOUT "body-timeout" "The body did not arrive in time";
     Conflict CONFLICT "conflict" "The request does not fit what is there";
-    NamespacePinned CONFLICT "namespace-pinned" "The namespace comes from another log here";
+    NamespacePinned CONFLICT "namespace-pinned" "The namespace comes from a log here, and this does not";
     Revoked GONE "revoked" "The version was revoked";
     TooLarge PAYLOAD_TOO_LARGE "too-large" "The body is too large";
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body has the wrong media type";

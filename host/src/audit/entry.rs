@@ -131,6 +131,33 @@ pub(crate) enum Event {
     },
 }
 
+impl Event {
+    /// Every kind, as a record has it.
+    pub(crate) const KINDS: [&str; 21] = [
+        "start",
+        "intent",
+        "call",
+        "refusal",
+        "install",
+        "uninstall",
+        "approval",
+        "rollback",
+        "grant",
+        "grant-revoked",
+        "secret",
+        "secret-removed",
+        "key-created",
+        "key-rotated",
+        "key-revoked",
+        "tenant-created",
+        "tenant-suspended",
+        "tenant-resumed",
+        "tenant-deleted",
+        "unpinned",
+        "erased",
+    ];
+}
+
 /// How a call ended.
 #[derive(Serialize)]
 pub(crate) struct Called {

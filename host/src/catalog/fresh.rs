@@ -104,7 +104,15 @@ impl Arriving {
         };
         if !pinned {
             let pin = pins::get(&mut transaction, &namespace).await?;
-            return Err(elsewhere(namespace, &pin.map_or_else(String::new, |pin| pin.log)).into());
+            let log = pin.map_or_else(String::new, |pin| pin.log);
+            return Err(match self.proof {
+                Some(_) => elsewhere(namespace, &log),
+                None => Distrust::File {
+                    namespace,
+                    origin: origin(&log),
+                },
+            }
+            .into());
         }
         Ok(transaction.commit().await?)
     }
@@ -142,6 +150,10 @@ impl Arriving {
 pub(crate) fn elsewhere(namespace: Name, log: &str) -> Distrust {
     Distrust::Pinned {
         namespace,
-        origin: log.split('+').next().unwrap_or_default().to_owned(),
+        origin: origin(log),
     }
+}
+
+fn origin(log: &str) -> String {
+    log.split('+').next().unwrap_or_default().to_owned()
 }

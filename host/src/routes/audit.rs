@@ -9,8 +9,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::AppState;
+use crate::audit::Event;
 use crate::auth::Admin;
 use crate::error::Error;
+use crate::metrics::OK;
+use crate::problem::Kind;
 
 const MOST: usize = 1000;
 /// Files of records that one request looks through.
@@ -35,6 +38,24 @@ pub(crate) struct Which {
 }
 
 impl Which {
+    /// Nothing is recorded of a kind or an outcome that there is not, which is no answer to a slip
+    /// of the pen.
+    fn check(&self) -> Result<(), Error> {
+        if let Some(kind) = &self.kind
+            && !Event::KINDS.contains(&kind.as_str())
+        {
+            let kinds = Event::KINDS.join(", ");
+            return Err(Error::BadRequest(format!("`kind` is one of {kinds}")));
+        }
+        let is_outcome =
+            |wanted: &String| wanted == OK || Kind::ALL.iter().any(|kind| kind.code() == wanted);
+        if !self.outcome.as_ref().is_none_or(is_outcome) {
+            let words = "`outcome` is `ok`, or a code of docs/problems.md";
+            return Err(Error::BadRequest(words.to_owned()));
+        }
+        Ok(())
+    }
+
     fn takes(&self, record: &Value) -> bool {
         let is = |wanted: &Option<String>, member: &str| {
             wanted
@@ -91,6 +112,7 @@ pub(crate) async fn query(
     query: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
     let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    which.check()?;
     // Everything up to now is to be found, what nobody waited for too.
     app.audit.checkpoint().await?;
     let limit = which.limit.unwrap_or(100).clamp(1, MOST);

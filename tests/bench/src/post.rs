@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::host::Host;
-use crate::ratio::{Ratio, median};
+use crate::ratio::{Ratio, medians};
 
 use crate::{INPUT, client, paths};
 
@@ -62,16 +62,12 @@ pub(crate) async fn measure_governed() -> anyhow::Result<()> {
         let without = client::throughput(without.address, &free, ROUND).await?;
         pairs.push((with, without));
     }
-    let (with, without): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    let (with, without) = medians(&pairs);
     println!(
         "(f) POST of the echo tool with policy and audit log, throughput over without: {}",
         Ratio::of(&pairs)
     );
-    println!(
-        "    ({:.0} calls a second, without {:.0})",
-        median(with),
-        median(without)
-    );
+    println!("    ({with:.0} calls a second, without {without:.0})");
     Ok(())
 }
 
@@ -92,16 +88,12 @@ async fn compare(flags: &[&str], how: &str, others: &[Other]) -> anyhow::Result<
             let theirs = client::throughput(bare.address, &plain, ROUND).await?;
             pairs.push((ours, theirs));
         }
-        let (ours, theirs): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        let (ours, theirs) = medians(&pairs);
         println!(
             "(b) POST of the echo tool, throughput over {other}, {how}: {}",
             Ratio::of(&pairs)
         );
-        println!(
-            "    ({:.0} calls a second, {other} {:.0})",
-            median(ours),
-            median(theirs)
-        );
+        println!("    ({ours:.0} calls a second, {other} {theirs:.0})");
     }
     Ok(())
 }

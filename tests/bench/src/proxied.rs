@@ -13,7 +13,7 @@ use soma_runtime::{Call, Capsule, Credential, Network, Presentation, Rules};
 
 use crate::instance::load_guest;
 use crate::post::bare_axum;
-use crate::ratio::{Ratio, median};
+use crate::ratio::{Ratio, medians};
 
 const ROUNDS: usize = 9;
 const REQUESTS: u32 = 100;
@@ -36,16 +36,12 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
                 pairs.push((ours.as_secs_f64(), theirs.as_secs_f64()));
             }
         }
-        let (ours, theirs): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        let (ours, theirs) = medians(&pairs);
         println!(
             "(g) {REQUESTS} requests in one call, time over plain reqwest, answered {how}: {}",
             Ratio::of(&pairs)
         );
-        println!(
-            "    ({:.1} ms, plain {:.1} ms)",
-            median(ours) * 1e3,
-            median(theirs) * 1e3
-        );
+        println!("    ({:.1} ms, plain {:.1} ms)", ours * 1e3, theirs * 1e3);
     }
     Ok(())
 }

@@ -14,6 +14,12 @@ impl Ratio {
     }
 }
 
+/// The middle of each side's figures.
+pub(crate) fn medians(pairs: &[(f64, f64)]) -> (f64, f64) {
+    let (ours, theirs) = pairs.iter().copied().unzip();
+    (median(ours), median(theirs))
+}
+
 /// The middle of some figures.
 pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);

@@ -1,11 +1,57 @@
 //! Everything is there, of everybody, and nothing that must not be.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{install_sender, on_disk, records};
 use crate::cli::beside as soma;
 use crate::harness::{Setup, TestHost, Upstream, pack_guest};
+
+#[test]
+fn what_is_done_is_recorded_though_nobody_waits_for_it() {
+    Setup::default().run(async |host| {
+        for nth in 0..60 {
+            let secret = json!({"value": "v"});
+            let path = format!("/v1/admin/secrets/s{nth}");
+            let set = host.admin.put(&path, &secret);
+            // Hung up at any moment of it.
+            let _ = tokio::time::timeout(Duration::from_micros(100 * nth), set).await;
+        }
+        let set = async || {
+            let list = host.admin.get("/v1/admin/secrets").await.expect(200);
+            list["secrets"].as_array().unwrap().len()
+        };
+        let mut before = usize::MAX;
+        while set().await != before {
+            before = set().await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert!((1..=60).contains(&before), "{before}");
+        assert_eq!(records(&host, "secret").await.len(), before);
+    });
+}
+
+#[test]
+fn a_slip_of_the_pen_is_no_empty_answer() {
+    Setup::default().run(async |host| {
+        for (query, words) in [
+            ("kind=grants", "grant-revoked"),
+            ("outcome=denied", "docs/problems.md"),
+            ("capsul=a/b", "unknown field"),
+        ] {
+            let answer = host.admin.get(&format!("/v1/admin/audit?{query}")).await;
+            let problem = answer.problem(400, "bad-request");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains(words), "{detail}");
+        }
+        for query in ["kind=erased", "outcome=ok", "outcome=tool-denied"] {
+            let answer = host.admin.get(&format!("/v1/admin/audit?{query}")).await;
+            answer.expect(200);
+        }
+    });
+}
 
 #[test]
 fn whatever_somebody_does_is_recorded() {

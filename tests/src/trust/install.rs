@@ -159,7 +159,8 @@ fn a_namespace_comes_from_one_log() {
         says(&problem, "first.test");
         // Nor from a file.
         let file = host.admin.install(echo("1.0.0").bytes()).await;
-        file.problem(409, "namespace-pinned");
+        let problem = file.problem(409, "namespace-pinned");
+        says(&problem, "a file says nothing of a log");
         assert_eq!(call(&host).await.structured(), json!({"a": 1}));
 
         host.invoke
