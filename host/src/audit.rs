@@ -17,8 +17,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::Value;
-use soma_registry::SecretKey;
 use soma_registry::log::{LogKey, NoteSecret};
+use soma_registry::{SecretKey, owner_only};
 use tokio::sync::oneshot;
 
 pub(crate) use self::call::{CallRecord, refused};
@@ -29,7 +29,6 @@ use self::writer::{Order, Writer};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::Error;
-use soma_registry::owner_only;
 
 /// Lines on their way that nobody waits for, before somebody has to.
 const MANY: usize = 8192;

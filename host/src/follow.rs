@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 pub(crate) use self::round::look;
 use crate::app::App;
 use crate::db;
+use crate::db::capsules::origin;
 use crate::distrust::Distrust;
 use crate::error::Error;
 use crate::logs::Source;
@@ -51,7 +52,7 @@ pub(crate) async fn reload(app: &App) -> Result<(), Error> {
     };
     tracing::info!(marketplaces = app.logs.sources().len(), "marketplaces read");
     for log in gone {
-        let origin = log.split('+').next().unwrap_or_default();
+        let origin = origin(&log);
         app.metrics.logs.forget(origin);
         db::logs::forget(&app.pool, &log).await?;
         tracing::warn!(

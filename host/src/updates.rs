@@ -9,7 +9,7 @@ use crate::app::{App, AppState};
 use crate::audit::Entry;
 use crate::catalog::{Change, Installed, Shelf};
 use crate::consent::Reason;
-use crate::db::capsules::{Installation, Logged};
+use crate::db::capsules::Installation;
 use crate::db::releases;
 use crate::db::tenants::{self, Tenant};
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub(crate) async fn newest(
     installed: &Installed,
     minimum_age: u64,
 ) -> Result<Option<Release>, Error> {
-    let Some(Logged { log, .. }) = &installed.row.logged else {
+    let Some(log) = installed.row.log() else {
         return Ok(None);
     };
     let version = &installed.about.manifest.version;

@@ -4,9 +4,7 @@
 use semver::Version;
 use soma_capability::{CapsuleName, Name};
 use soma_registry::api::{Published, Review, TokenScope};
-use soma_registry::{
-    Change, Envelope, MAX_FILE_BYTES, Package, PackageError, SignedChange, Statement,
-};
+use soma_registry::{Change, Envelope, MAX_FILE_BYTES, Package, PackageError, SignedChange};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -36,12 +34,7 @@ pub(crate) async fn publish(app: &App, caller: &Caller, offer: Offer) -> Result<
     let release = release.ok_or_else(not_a_publication)?;
     let package = read(offer.file).await?;
     fits(&package, &signed.request.change)?;
-    let statement = Statement::open(&offer.statement, release.key, &package)?;
-    if statement.digest()? != release.statement {
-        return Err(Error::BadRequest(
-            "the change names another statement than the one sent".to_owned(),
-        ));
-    }
+    let publication = Publication::checked(&package, &offer.statement, &release, None)?;
     let tools = soma_runtime::describe(package.bytes(), &app.compiler).await?;
     if !package.describes(&tools) {
         return Err(Error::Lies);
@@ -68,12 +61,6 @@ pub(crate) async fn publish(app: &App, caller: &Caller, offer: Offer) -> Result<
         };
         return hold(app, held).await;
     }
-    let publication = Publication {
-        package: &package,
-        statement: &offer.statement,
-        key: release.key,
-        review: None,
-    };
     log(app, offer.change, &caller.account, &publication).await
 }
 
@@ -94,13 +81,7 @@ pub(crate) async fn approve(app: &App, id: &str) -> Result<Published, Error> {
     let _settling = app.settling.read().await;
     let file = app.blobs.get(&held.about.digest).await?;
     let package = read(file.into()).await?;
-    Statement::open(&held.statement, release.key, &package)?;
-    let publication = Publication {
-        package: &package,
-        statement: &held.statement,
-        key: release.key,
-        review: Some(id),
-    };
+    let publication = Publication::checked(&package, &held.statement, &release, Some(id))?;
     log(app, held.change, account, &publication).await
 }
 

@@ -10,7 +10,7 @@ use soma_registry::log::{Act, Checkpoint, Frontier, Inclusion, Leaf, LogKey, Not
 use soma_registry::oci::{Artifact, Referrer};
 use soma_registry::{
     Applied, Bundle, Change, ChangeRequest, Envelope, Logged, Namespace, Package, Position,
-    ProvenLeaf, PublicKey, Release, SignedChange,
+    ProvenLeaf, PublicKey, Release, SignedChange, Statement,
 };
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Mutex;
@@ -40,12 +40,37 @@ pub(crate) struct Sequencer {
 
 /// The file and what its author signed about it, with a [`Change::Publish`].
 pub(crate) struct Publication<'a> {
-    pub(crate) package: &'a Package,
-    pub(crate) statement: &'a Envelope,
+    package: &'a Package,
+    statement: &'a Envelope,
     /// The key by which the statement was found good.
-    pub(crate) key: PublicKey,
+    key: PublicKey,
     /// The review that this settles.
-    pub(crate) review: Option<&'a str>,
+    review: Option<&'a str>,
+}
+
+impl<'a> Publication<'a> {
+    /// The statement must be one about the package, by the release's key, and the one that the
+    /// release names.
+    pub(crate) fn checked(
+        package: &'a Package,
+        statement: &'a Envelope,
+        release: &Release,
+        review: Option<&'a str>,
+    ) -> Result<Self, Error> {
+        let key = release.key;
+        let opened = Statement::open(statement, key, package)?;
+        if opened.digest()? != release.statement {
+            return Err(Error::BadRequest(
+                "the change names another statement than the one sent".to_owned(),
+            ));
+        }
+        Ok(Self {
+            package,
+            statement,
+            key,
+            review,
+        })
+    }
 }
 
 /// A change was logged.

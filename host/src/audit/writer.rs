@@ -11,12 +11,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use soma_registry::log::{Checkpoint, Frontier, NoteSecret};
+use soma_registry::owner_only;
 use tokio::sync::oneshot;
 
 use super::line;
 use super::store::{Store, read};
 use super::{Shared, Unwritten};
-use soma_registry::owner_only;
 
 /// How old a checkpoint may be while lines come in.
 const CHECKPOINT: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use super::{Described, Installed, Shelf};
 use crate::audit::Event;
 use crate::consent::Reason;
 use crate::db::aside::{self, Aside, Standing};
-use crate::db::capsules::{self, Installation, Logged};
+use crate::db::capsules::{self, Installation, Logged, origin};
 use crate::db::pins;
 use crate::distrust::Distrust;
 use crate::error::Error;
@@ -109,7 +109,7 @@ impl Arriving {
                 Some(_) => elsewhere(namespace, &log),
                 None => Distrust::File {
                     namespace,
-                    origin: origin(&log),
+                    origin: origin(&log).to_owned(),
                 },
             }
             .into());
@@ -150,10 +150,6 @@ impl Arriving {
 pub(crate) fn elsewhere(namespace: Name, log: &str) -> Distrust {
     Distrust::Pinned {
         namespace,
-        origin: origin(log),
+        origin: origin(log).to_owned(),
     }
-}
-
-fn origin(log: &str) -> String {
-    log.split('+').next().unwrap_or_default().to_owned()
 }

@@ -36,7 +36,19 @@ pub(crate) struct Logged {
 impl Logged {
     /// The log's origin.
     pub(crate) fn origin(&self) -> &str {
-        self.log.split('+').next().unwrap_or_default()
+        origin(&self.log)
+    }
+}
+
+/// The origin that a log's key begins with.
+pub(crate) fn origin(log: &str) -> &str {
+    log.split('+').next().unwrap_or_default()
+}
+
+impl Installation {
+    /// The key of the log that has it; none for a file.
+    pub(crate) fn log(&self) -> Option<&str> {
+        self.logged.as_ref().map(|logged| logged.log.as_str())
     }
 }
 

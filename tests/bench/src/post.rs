@@ -3,6 +3,7 @@
 //! do it on bare wasmtime, which shows how much of the difference is the sandbox and how much is
 //! the host around it. Same client, both servers in processes of their own, in turns.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::host::Host;
@@ -53,15 +54,7 @@ pub(crate) async fn measure_governed() -> anyhow::Result<()> {
     let call =
         |host: &Host| anyhow::Ok(client::post(host.address, CALL, &host.invoke_key()?, INPUT));
     let (governed, free) = (call(&with)?, call(&without)?);
-    for (host, call) in [(&with, &governed), (&without, &free)] {
-        client::throughput(host.address, call, Duration::from_secs(1)).await?;
-    }
-    let mut pairs = Vec::new();
-    for _ in 0..ROUNDS {
-        let with = client::throughput(with.address, &governed, ROUND).await?;
-        let without = client::throughput(without.address, &free, ROUND).await?;
-        pairs.push((with, without));
-    }
+    let pairs = in_turns((with.address, &governed), (without.address, &free)).await?;
     let (with, without) = medians(&pairs);
     println!(
         "(f) POST of the echo tool with policy and audit log, throughput over without: {}",
@@ -78,16 +71,9 @@ async fn compare(flags: &[&str], how: &str, others: &[Other]) -> anyhow::Result<
     let bare = bare_axum().await?;
 
     let call = client::post(host.address, CALL, &host.invoke_key()?, INPUT);
-    client::throughput(host.address, &call, Duration::from_secs(1)).await?;
-
     for (other, path) in others {
         let plain = client::post(bare.address, path, "none", INPUT);
-        let mut pairs = Vec::new();
-        for _ in 0..ROUNDS {
-            let ours = client::throughput(host.address, &call, ROUND).await?;
-            let theirs = client::throughput(bare.address, &plain, ROUND).await?;
-            pairs.push((ours, theirs));
-        }
+        let pairs = in_turns((host.address, &call), (bare.address, &plain)).await?;
         let (ours, theirs) = medians(&pairs);
         println!(
             "(b) POST of the echo tool, throughput over {other}, {how}: {}",
@@ -96,6 +82,23 @@ async fn compare(flags: &[&str], how: &str, others: &[Other]) -> anyhow::Result<
         println!("    ({ours:.0} calls a second, {other} {theirs:.0})");
     }
     Ok(())
+}
+
+/// Requests a second that two servers answer, in turns, once both are warm.
+async fn in_turns(
+    ours: (SocketAddr, &[u8]),
+    theirs: (SocketAddr, &[u8]),
+) -> anyhow::Result<Vec<(f64, f64)>> {
+    for (address, request) in [ours, theirs] {
+        client::throughput(address, request, Duration::from_secs(1)).await?;
+    }
+    let mut pairs = Vec::new();
+    for _ in 0..ROUNDS {
+        let ours = client::throughput(ours.0, ours.1, ROUND).await?;
+        let theirs = client::throughput(theirs.0, theirs.1, ROUND).await?;
+        pairs.push((ours, theirs));
+    }
+    Ok(pairs)
 }
 
 /// The echo tool, which asks for what these lines of its manifest say.
@@ -133,7 +136,7 @@ fn pack_echo(folder: &std::path::Path, asks: &str) -> anyhow::Result<std::path::
 
 /// A server in a child process, which ends with this value.
 pub(crate) struct BareAxum {
-    pub(crate) address: std::net::SocketAddr,
+    pub(crate) address: SocketAddr,
     _child: tokio::process::Child,
 }
 
