@@ -23,6 +23,7 @@ use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::secrets::{Sealer, Secrets};
 use crate::settings::{Live, Settings};
+use crate::stores::Stores;
 use crate::{db, local_keys};
 
 /// What every handler is given.
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) catalog: Catalog,
     pub(crate) grants: Grants,
     pub(crate) secrets: Secrets,
+    pub(crate) stores: Stores,
     pub(crate) logs: Logs,
     pub(crate) audit: Arc<Audit>,
     pub(crate) admission: Admission,
@@ -108,6 +110,7 @@ impl App {
             catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
             grants: Grants::new(pool.clone()),
             secrets: Secrets::new(pool.clone(), sealer),
+            stores: Stores::new(pool.clone()),
             logs,
             audit,
             admission: Admission::new(

@@ -8,6 +8,7 @@ pub(crate) mod logs;
 pub(crate) mod pins;
 pub(crate) mod releases;
 pub(crate) mod secrets;
+pub(crate) mod stores;
 pub(crate) mod tenants;
 
 use std::time::Duration;

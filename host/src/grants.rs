@@ -11,7 +11,6 @@ use sqlx::AnyPool;
 
 use crate::believed::Believed;
 use crate::catalog::Installed;
-use crate::db::capsules::Logged;
 use crate::db::grants::{self, Granted};
 use crate::error::Error;
 
@@ -50,12 +49,7 @@ impl Grants {
             Ok(found.map(Arc::new))
         };
         let granted = self.granted.get(&key, look_up).await?;
-        let log = installed
-            .row
-            .logged
-            .as_ref()
-            .map(|Logged { log, .. }| log.as_str());
-        Ok(granted.filter(|granted| granted.holds(log)))
+        Ok(granted.filter(|granted| granted.holds(installed.row.log())))
     }
 
     /// Forgets all of them, because one has changed.

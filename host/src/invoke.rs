@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use soma_capability::{CapsuleName, Digest, Limits};
-use soma_runtime::{Call, Capsule, Egress, Failure, Outcome, Output, Usage};
+use soma_runtime::{Call, Capsule, Egress, Failure, Given, Outcome, Output, Usage};
 use tracing::field::display;
 use tracing::{Instrument as _, error_span, info};
 use uuid::Uuid;
@@ -19,7 +19,6 @@ use crate::catalog::ReadyTool;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::metrics::OK;
-use crate::policy::Given;
 use crate::problem::Kind;
 use crate::trace::TraceParent;
 use crate::{audit, input, policy};
@@ -76,7 +75,7 @@ pub(crate) async fn invoke(
         digest,
         input,
         limits,
-        given: Given { network, settings },
+        given,
     } = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -102,8 +101,7 @@ pub(crate) async fn invoke(
         tool,
         input,
         limits,
-        network,
-        settings,
+        given,
         herald: record.clone().map(|record| record as _),
         progress: None,
     };

@@ -39,6 +39,7 @@ mod routes;
 mod secrets;
 mod serve;
 mod settings;
+mod stores;
 mod telemetry;
 mod tls;
 mod trace;

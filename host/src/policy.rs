@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use soma_capability::{Capabilities, Limits, Settings};
+use soma_capability::{Capabilities, Grant, Limits, Settings};
 use soma_registry::Manifest;
-use soma_runtime::{Network, Rules};
+use soma_runtime::{Given, Network, Rules};
 
 use crate::app::{App, InForce};
 use crate::catalog::Installed;
@@ -20,12 +20,6 @@ pub(crate) fn limits(live: &Live, manifest: &Manifest) -> Limits {
         .asked(&manifest.limits, &live.maximum_limits)
 }
 
-/// What a call is given beyond computing.
-pub(crate) struct Given {
-    pub(crate) network: Network,
-    pub(crate) settings: Arc<Settings>,
-}
-
 /// What is both asked for and granted, and what is open to every capsule.
 pub(crate) async fn given(
     app: &App,
@@ -34,27 +28,32 @@ pub(crate) async fn given(
     installed: &Installed,
 ) -> Result<Given, Error> {
     let asked = &installed.about.manifest.capabilities;
-    if asked.http.is_empty() && asked.config.is_empty() {
+    if asked.http.is_empty() && asked.config.is_empty() && asked.kv.is_none() {
         return Ok(Given {
             network: live.networks.open(),
-            settings: Arc::default(),
+            ..Given::default()
         });
     }
     let in_force = app.grants.of(tenant, installed).await?;
-    let settings = in_force.as_ref().map(|it| settings(it, asked));
+    let granted = in_force.as_ref().map(|it| &it.grant);
+    let store = |granted: &Grant| {
+        let quota = asked.kv?.at_most(granted.kv?);
+        Some(app.stores.of(tenant, installed, quota))
+    };
     Ok(Given {
+        settings: granted.map_or_else(Settings::default, |it| settings(it, asked)),
+        kv: granted.and_then(store).unwrap_or_default(),
         network: network(app, live, tenant, installed, in_force).await?,
-        settings: settings.unwrap_or_default(),
     })
 }
 
 /// Those that are granted and asked for: most of the time all that are granted.
-fn settings(granted: &Granted, asked: &Capabilities) -> Arc<Settings> {
-    let all = &granted.settings;
+fn settings(granted: &Grant, asked: &Capabilities) -> Settings {
+    let all = &granted.config;
     if all.iter().all(|(key, _)| asked.asks_setting(key)) {
         return all.clone();
     }
-    Arc::new(all.asked(&asked.config))
+    all.asked(&asked.config)
 }
 
 async fn network(

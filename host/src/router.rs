@@ -11,7 +11,8 @@ use crate::edge::edge;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::routes::{
-    audit, calls, capsules, grants, health, installs, keys, logs, pins, secrets, tenants, updates,
+    audit, calls, capsules, grants, health, installs, keys, logs, pins, secrets, stores, tenants,
+    updates,
 };
 
 pub(crate) fn router(app: AppState) -> Router {
@@ -55,6 +56,10 @@ fn administration() -> Router<AppState> {
         .route(
             "/v1/admin/grants/{namespace}/{name}",
             get(grants::get).put(grants::put).delete(grants::revoke),
+        )
+        .route(
+            "/v1/admin/stores/{namespace}/{name}",
+            get(stores::get).delete(stores::clear),
         )
         .route("/v1/admin/updates", get(updates::list))
         .route("/v1/admin/updates/{namespace}/{name}", get(updates::get))

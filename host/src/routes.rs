@@ -10,5 +10,6 @@ pub(crate) mod keys;
 pub(crate) mod logs;
 pub(crate) mod pins;
 pub(crate) mod secrets;
+pub(crate) mod stores;
 pub(crate) mod tenants;
 pub(crate) mod updates;

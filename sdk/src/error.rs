@@ -29,13 +29,14 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::bindings::exports::soma::capsule::tools;
-use crate::http;
+use crate::{http, kv};
 
 /// Why a tool did not give an answer. Every message is shown to the caller, who may be a model:
 /// say what was wrong and what to do instead.
 ///
 /// Like `anyhow::Error` it is made from any [`std::error::Error`] by `?`, and so is none itself.
-/// An [`http::Error`] becomes the variant that fits it, anything else [`Error::Failed`].
+/// An [`http::Error`] or [`kv::Error`] becomes the variant that fits it, anything else
+/// [`Error::Failed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The input has the right shape but not a usable value.
@@ -141,9 +142,13 @@ impl fmt::Display for Error {
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Self {
         let message = with_causes(&error);
-        match (&error as &dyn Any).downcast_ref::<http::Error>() {
-            Some(error) => from_http(error, message),
-            None => Self::Failed(message),
+        let any = &error as &dyn Any;
+        if let Some(error) = any.downcast_ref::<http::Error>() {
+            return from_http(error, message);
+        }
+        match any.downcast_ref::<kv::Error>() {
+            Some(kv::Error::Denied(_)) => Self::Denied(message),
+            _ => Self::Failed(message),
         }
     }
 }

@@ -52,6 +52,7 @@ mod error;
 #[doc(hidden)]
 pub mod glue;
 pub mod http;
+pub mod kv;
 mod logger;
 pub mod progress;
 pub mod random;

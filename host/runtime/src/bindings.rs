@@ -1,11 +1,15 @@
 //! What wasmtime generates from `wit/`. The rest of the crate names these types through here.
 
+pub(crate) use self::wasi::wasi::keyvalue;
+pub(crate) use exports::soma::capsule::tools;
+
 wasmtime::component::bindgen!({
     path: "../../wit/0.1.0",
     world: "capsule",
     imports: {
         "soma:capsule/http": async | trappable,
         "soma:capsule/http-stream": async | trappable,
+        "soma:capsule/kv": async | trappable,
         default: trappable,
     },
     exports: { default: async },
@@ -14,4 +18,14 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(crate) use exports::soma::capsule::tools;
+/// `wasi:keyvalue`; what else there is of WASI has crates of its own.
+mod wasi {
+    wasmtime::component::bindgen!({
+        path: "../../wit/deps/wasi-keyvalue-0.2.0-draft",
+        world: "imports",
+        imports: { default: async | trappable },
+        with: {
+            "wasi:keyvalue/store.bucket": crate::imports::keyvalue::Bucket,
+        },
+    });
+}

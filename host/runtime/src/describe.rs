@@ -1,7 +1,5 @@
 //! Asking a component what tools it has, with every import refusing.
 
-use std::sync::Arc;
-
 use soma_capability::{Annotations, Digest, Limits, Tool};
 
 use crate::bindings::tools;
@@ -10,8 +8,8 @@ use crate::clock::Surroundings;
 use crate::compile::{CompileError, Compiler};
 use crate::effects::Effects;
 use crate::engine::{Engine, EngineConfig, EngineError};
+use crate::given::Given;
 use crate::invocation::{bounded, open};
-use crate::network::Network;
 use crate::outcome::Failure;
 use crate::state::InvocationState;
 
@@ -85,8 +83,7 @@ async fn ask(capsule: &Capsule) -> Result<Vec<Tool>, DescribeError> {
     let state = InvocationState::new(
         &LIMITS,
         Surroundings::Fixed,
-        Network::none(),
-        Arc::default(),
+        Given::default(),
         Effects::default(),
         None,
     );

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
-use soma_capability::{Limits, Settings};
+use soma_capability::Limits;
 use tokio::sync::mpsc;
 use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut};
 use wasmtime_wasi::async_trait;
@@ -13,9 +13,9 @@ use wasmtime_wasi::async_trait;
 use crate::bindings::{CapsulePre, tools};
 use crate::clock::Surroundings;
 use crate::effects::{Effects, Herald};
+use crate::given::Given;
 use crate::mask::Masking;
 use crate::meter::Meter;
-use crate::network::Network;
 use crate::outcome::{Failure, Outcome, Usage};
 use crate::output::Output;
 use crate::state::InvocationState;
@@ -34,10 +34,8 @@ pub struct Call {
     pub input: String,
     /// The bounds on this call.
     pub limits: Limits,
-    /// What it may reach.
-    pub network: Network,
-    /// What its settings are: those that it asks for.
-    pub settings: Arc<Settings>,
+    /// What it may use.
+    pub given: Given,
     /// Who is told before it sends its first byte; none where nobody records it.
     pub herald: Option<Arc<dyn Herald>>,
     /// Who hears how far the call has come. A full channel misses a step.
@@ -62,8 +60,7 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         tool,
         input,
         limits,
-        network,
-        settings,
+        given,
         herald,
         progress,
     } = call;
@@ -82,8 +79,7 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
     let state = InvocationState::new(
         &limits,
         Surroundings::real(),
-        network,
-        settings,
+        given,
         effects.clone(),
         progress,
     );
@@ -242,8 +238,7 @@ mod tests {
         let state = InvocationState::new(
             &Limits::default(),
             Surroundings::real(),
-            Network::none(),
-            Arc::default(),
+            Given::default(),
             Effects::default(),
             None,
         );

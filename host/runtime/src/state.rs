@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use soma_capability::{Limits, Settings};
+use soma_capability::Limits;
 use tokio::sync::mpsc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -10,6 +10,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::clock::Surroundings;
 use crate::effects::Effects;
+use crate::given::Given;
 use crate::imports::fields::MOST_FIELD_BYTES;
 use crate::imports::http::SendHook;
 use crate::imports::stdio::LogStream;
@@ -17,13 +18,12 @@ use crate::invocation::Progress;
 use crate::log::GuestLog;
 use crate::mask::Masking;
 use crate::meter::Meter;
-use crate::network::Network;
 
 /// The state of one invocation.
 pub(crate) struct InvocationState {
     pub(crate) meter: Meter,
     pub(crate) surroundings: Surroundings,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) given: Given,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) masking: Masking,
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
@@ -38,16 +38,15 @@ impl InvocationState {
     pub(crate) fn new(
         limits: &Limits,
         surroundings: Surroundings,
-        network: Network,
-        settings: Arc<Settings>,
+        given: Given,
         effects: Effects,
         progress: Option<mpsc::Sender<Progress>>,
     ) -> Self {
         let meter = Meter::new(limits);
-        let masking = network.masking();
+        let masking = given.network.masking();
         let log = Arc::new(GuestLog::new(limits, masking.clone()));
         let hook = SendHook::new(
-            network,
+            given.network.clone(),
             effects,
             limits,
             meter.traffic().clone(),
@@ -61,7 +60,7 @@ impl InvocationState {
         Self {
             meter,
             surroundings,
-            settings,
+            given,
             log,
             masking,
             progress,

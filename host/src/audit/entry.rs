@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use soma_capability::{CapsuleName, Digest, Grant};
 use soma_runtime::{Egress, Usage};
+use strum::VariantNames;
 use uuid::Uuid;
 
 use crate::auth::Caller;
@@ -26,9 +27,10 @@ pub(crate) struct Entry {
     event: Event,
 }
 
-/// What was done.
-#[derive(Serialize)]
+/// What was done. `VARIANTS` are the kinds, as a record has them.
+#[derive(Serialize, VariantNames)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum Event {
     /// The host began.
     Start {
@@ -86,6 +88,11 @@ pub(crate) enum Event {
         capsule: CapsuleName,
         of: String,
     },
+    /// Everything that a capsule kept was forgotten.
+    StoreCleared {
+        capsule: CapsuleName,
+        of: String,
+    },
     /// A credential was set; never its value.
     Secret {
         name: String,
@@ -129,33 +136,6 @@ pub(crate) enum Event {
         of: String,
         records: u64,
     },
-}
-
-impl Event {
-    /// Every kind, as a record has it.
-    pub(crate) const KINDS: [&str; 21] = [
-        "start",
-        "intent",
-        "call",
-        "refusal",
-        "install",
-        "uninstall",
-        "approval",
-        "rollback",
-        "grant",
-        "grant-revoked",
-        "secret",
-        "secret-removed",
-        "key-created",
-        "key-rotated",
-        "key-revoked",
-        "tenant-created",
-        "tenant-suspended",
-        "tenant-resumed",
-        "tenant-deleted",
-        "unpinned",
-        "erased",
-    ];
 }
 
 /// How a call ended.

@@ -1,10 +1,8 @@
 //! The `grants` table: what an operator gave to a tenant's capsule.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::Serialize;
-use soma_capability::{CapsuleName, Grant, Settings};
+use soma_capability::{CapsuleName, Grant};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, AssertSqlSafe, FromRow, Row as _};
 use uuid::Uuid;
@@ -20,9 +18,6 @@ pub(crate) struct Granted {
     #[serde(skip)]
     pub(crate) log: Option<String>,
     pub(crate) grant: Grant,
-    /// The same as in the grant, for calls to share.
-    #[serde(skip)]
-    pub(crate) settings: Arc<Settings>,
     /// Another one with every change.
     #[serde(skip)]
     pub(crate) revision: String,
@@ -35,13 +30,11 @@ pub(crate) struct Granted {
 impl FromRow<'_, AnyRow> for Granted {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
         let expires_at: Option<i64> = row.try_get("expires_at")?;
-        let grant: Grant = serde_json::from_str(row.try_get("body")?).map_err(corrupt)?;
         Ok(Self {
             capsule: CapsuleName::new(row.try_get("namespace")?, row.try_get("name")?)
                 .map_err(corrupt)?,
             log: row.try_get("log")?,
-            settings: Arc::new(grant.config.clone()),
-            grant,
+            grant: serde_json::from_str(row.try_get("body")?).map_err(corrupt)?,
             revision: row.try_get("revision")?,
             granted_at: time(row.try_get("granted_at")?)?,
             granted_by: row.try_get("granted_by")?,

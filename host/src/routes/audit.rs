@@ -7,6 +7,7 @@ use axum::extract::{Query, State, rejection::QueryRejection};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use strum::VariantNames as _;
 
 use crate::app::AppState;
 use crate::audit::Event;
@@ -42,9 +43,9 @@ impl Which {
     /// of the pen.
     fn check(&self) -> Result<(), Error> {
         if let Some(kind) = &self.kind
-            && !Event::KINDS.contains(&kind.as_str())
+            && !Event::VARIANTS.contains(&kind.as_str())
         {
-            let kinds = Event::KINDS.join(", ");
+            let kinds = Event::VARIANTS.join(", ");
             return Err(Error::BadRequest(format!("`kind` is one of {kinds}")));
         }
         let is_outcome =

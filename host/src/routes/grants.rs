@@ -1,5 +1,7 @@
 //! What a tenant's capsule is granted, for administrators.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use http::StatusCode;
@@ -12,7 +14,6 @@ use crate::audit::Event;
 use crate::auth::{Admin, Caller};
 use crate::body::Document;
 use crate::catalog::Installed;
-use crate::db::capsules::Logged;
 use crate::db::grants::{self, Granted, New, Replaces};
 use crate::db::storable;
 use crate::db::tenants::Tenant;
@@ -58,9 +59,9 @@ pub(crate) struct Standing<'a> {
 }
 
 /// A tenant and an installed capsule of its.
-struct Target {
-    tenant: Tenant,
-    installed: std::sync::Arc<Installed>,
+pub(super) struct Target {
+    pub(super) tenant: Tenant,
+    pub(super) installed: Arc<Installed>,
 }
 
 pub(super) type OfQuery = Result<Query<Of>, QueryRejection>;
@@ -76,7 +77,9 @@ pub(crate) async fn get(
     Ok(Json(serde_json::json!(Standing {
         capsule: &capsule,
         asked: &target.installed.about.manifest.capabilities,
-        granted: there.as_ref().filter(|it| it.holds(target.log())),
+        granted: there
+            .as_ref()
+            .filter(|it| it.holds(target.installed.row.log())),
         revision: there.as_ref().map(|it| it.revision.as_str()),
     })))
 }
@@ -93,7 +96,7 @@ pub(crate) async fn put(
     }
     let target = find(&app, &caller, &capsule, query).await?;
     let new = New {
-        log: target.log(),
+        log: target.installed.row.log(),
         grant: &wanted.grant,
         by: caller.key_id(),
         expires_at: wanted.expires_at.map(storable),
@@ -142,15 +145,7 @@ pub(crate) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-impl Target {
-    /// The key of the log that the capsule came from; none for a file.
-    fn log(&self) -> Option<&str> {
-        let logged = self.installed.row.logged.as_ref();
-        logged.map(|Logged { log, .. }| log.as_str())
-    }
-}
-
-async fn find(
+pub(super) async fn find(
     app: &App,
     caller: &Caller,
     capsule: &CapsuleName,

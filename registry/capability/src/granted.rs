@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::Settings;
 use crate::address::AddressRange;
 use crate::asked::{
-    CredentialName, HttpCapability, Method, OriginPattern, PathTemplate, list, methods, paths,
+    CredentialName, HttpCapability, KvCapability, Method, OriginPattern, PathTemplate, list,
+    methods, paths,
 };
 
 const MAX_HTTP: usize = 64;
@@ -21,6 +22,9 @@ pub struct Grant {
     /// Requests to servers, at most 64 entries.
     #[serde(deserialize_with = "http", skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpGrant>,
+    /// A store of the capsule's own, of at most this size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kv: Option<KvCapability>,
     /// Values of settings.
     #[serde(skip_serializing_if = "Settings::is_empty")]
     pub config: Settings,

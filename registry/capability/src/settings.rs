@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::asked::{AskedNameError, ConfigCapability, ConfigKey};
 use crate::text::{self, TextError};
@@ -15,10 +16,11 @@ const MAX_SETTINGS: usize = 64;
 /// The most characters of one value.
 const MAX_VALUE: usize = 4096;
 
-/// Settings and their values: at most 64, each of at most 4096 characters that can be shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Settings and their values: at most 64, each of at most 4096 characters that can be shown. Clones
+/// share them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "BTreeMap<ConfigKey, String>")]
-pub struct Settings(BTreeMap<ConfigKey, String>);
+pub struct Settings(Arc<BTreeMap<ConfigKey, String>>);
 
 /// One setting and its value: `region=eu-1`, as it is written on a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +70,12 @@ impl Settings {
             let (key, value) = self.0.get_key_value(&asked.key)?;
             Some((key.clone(), value.clone()))
         };
-        Self(asked.iter().filter_map(given).collect())
+        Self(Arc::new(asked.iter().filter_map(given).collect()))
     }
 
     /// Gives one its value.
     pub fn set(&mut self, setting: Setting) -> Result<(), SettingError> {
-        let mut all = std::mem::take(&mut self.0);
+        let mut all = BTreeMap::clone(&self.0);
         all.insert(setting.key, setting.value);
         *self = Self::try_from(all)?;
         Ok(())
@@ -81,7 +83,7 @@ impl Settings {
 
     /// Takes the value of one away: whether it had any.
     pub fn unset(&mut self, key: &ConfigKey) -> bool {
-        self.0.remove(key).is_some()
+        Arc::make_mut(&mut self.0).remove(key).is_some()
     }
 }
 
@@ -96,7 +98,13 @@ impl TryFrom<BTreeMap<ConfigKey, String>> for Settings {
             text::prose(value, MAX_VALUE)
                 .map_err(|error| SettingError::Value(key.clone(), error))?;
         }
-        Ok(Self(all))
+        Ok(Self(Arc::new(all)))
+    }
+}
+
+impl Serialize for Settings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 

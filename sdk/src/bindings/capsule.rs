@@ -207,6 +207,865 @@ pub mod soma {
                 }
             }
         }
+        /// A store of the capsule's own, one for each tenant: what is kept here is there in the next call,
+        /// on whichever host that runs. A component may import `wasi:keyvalue` instead, which is the same
+        /// store.
+        ///
+        /// A key is a text of 1 to 512 bytes, a value at most 1 MiB. Every function does all it says or
+        /// nothing, and sees what those before it did, in other calls too.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod kv {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            #[derive(Clone)]
+            pub enum Error {
+                /// The capsule did not ask for a store, or the operator granted none.
+                Denied(_rt::String),
+                /// The store has no such keys or values, or what is there is no number.
+                Invalid(_rt::String),
+                /// The store would hold more than this many bytes, its quota: those of keys and values,
+                /// and 32 for each entry.
+                QuotaExceeded(u64),
+                /// The host cannot reach the store, or does not know whether the change was made.
+                Unavailable(_rt::String),
+            }
+            impl ::core::fmt::Debug for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Error::Denied(e) => {
+                            f.debug_tuple("Error::Denied").field(e).finish()
+                        }
+                        Error::Invalid(e) => {
+                            f.debug_tuple("Error::Invalid").field(e).finish()
+                        }
+                        Error::QuotaExceeded(e) => {
+                            f.debug_tuple("Error::QuotaExceeded").field(e).finish()
+                        }
+                        Error::Unavailable(e) => {
+                            f.debug_tuple("Error::Unavailable").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for Error {}
+            #[allow(unused_unsafe, clippy::all)]
+            #[allow(async_fn_in_trait)]
+            pub fn get(
+                key: &str,
+            ) -> ::core::result::Result<::core::option::Option<_rt::Vec<u8>>, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/kv@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result20 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = i32::from(*ptr1.add(8).cast::<u8>());
+                                match l4 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l5 = *ptr1
+                                                .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l6 = *ptr1
+                                                .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len7 = l6;
+                                            <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l5.cast(), len7, len7))
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = i32::from(*ptr1.add(8).cast::<u8>());
+                                let v19 = match l8 {
+                                    0 => {
+                                        let e19 = {
+                                            let l9 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l10 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len11 = l10;
+                                            let bytes11 = _rt::Vec::from_raw_parts(
+                                                l9.cast(),
+                                                len11,
+                                                len11,
+                                            );
+                                            _rt::string_lift(bytes11)
+                                        };
+                                        Error::Denied(e19)
+                                    }
+                                    1 => {
+                                        let e19 = {
+                                            let l12 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l13 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len14 = l13;
+                                            let bytes14 = _rt::Vec::from_raw_parts(
+                                                l12.cast(),
+                                                len14,
+                                                len14,
+                                            );
+                                            _rt::string_lift(bytes14)
+                                        };
+                                        Error::Invalid(e19)
+                                    }
+                                    2 => {
+                                        let e19 = {
+                                            let l15 = *ptr1.add(16).cast::<i64>();
+                                            l15 as u64
+                                        };
+                                        Error::QuotaExceeded(e19)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        let e19 = {
+                                            let l16 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l17 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len18 = l17;
+                                            let bytes18 = _rt::Vec::from_raw_parts(
+                                                l16.cast(),
+                                                len18,
+                                                len18,
+                                            );
+                                            _rt::string_lift(bytes18)
+                                        };
+                                        Error::Unavailable(e19)
+                                    }
+                                };
+                                v19
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result20
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Keeps a value, in place of the one before.
+            #[allow(async_fn_in_trait)]
+            pub fn set(key: &str, value: &[u8]) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = value;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/kv@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "set"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result17 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(*ptr2.add(8).cast::<u8>());
+                                let v16 = match l5 {
+                                    0 => {
+                                        let e16 = {
+                                            let l6 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l7 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            let bytes8 = _rt::Vec::from_raw_parts(
+                                                l6.cast(),
+                                                len8,
+                                                len8,
+                                            );
+                                            _rt::string_lift(bytes8)
+                                        };
+                                        Error::Denied(e16)
+                                    }
+                                    1 => {
+                                        let e16 = {
+                                            let l9 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l10 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len11 = l10;
+                                            let bytes11 = _rt::Vec::from_raw_parts(
+                                                l9.cast(),
+                                                len11,
+                                                len11,
+                                            );
+                                            _rt::string_lift(bytes11)
+                                        };
+                                        Error::Invalid(e16)
+                                    }
+                                    2 => {
+                                        let e16 = {
+                                            let l12 = *ptr2.add(16).cast::<i64>();
+                                            l12 as u64
+                                        };
+                                        Error::QuotaExceeded(e16)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        let e16 = {
+                                            let l13 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l14 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len15 = l14;
+                                            let bytes15 = _rt::Vec::from_raw_parts(
+                                                l13.cast(),
+                                                len15,
+                                                len15,
+                                            );
+                                            _rt::string_lift(bytes15)
+                                        };
+                                        Error::Unavailable(e16)
+                                    }
+                                };
+                                v16
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result17
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Where there is none, it stays so.
+            #[allow(async_fn_in_trait)]
+            pub fn delete(key: &str) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/kv@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "delete"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result16 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(*ptr1.add(8).cast::<u8>());
+                                let v15 = match l4 {
+                                    0 => {
+                                        let e15 = {
+                                            let l5 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l6 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len7 = l6;
+                                            let bytes7 = _rt::Vec::from_raw_parts(
+                                                l5.cast(),
+                                                len7,
+                                                len7,
+                                            );
+                                            _rt::string_lift(bytes7)
+                                        };
+                                        Error::Denied(e15)
+                                    }
+                                    1 => {
+                                        let e15 = {
+                                            let l8 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l9 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len10 = l9;
+                                            let bytes10 = _rt::Vec::from_raw_parts(
+                                                l8.cast(),
+                                                len10,
+                                                len10,
+                                            );
+                                            _rt::string_lift(bytes10)
+                                        };
+                                        Error::Invalid(e15)
+                                    }
+                                    2 => {
+                                        let e15 = {
+                                            let l11 = *ptr1.add(16).cast::<i64>();
+                                            l11 as u64
+                                        };
+                                        Error::QuotaExceeded(e15)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        let e15 = {
+                                            let l12 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l13 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len14 = l13;
+                                            let bytes14 = _rt::Vec::from_raw_parts(
+                                                l12.cast(),
+                                                len14,
+                                                len14,
+                                            );
+                                            _rt::string_lift(bytes14)
+                                        };
+                                        Error::Unavailable(e15)
+                                    }
+                                };
+                                v15
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result16
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Puts `new` in the place of `old`, or nothing where `new` is none. False, and no change,
+            /// where something else than `old` is there.
+            #[allow(async_fn_in_trait)]
+            pub fn compare_and_set(
+                key: &str,
+                old: ::core::option::Option<&[u8]>,
+                new: ::core::option::Option<&[u8]>,
+            ) -> ::core::result::Result<bool, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match old {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let (result4_0, result4_1, result4_2) = match new {
+                        Some(e) => {
+                            let vec3 = e;
+                            let ptr3 = vec3.as_ptr().cast::<u8>();
+                            let len3 = vec3.len();
+                            (1i32, ptr3.cast_mut(), len3)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/kv@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "compare-and-set"]
+                        fn wit_import6(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import6(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import6(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        result4_0,
+                        result4_1,
+                        result4_2,
+                        ptr5,
+                    );
+                    let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                    let result21 = match l7 {
+                        0 => {
+                            let e = {
+                                let l8 = i32::from(*ptr5.add(8).cast::<u8>());
+                                _rt::bool_lift(l8 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l9 = i32::from(*ptr5.add(8).cast::<u8>());
+                                let v20 = match l9 {
+                                    0 => {
+                                        let e20 = {
+                                            let l10 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l11 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len12 = l11;
+                                            let bytes12 = _rt::Vec::from_raw_parts(
+                                                l10.cast(),
+                                                len12,
+                                                len12,
+                                            );
+                                            _rt::string_lift(bytes12)
+                                        };
+                                        Error::Denied(e20)
+                                    }
+                                    1 => {
+                                        let e20 = {
+                                            let l13 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l14 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len15 = l14;
+                                            let bytes15 = _rt::Vec::from_raw_parts(
+                                                l13.cast(),
+                                                len15,
+                                                len15,
+                                            );
+                                            _rt::string_lift(bytes15)
+                                        };
+                                        Error::Invalid(e20)
+                                    }
+                                    2 => {
+                                        let e20 = {
+                                            let l16 = *ptr5.add(16).cast::<i64>();
+                                            l16 as u64
+                                        };
+                                        Error::QuotaExceeded(e20)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        let e20 = {
+                                            let l17 = *ptr5.add(16).cast::<*mut u8>();
+                                            let l18 = *ptr5
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len19 = l18;
+                                            let bytes19 = _rt::Vec::from_raw_parts(
+                                                l17.cast(),
+                                                len19,
+                                                len19,
+                                            );
+                                            _rt::string_lift(bytes19)
+                                        };
+                                        Error::Unavailable(e20)
+                                    }
+                                };
+                                v20
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result21
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Adds to a whole number, kept as its decimal digits; where there is none it is 0. Gives the
+            /// sum.
+            #[allow(async_fn_in_trait)]
+            pub fn increment(key: &str, by: i64) -> ::core::result::Result<i64, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/kv@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "increment"]
+                        fn wit_import2(_: *mut u8, _: usize, _: i64, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(
+                        _: *mut u8,
+                        _: usize,
+                        _: i64,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, _rt::as_i64(&by), ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result17 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1.add(8).cast::<i64>();
+                                l4
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(*ptr1.add(8).cast::<u8>());
+                                let v16 = match l5 {
+                                    0 => {
+                                        let e16 = {
+                                            let l6 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l7 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len8 = l7;
+                                            let bytes8 = _rt::Vec::from_raw_parts(
+                                                l6.cast(),
+                                                len8,
+                                                len8,
+                                            );
+                                            _rt::string_lift(bytes8)
+                                        };
+                                        Error::Denied(e16)
+                                    }
+                                    1 => {
+                                        let e16 = {
+                                            let l9 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l10 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len11 = l10;
+                                            let bytes11 = _rt::Vec::from_raw_parts(
+                                                l9.cast(),
+                                                len11,
+                                                len11,
+                                            );
+                                            _rt::string_lift(bytes11)
+                                        };
+                                        Error::Invalid(e16)
+                                    }
+                                    2 => {
+                                        let e16 = {
+                                            let l12 = *ptr1.add(16).cast::<i64>();
+                                            l12 as u64
+                                        };
+                                        Error::QuotaExceeded(e16)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        let e16 = {
+                                            let l13 = *ptr1.add(16).cast::<*mut u8>();
+                                            let l14 = *ptr1
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len15 = l14;
+                                            let bytes15 = _rt::Vec::from_raw_parts(
+                                                l13.cast(),
+                                                len15,
+                                                len15,
+                                            );
+                                            _rt::string_lift(bytes15)
+                                        };
+                                        Error::Unavailable(e16)
+                                    }
+                                };
+                                v16
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result17
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The first keys with this prefix, at most 1000, in the order of their bytes; after one of
+            /// them, the next.
+            #[allow(async_fn_in_trait)]
+            pub fn list_keys(
+                prefix: &str,
+                after: ::core::option::Option<&str>,
+            ) -> ::core::result::Result<_rt::Vec<_rt::String>, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = prefix;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match after {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/kv@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "list-keys"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result24 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = *ptr3.add(8).cast::<*mut u8>();
+                                let l7 = *ptr3
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base11 = l6;
+                                let len11 = l7;
+                                let mut result11 = _rt::Vec::with_capacity(len11);
+                                for i in 0..len11 {
+                                    let base = base11
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    let e11 = {
+                                        let l8 = *base.add(0).cast::<*mut u8>();
+                                        let l9 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len10 = l9;
+                                        let bytes10 = _rt::Vec::from_raw_parts(
+                                            l8.cast(),
+                                            len10,
+                                            len10,
+                                        );
+                                        _rt::string_lift(bytes10)
+                                    };
+                                    result11.push(e11);
+                                }
+                                _rt::cabi_dealloc(
+                                    base11,
+                                    len11 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                result11
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l12 = i32::from(*ptr3.add(8).cast::<u8>());
+                                let v23 = match l12 {
+                                    0 => {
+                                        let e23 = {
+                                            let l13 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l14 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len15 = l14;
+                                            let bytes15 = _rt::Vec::from_raw_parts(
+                                                l13.cast(),
+                                                len15,
+                                                len15,
+                                            );
+                                            _rt::string_lift(bytes15)
+                                        };
+                                        Error::Denied(e23)
+                                    }
+                                    1 => {
+                                        let e23 = {
+                                            let l16 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l17 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len18 = l17;
+                                            let bytes18 = _rt::Vec::from_raw_parts(
+                                                l16.cast(),
+                                                len18,
+                                                len18,
+                                            );
+                                            _rt::string_lift(bytes18)
+                                        };
+                                        Error::Invalid(e23)
+                                    }
+                                    2 => {
+                                        let e23 = {
+                                            let l19 = *ptr3.add(16).cast::<i64>();
+                                            l19 as u64
+                                        };
+                                        Error::QuotaExceeded(e23)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        let e23 = {
+                                            let l20 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l21 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len22 = l21;
+                                            let bytes22 = _rt::Vec::from_raw_parts(
+                                                l20.cast(),
+                                                len22,
+                                                len22,
+                                            );
+                                            _rt::string_lift(bytes22)
+                                        };
+                                        Error::Unavailable(e23)
+                                    }
+                                };
+                                v23
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result24
+                }
+            }
+        }
         /// Random bytes fit for cryptography, fresh in every call.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod random {
@@ -2819,6 +3678,49 @@ mod _rt {
             unsafe { core::hint::unreachable_unchecked() }
         }
     }
+    pub unsafe fn bool_lift(val: u8) -> bool {
+        if cfg!(debug_assertions) {
+            match val {
+                0 => false,
+                1 => true,
+                _ => panic!("invalid bool discriminant"),
+            }
+        } else {
+            val != 0
+        }
+    }
+    pub fn as_i64<T: AsI64>(t: T) -> i64 {
+        t.as_i64()
+    }
+    pub trait AsI64 {
+        fn as_i64(self) -> i64;
+    }
+    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+        fn as_i64(self) -> i64 {
+            (*self).as_i64()
+        }
+    }
+    impl AsI64 for i64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    impl AsI64 for u64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
+        if size == 0 {
+            return;
+        }
+        unsafe {
+            let layout = alloc::Layout::from_size_align_unchecked(size, align);
+            alloc::dealloc(ptr, layout);
+        }
+    }
     pub fn as_i32<T: AsI32>(t: T) -> i32 {
         t.as_i32()
     }
@@ -2879,15 +3781,6 @@ mod _rt {
         }
     }
     pub use alloc_crate::alloc;
-    pub unsafe fn cabi_dealloc(ptr: *mut u8, size: usize, align: usize) {
-        if size == 0 {
-            return;
-        }
-        unsafe {
-            let layout = alloc::Layout::from_size_align_unchecked(size, align);
-            alloc::dealloc(ptr, layout);
-        }
-    }
     use core::fmt;
     use core::marker;
     use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -2983,29 +3876,6 @@ mod _rt {
     pub fn run_ctors_once() {
         ::soma_sdk::glue::wit_bindgen::rt::run_ctors_once();
     }
-    pub fn as_i64<T: AsI64>(t: T) -> i64 {
-        t.as_i64()
-    }
-    pub trait AsI64 {
-        fn as_i64(self) -> i64;
-    }
-    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
-        fn as_i64(self) -> i64 {
-            (*self).as_i64()
-        }
-    }
-    impl AsI64 for i64 {
-        #[inline]
-        fn as_i64(self) -> i64 {
-            self as i64
-        }
-    }
-    impl AsI64 for u64 {
-        #[inline]
-        fn as_i64(self) -> i64 {
-            self as i64
-        }
-    }
     extern crate alloc as alloc_crate;
 }
 /// Generates `#[unsafe(no_mangle)]` functions to export the specified type as
@@ -3038,52 +3908,60 @@ macro_rules! __export_capsule_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:soma:capsule@0.1.0:capsule:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1934] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2238] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x90\x0e\x01A\x02\x01\
-A\x12\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc0\x10\x01A\x02\x01\
+A\x14\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01@\x03\x05level\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\
 \x03\0\x16soma:capsule/log@0.1.0\x05\0\x01B\x03\x01@\0\0w\x04\0\x03now\x01\0\x04\
 \0\x07elapsed\x01\0\x03\0\x18soma:capsule/clock@0.1.0\x05\x01\x01B\x03\x01ks\x01\
 @\x01\x03keys\0\0\x04\0\x03get\x01\x01\x03\0\x19soma:capsule/config@0.1.0\x05\x02\
-\x01B\x03\x01p}\x01@\x01\x03leny\0\0\x04\0\x05bytes\x01\x01\x03\0\x19soma:capsul\
-e/random@0.1.0\x05\x03\x01B\x0e\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\
-\0\x01p\x01\x01p}\x01ky\x01r\x05\x06methods\x03urls\x07headers\x02\x04body\x03\x0a\
-timeout-ms\x04\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x02\x04\
-body\x03\x04\0\x08response\x03\0\x07\x01q\x07\x06denied\x01s\0\x0finvalid-reques\
-t\x01s\0\x07connect\x01s\0\x03tls\x01s\0\x07timeout\0\0\x09too-large\x01w\0\x08p\
-rotocol\x01s\0\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\
-\x06\0\x0b\x04\0\x04send\x01\x0c\x03\0\x17soma:capsule/http@0.1.0\x05\x04\x02\x03\
-\0\x04\x06header\x02\x03\0\x04\x05error\x01B!\x02\x03\x02\x01\x05\x04\0\x06heade\
-r\x03\0\0\x02\x03\x02\x01\x06\x04\0\x05error\x03\0\x02\x01p\x01\x01ky\x01r\x04\x06\
-methods\x03urls\x07headers\x04\x0atimeout-ms\x05\x04\0\x0crequest-head\x03\0\x06\
-\x01r\x02\x06status{\x07headers\x04\x04\0\x0dresponse-head\x03\0\x08\x04\0\x08ex\
-change\x03\x01\x01h\x0a\x01p}\x01j\0\x01\x03\x01@\x02\x04self\x0b\x05chunk\x0c\0\
-\x0d\x04\0\x16[method]exchange.write\x01\x0e\x01@\x01\x04self\x0b\0\x0d\x04\0\x17\
-[method]exchange.finish\x01\x0f\x01j\x01\x09\x01\x03\x01@\x01\x04self\x0b\0\x10\x04\
-\0\x15[method]exchange.head\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04se\
-lf\x0b\x03maxy\0\x13\x04\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\
-\x01\x03\x01@\x01\x04head\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\
-\x09exchanges\x18\0\x19\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@\
-0.1.0\x05\x07\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\
-\0\x04\0\x06report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x08\x01B\x1f\
-\x01r\x04\x09read-only\x7f\x0bdestructive\x7f\x0aidempotent\x7f\x0aopen-world\x7f\
-\x04\0\x0bannotations\x03\0\0\x01ks\x01r\x06\x04names\x05title\x02\x0bdescriptio\
-ns\x0cinput-schemas\x0doutput-schema\x02\x0bannotations\x01\x04\0\x04tool\x03\0\x03\
-\x01p}\x01r\x02\x09mime-types\x04data\x05\x04\0\x05media\x03\0\x06\x01q\x02\x04t\
-ext\x01s\0\x04blob\x01\x05\0\x04\0\x0dresource-body\x03\0\x08\x01r\x03\x03uris\x09\
-mime-type\x02\x04body\x09\x04\0\x11embedded-resource\x03\0\x0a\x01q\x04\x04text\x01\
-s\0\x05image\x01\x07\0\x05audio\x01\x07\0\x11embedded-resource\x01\x0b\0\x04\0\x07\
-content\x03\0\x0c\x01p\x0d\x01r\x02\x0astructured\x02\x07content\x0e\x04\0\x06ou\
-tput\x03\0\x0f\x01kw\x01r\x02\x07messages\x0eretry-after-ms\x11\x04\0\x0arate-li\
-mit\x03\0\x12\x01k{\x01r\x02\x07messages\x06status\x14\x04\0\x10upstream-failure\
-\x03\0\x15\x01q\x07\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x0cunauthorized\x01\
-s\0\x06denied\x01s\0\x0crate-limited\x01\x13\0\x08upstream\x01\x16\0\x06failed\x01\
-s\0\x04\0\x0atool-error\x03\0\x17\x01p\x04\x01@\0\0\x19\x04\0\x08describe\x01\x1a\
-\x01j\x01\x10\x01\x18\x01@\x02\x04tools\x0ainput-jsons\0\x1b\x04\0\x04call\x01\x1c\
-\x04\0\x18soma:capsule/tools@0.1.0\x05\x09\x04\0\x1asoma:capsule/capsule@0.1.0\x04\
-\0\x0b\x0d\x01\0\x07capsule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dw\
-it-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01B\x17\x01q\x04\x06denied\x01s\0\x07invalid\x01s\0\x0equota-exceeded\x01w\0\x0b\
+unavailable\x01s\0\x04\0\x05error\x03\0\0\x01p}\x01k\x02\x01j\x01\x03\x01\x01\x01\
+@\x01\x03keys\0\x04\x04\0\x03get\x01\x05\x01j\0\x01\x01\x01@\x02\x03keys\x05valu\
+e\x02\0\x06\x04\0\x03set\x01\x07\x01@\x01\x03keys\0\x06\x04\0\x06delete\x01\x08\x01\
+j\x01\x7f\x01\x01\x01@\x03\x03keys\x03old\x03\x03new\x03\0\x09\x04\0\x0fcompare-\
+and-set\x01\x0a\x01j\x01x\x01\x01\x01@\x02\x03keys\x02byx\0\x0b\x04\0\x09increme\
+nt\x01\x0c\x01ks\x01ps\x01j\x01\x0e\x01\x01\x01@\x02\x06prefixs\x05after\x0d\0\x0f\
+\x04\0\x09list-keys\x01\x10\x03\0\x15soma:capsule/kv@0.1.0\x05\x03\x01B\x03\x01p\
+}\x01@\x01\x03leny\0\0\x04\0\x05bytes\x01\x01\x03\0\x19soma:capsule/random@0.1.0\
+\x05\x04\x01B\x0e\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\0\x01p\x01\x01\
+p}\x01ky\x01r\x05\x06methods\x03urls\x07headers\x02\x04body\x03\x0atimeout-ms\x04\
+\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x02\x04body\x03\x04\0\
+\x08response\x03\0\x07\x01q\x07\x06denied\x01s\0\x0finvalid-request\x01s\0\x07co\
+nnect\x01s\0\x03tls\x01s\0\x07timeout\0\0\x09too-large\x01w\0\x08protocol\x01s\0\
+\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\x06\0\x0b\x04\
+\0\x04send\x01\x0c\x03\0\x17soma:capsule/http@0.1.0\x05\x05\x02\x03\0\x05\x06hea\
+der\x02\x03\0\x05\x05error\x01B!\x02\x03\x02\x01\x06\x04\0\x06header\x03\0\0\x02\
+\x03\x02\x01\x07\x04\0\x05error\x03\0\x02\x01p\x01\x01ky\x01r\x04\x06methods\x03\
+urls\x07headers\x04\x0atimeout-ms\x05\x04\0\x0crequest-head\x03\0\x06\x01r\x02\x06\
+status{\x07headers\x04\x04\0\x0dresponse-head\x03\0\x08\x04\0\x08exchange\x03\x01\
+\x01h\x0a\x01p}\x01j\0\x01\x03\x01@\x02\x04self\x0b\x05chunk\x0c\0\x0d\x04\0\x16\
+[method]exchange.write\x01\x0e\x01@\x01\x04self\x0b\0\x0d\x04\0\x17[method]excha\
+nge.finish\x01\x0f\x01j\x01\x09\x01\x03\x01@\x01\x04self\x0b\0\x10\x04\0\x15[met\
+hod]exchange.head\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04self\x0b\x03\
+maxy\0\x13\x04\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\x01\x03\x01\
+@\x01\x04head\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\x09exchan\
+ges\x18\0\x19\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@0.1.0\x05\x08\
+\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\0\x04\0\x06\
+report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x09\x01B\x1f\x01r\x04\x09\
+read-only\x7f\x0bdestructive\x7f\x0aidempotent\x7f\x0aopen-world\x7f\x04\0\x0ban\
+notations\x03\0\0\x01ks\x01r\x06\x04names\x05title\x02\x0bdescriptions\x0cinput-\
+schemas\x0doutput-schema\x02\x0bannotations\x01\x04\0\x04tool\x03\0\x03\x01p}\x01\
+r\x02\x09mime-types\x04data\x05\x04\0\x05media\x03\0\x06\x01q\x02\x04text\x01s\0\
+\x04blob\x01\x05\0\x04\0\x0dresource-body\x03\0\x08\x01r\x03\x03uris\x09mime-typ\
+e\x02\x04body\x09\x04\0\x11embedded-resource\x03\0\x0a\x01q\x04\x04text\x01s\0\x05\
+image\x01\x07\0\x05audio\x01\x07\0\x11embedded-resource\x01\x0b\0\x04\0\x07conte\
+nt\x03\0\x0c\x01p\x0d\x01r\x02\x0astructured\x02\x07content\x0e\x04\0\x06output\x03\
+\0\x0f\x01kw\x01r\x02\x07messages\x0eretry-after-ms\x11\x04\0\x0arate-limit\x03\0\
+\x12\x01k{\x01r\x02\x07messages\x06status\x14\x04\0\x10upstream-failure\x03\0\x15\
+\x01q\x07\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x0cunauthorized\x01s\0\x06\
+denied\x01s\0\x0crate-limited\x01\x13\0\x08upstream\x01\x16\0\x06failed\x01s\0\x04\
+\0\x0atool-error\x03\0\x17\x01p\x04\x01@\0\0\x19\x04\0\x08describe\x01\x1a\x01j\x01\
+\x10\x01\x18\x01@\x02\x04tools\x0ainput-jsons\0\x1b\x04\0\x04call\x01\x1c\x04\0\x18\
+soma:capsule/tools@0.1.0\x05\x0a\x04\0\x1asoma:capsule/capsule@0.1.0\x04\0\x0b\x0d\
+\x01\0\x07capsule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
+nt\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -3096,37 +3974,45 @@ pub use __export_capsule_impl as export_capsule;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1328] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x92\x09\x01A\x02\x01\
-A\x10\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1632] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc2\x0b\x01A\x02\x01\
+A\x12\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01@\x03\x05level\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\
 \x03\0\x16soma:capsule/log@0.1.0\x05\0\x01B\x03\x01@\0\0w\x04\0\x03now\x01\0\x04\
 \0\x07elapsed\x01\0\x03\0\x18soma:capsule/clock@0.1.0\x05\x01\x01B\x03\x01ks\x01\
 @\x01\x03keys\0\0\x04\0\x03get\x01\x01\x03\0\x19soma:capsule/config@0.1.0\x05\x02\
-\x01B\x03\x01p}\x01@\x01\x03leny\0\0\x04\0\x05bytes\x01\x01\x03\0\x19soma:capsul\
-e/random@0.1.0\x05\x03\x01B\x0e\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\
-\0\x01p\x01\x01p}\x01ky\x01r\x05\x06methods\x03urls\x07headers\x02\x04body\x03\x0a\
-timeout-ms\x04\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x02\x04\
-body\x03\x04\0\x08response\x03\0\x07\x01q\x07\x06denied\x01s\0\x0finvalid-reques\
-t\x01s\0\x07connect\x01s\0\x03tls\x01s\0\x07timeout\0\0\x09too-large\x01w\0\x08p\
-rotocol\x01s\0\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\
-\x06\0\x0b\x04\0\x04send\x01\x0c\x03\0\x17soma:capsule/http@0.1.0\x05\x04\x02\x03\
-\0\x04\x06header\x02\x03\0\x04\x05error\x01B!\x02\x03\x02\x01\x05\x04\0\x06heade\
-r\x03\0\0\x02\x03\x02\x01\x06\x04\0\x05error\x03\0\x02\x01p\x01\x01ky\x01r\x04\x06\
-methods\x03urls\x07headers\x04\x0atimeout-ms\x05\x04\0\x0crequest-head\x03\0\x06\
-\x01r\x02\x06status{\x07headers\x04\x04\0\x0dresponse-head\x03\0\x08\x04\0\x08ex\
-change\x03\x01\x01h\x0a\x01p}\x01j\0\x01\x03\x01@\x02\x04self\x0b\x05chunk\x0c\0\
-\x0d\x04\0\x16[method]exchange.write\x01\x0e\x01@\x01\x04self\x0b\0\x0d\x04\0\x17\
-[method]exchange.finish\x01\x0f\x01j\x01\x09\x01\x03\x01@\x01\x04self\x0b\0\x10\x04\
-\0\x15[method]exchange.head\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04se\
-lf\x0b\x03maxy\0\x13\x04\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\
-\x01\x03\x01@\x01\x04head\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\
-\x09exchanges\x18\0\x19\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@\
-0.1.0\x05\x07\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\
-\0\x04\0\x06report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x08\x04\0:so\
-ma:capsule/capsule-with-all-of-its-exports-removed@0.1.0\x04\0\x0b-\x01\0'capsul\
-e-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\
-\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01B\x17\x01q\x04\x06denied\x01s\0\x07invalid\x01s\0\x0equota-exceeded\x01w\0\x0b\
+unavailable\x01s\0\x04\0\x05error\x03\0\0\x01p}\x01k\x02\x01j\x01\x03\x01\x01\x01\
+@\x01\x03keys\0\x04\x04\0\x03get\x01\x05\x01j\0\x01\x01\x01@\x02\x03keys\x05valu\
+e\x02\0\x06\x04\0\x03set\x01\x07\x01@\x01\x03keys\0\x06\x04\0\x06delete\x01\x08\x01\
+j\x01\x7f\x01\x01\x01@\x03\x03keys\x03old\x03\x03new\x03\0\x09\x04\0\x0fcompare-\
+and-set\x01\x0a\x01j\x01x\x01\x01\x01@\x02\x03keys\x02byx\0\x0b\x04\0\x09increme\
+nt\x01\x0c\x01ks\x01ps\x01j\x01\x0e\x01\x01\x01@\x02\x06prefixs\x05after\x0d\0\x0f\
+\x04\0\x09list-keys\x01\x10\x03\0\x15soma:capsule/kv@0.1.0\x05\x03\x01B\x03\x01p\
+}\x01@\x01\x03leny\0\0\x04\0\x05bytes\x01\x01\x03\0\x19soma:capsule/random@0.1.0\
+\x05\x04\x01B\x0e\x01r\x02\x04names\x05values\x04\0\x06header\x03\0\0\x01p\x01\x01\
+p}\x01ky\x01r\x05\x06methods\x03urls\x07headers\x02\x04body\x03\x0atimeout-ms\x04\
+\x04\0\x07request\x03\0\x05\x01r\x03\x06status{\x07headers\x02\x04body\x03\x04\0\
+\x08response\x03\0\x07\x01q\x07\x06denied\x01s\0\x0finvalid-request\x01s\0\x07co\
+nnect\x01s\0\x03tls\x01s\0\x07timeout\0\0\x09too-large\x01w\0\x08protocol\x01s\0\
+\x04\0\x05error\x03\0\x09\x01j\x01\x08\x01\x0a\x01@\x01\x07request\x06\0\x0b\x04\
+\0\x04send\x01\x0c\x03\0\x17soma:capsule/http@0.1.0\x05\x05\x02\x03\0\x05\x06hea\
+der\x02\x03\0\x05\x05error\x01B!\x02\x03\x02\x01\x06\x04\0\x06header\x03\0\0\x02\
+\x03\x02\x01\x07\x04\0\x05error\x03\0\x02\x01p\x01\x01ky\x01r\x04\x06methods\x03\
+urls\x07headers\x04\x0atimeout-ms\x05\x04\0\x0crequest-head\x03\0\x06\x01r\x02\x06\
+status{\x07headers\x04\x04\0\x0dresponse-head\x03\0\x08\x04\0\x08exchange\x03\x01\
+\x01h\x0a\x01p}\x01j\0\x01\x03\x01@\x02\x04self\x0b\x05chunk\x0c\0\x0d\x04\0\x16\
+[method]exchange.write\x01\x0e\x01@\x01\x04self\x0b\0\x0d\x04\0\x17[method]excha\
+nge.finish\x01\x0f\x01j\x01\x09\x01\x03\x01@\x01\x04self\x0b\0\x10\x04\0\x15[met\
+hod]exchange.head\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04self\x0b\x03\
+maxy\0\x13\x04\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\x01\x03\x01\
+@\x01\x04head\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\x09exchan\
+ges\x18\0\x19\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@0.1.0\x05\x08\
+\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\0\x04\0\x06\
+report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x09\x04\0:soma:capsule/c\
+apsule-with-all-of-its-exports-removed@0.1.0\x04\0\x0b-\x01\0'capsule-with-all-o\
+f-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-com\
+ponent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

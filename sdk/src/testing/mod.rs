@@ -27,12 +27,14 @@
 mod exchange;
 mod script;
 mod settings;
+pub(crate) mod store;
 
 pub(crate) use exchange::ScriptedExchange;
 pub(crate) use script::exchange;
 pub use script::{Http, Reply, Sent, fails, reply};
 pub use settings::Settings;
 pub(crate) use settings::setting;
+pub use store::Store;
 
 use serde_json::Value;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use soma_capability::{Digest, Limits};
-use soma_runtime::{Call, Capsule, Engine, EngineConfig, Loader, Network};
+use soma_runtime::{Call, Capsule, Engine, EngineConfig, Given, Loader};
 use tokio::task::JoinSet;
 use wasmtime::{Config, PoolingAllocationConfig};
 
@@ -66,8 +66,7 @@ async fn call(capsule: Arc<Capsule>) {
             tool: "run".to_owned(),
             input: INPUT.to_owned(),
             limits: Limits::default(),
-            network: Network::none(),
-            settings: Arc::default(),
+            given: Given::default(),
             herald: None,
             progress: None,
         })

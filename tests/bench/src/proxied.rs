@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use serde_json::json;
 use soma_capability::{HttpCapability, HttpGrant, Limits};
-use soma_runtime::{Call, Capsule, Credential, Network, Presentation, Rules};
+use soma_runtime::{Call, Capsule, Credential, Given, Network, Presentation, Rules};
 
 use crate::instance::load_guest;
 use crate::post::bare_axum;
@@ -76,8 +76,10 @@ async fn within_a_call(
         tool: "run".to_owned(),
         input: json!({"url": url, "times": REQUESTS}).to_string(),
         limits: Limits::default(),
-        network: network.clone(),
-        settings: Arc::default(),
+        given: Given {
+            network: network.clone(),
+            ..Given::default()
+        },
         herald: None,
         progress: None,
     };

@@ -11,3 +11,4 @@ mod settings;
 mod tenants;
 
 pub(crate) use settings::SETTINGS;
+pub(crate) use tenants::tenant;

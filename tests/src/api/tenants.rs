@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::{Client, Setup, TestHost, pack_guest};
 
 /// A tenant with a key of all scopes.
-pub(super) async fn tenant(host: &TestHost, name: &str) -> Client {
+pub(crate) async fn tenant(host: &TestHost, name: &str) -> Client {
     host.admin
         .post("/v1/admin/tenants", &json!({"name": name}))
         .await

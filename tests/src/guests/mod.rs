@@ -6,6 +6,7 @@ mod files;
 mod isolation;
 mod limits;
 mod network;
+mod store;
 mod with_sdk;
 
 use serde_json::json;
@@ -17,6 +18,7 @@ use describe::*;
 use isolation::*;
 use limits::*;
 use network::*;
+use store::*;
 use with_sdk::*;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

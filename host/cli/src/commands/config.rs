@@ -121,7 +121,7 @@ async fn change(
     let mut standing = target.standing(&client).await?;
     let mut grant = standing.granted.take().unwrap_or_default();
     change(&standing.asked, &mut grant)?;
-    let body = standing.changed(&grant);
+    let body = standing.changed(&grant, standing.end);
     target.send(&client, Method::PUT, body).await?;
     show(&standing.asked, &grant, screen)
 }

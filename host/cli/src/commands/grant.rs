@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
-use soma_capability::{AddressRange, Capabilities, CapsuleName, CredentialName, Grant, HttpGrant};
+use soma_capability::{
+    AddressRange, Capabilities, CapsuleName, CredentialName, Grant, HttpGrant, KvCapability,
+};
 
 pub(crate) use self::standing::{Standing, Target, show_asked};
 use self::standing::{lines, send, unset, vain};
@@ -38,6 +40,7 @@ pub(crate) enum GrantCommand {
 #[command(after_help = "Examples:
   soma grant set acme/weather --http 'GET https://api.example.com/v1/**'
   soma grant set acme/weather --all
+  soma grant set acme/notes --kv 1024
   soma grant set acme/weather --file weather.toml --expires 2027-01-01T00:00:00Z
 
 A capsule gets what it asks for and what is granted, both. `soma grant show` lists what it asks for.")]
@@ -58,6 +61,11 @@ pub(crate) struct Set {
     /// to which the hosts of --http may lead; may be given more than once
     #[arg(long = "address", value_name = "RANGE", requires = "http", conflicts_with_all = ["all", "file"])]
     addresses: Vec<AddressRange>,
+
+    /// A store of its own, of so many kibibytes, where it asks for one
+    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20),
+          conflicts_with_all = ["all", "file"])]
+    kv: Option<u64>,
 
     /// Everything that it asks for
     #[arg(long, conflicts_with = "file")]
@@ -109,11 +117,16 @@ pub(super) async fn offer(
             "{capsule} has settings without a value: `soma config set {capsule} {unset}` gives them one"
         ));
     }
-    let missing: Vec<HttpGrant> = requests(&standing.asked)
-        .into_iter()
-        .filter(|asked| !granted.http.iter().any(|granted| is_same(granted, asked)))
-        .collect();
-    if missing.is_empty() {
+    let mut all = granted.clone();
+    let asked = everything(&standing.asked);
+    let missing = asked.http.into_iter();
+    all.http
+        .extend(missing.filter(|asked| !granted.http.iter().any(|it| is_same(it, asked))));
+    let has_room = |asked| granted.kv.is_some_and(|granted| granted.covers(asked));
+    if let Some(kv) = asked.kv.filter(|asked| !has_room(*asked)) {
+        all.kv = Some(kv);
+    }
+    if all == granted {
         return Ok(());
     }
     screen.aside(&format!(
@@ -133,9 +146,7 @@ pub(super) async fn offer(
         ));
         return Ok(());
     }
-    let mut all = granted;
-    all.http.extend(missing);
-    let body = standing.changed(&all);
+    let body = standing.changed(&all, standing.end);
     send(client, capsule, tenant, Method::PUT, body).await?;
     screen.aside(&format!("granted: {capsule}"));
     Ok(())
@@ -150,20 +161,13 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
         let granted = standing.granted.unwrap_or_default();
         writeln!(out, "{}", strong("granted"))?;
         if granted.is_empty() {
-            let expired =
-                standing.value["granted"].is_null() && standing.value["revision"].is_string();
-            let words = if expired {
-                "  nothing any more: it has expired, or is another publisher's"
-            } else {
-                "  nothing"
-            };
-            writeln!(out, "{words}")?;
+            writeln!(out, "  {}", standing.nothing)?;
         }
         for line in lines(&granted) {
             writeln!(out, "  {}", visible(&line))?;
         }
-        match standing.value["granted"]["expires_at"].as_str() {
-            Some(end) => writeln!(out, "  until {}", visible(end)),
+        match standing.end {
+            Some(end) => writeln!(out, "  until {end}"),
             None => Ok(()),
         }
     })
@@ -183,7 +187,9 @@ impl Set {
         }
         let capsule = &self.target.capsule;
         if self.all && grant.is_empty() {
-            let words = format_args!("{capsule} asks for no requests: there is nothing to grant");
+            let words = format_args!(
+                "{capsule} asks for no requests and no store: there is nothing to grant"
+            );
             return Err(Failure::usage(words));
         }
         if !self.yes {
@@ -193,13 +199,7 @@ impl Set {
             }
             passphrase::agree(false, &format!("Grant this to {capsule}?"))?;
         }
-        // Not over what somebody changed since it was read, settings above all.
-        let wanted = json!({
-            "grant": grant,
-            "expires_at": self.expires,
-            "replaces": standing.value["revision"],
-        });
-        let body = Body::Json(wanted.to_string());
+        let body = standing.changed(&grant, self.expires);
         let value = self.target.send(&client, Method::PUT, body).await?;
         screen.show(&value, |out| {
             writeln!(out, "granted: {capsule}")?;
@@ -227,12 +227,14 @@ impl Set {
             return Ok(grant);
         }
         if self.all {
-            let http = requests(asked);
-            return Ok(Grant { http, config });
+            return Ok(Grant {
+                config,
+                ..everything(asked)
+            });
         }
-        if self.http.is_empty() {
+        if self.http.is_empty() && self.kv.is_none() {
             return Err(Failure::usage("what is to be granted?").hint(
-                "give --http REQUESTS, --all or --file; `soma grant revoke` takes all back",
+                "give --http REQUESTS, --kv KIB, --all or --file; `soma grant revoke` takes all back",
             ));
         }
         let mut http = self.http.clone();
@@ -240,7 +242,8 @@ impl Set {
             entry.credential.clone_from(&self.credential);
             entry.addresses.clone_from(&self.addresses);
         }
-        Ok(Grant { http, config })
+        let kv = self.kv.map(|quota_kib| KvCapability { quota_kib });
+        Ok(Grant { http, kv, config })
     }
 }
 
@@ -253,9 +256,13 @@ fn is_same(granted: &HttpGrant, asked: &HttpGrant) -> bool {
     anywhere == *asked
 }
 
-/// All the requests that a capsule asks for, and nothing more.
-fn requests(asked: &Capabilities) -> Vec<HttpGrant> {
-    asked.http.iter().map(HttpGrant::from).collect()
+/// All that a capsule asks for but settings, which have no values until somebody gives them one.
+fn everything(asked: &Capabilities) -> Grant {
+    Grant {
+        http: asked.http.iter().map(HttpGrant::from).collect(),
+        kv: asked.kv,
+        ..Grant::default()
+    }
 }
 
 /// A grant in a TOML file; none where there is no file.
@@ -283,10 +290,7 @@ async fn diff(target: Target, screen: Screen) -> Result<(), Failure> {
     let client = Client::new(target.host.clone(), LocalKey::Admin)?;
     let standing = target.standing(&client).await?;
     let granted = standing.granted.unwrap_or_default();
-    let wanting = lines(&Grant {
-        http: requests(&standing.asked),
-        ..Grant::default()
-    });
+    let wanting = lines(&everything(&standing.asked));
     let having = lines(&granted);
     let set = lines(&Grant {
         config: granted.config.asked(&standing.asked.config),

@@ -29,6 +29,7 @@ mod run;
 mod search;
 mod secret;
 mod serve;
+mod store;
 mod tenant;
 mod token;
 mod uninstall;
@@ -99,6 +100,9 @@ pub(crate) enum Command {
     /// Give capsules' settings their values
     #[command(subcommand)]
     Config(Box<config::ConfigCommand>),
+    /// Look after what capsules keep from call to call
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Keep the credentials that accompany capsules' requests
     #[command(subcommand)]
     Secret(Box<secret::SecretCommand>),
@@ -148,6 +152,7 @@ impl Command {
             Self::Key(command) => command.run(screen).await,
             Self::Grant(command) => command.run(screen).await,
             Self::Config(command) => command.run(screen).await,
+            Self::Store(command) => command.run(screen).await,
             Self::Secret(command) => command.run(screen).await,
             Self::Audit(command) => command.run(screen).await,
             Self::Pin(command) => command.run(screen).await,

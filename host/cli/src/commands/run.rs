@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use soma_capability::{Limits, LimitsAsked, Origin, Setting, Settings, Tool};
+use soma_capability::{KvCapability, Limits, LimitsAsked, Origin, Setting, Settings, Tool};
 use soma_host::InvalidInput;
 use soma_registry::{Package, Schema};
 use soma_runtime::{
-    Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Loader, Network, Progress, Rules,
+    Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Given, Kv, Loader, MemoryKv,
+    Network, Progress, Rules,
 };
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
@@ -105,8 +106,11 @@ impl Run {
             tool: self.tool,
             input,
             limits,
-            network: network.map_err(Failure::failed)?,
-            settings: Arc::new(settings.asked(&asked.config)),
+            given: Given {
+                network: network.map_err(Failure::failed)?,
+                settings: settings.asked(&asked.config),
+                kv: asked.kv.map(in_memory).unwrap_or_default(),
+            },
             herald: None,
             progress: Some(progress),
         };
@@ -145,6 +149,13 @@ impl Run {
         };
         Limits::default().asked(&asked, &unbounded)
     }
+}
+
+/// The store of a run begins empty, and ends with it.
+fn in_memory(asked: KvCapability) -> Kv {
+    Kv::new(Arc::new(MemoryKv::new(
+        asked.quota_kib.saturating_mul(1024),
+    )))
 }
 
 fn find_tool<'a>(package: &'a Package, name: &str) -> Result<&'a Tool, Failure> {

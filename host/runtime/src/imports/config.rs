@@ -9,7 +9,7 @@ impl config::Host for InvocationState {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         // What is no name is no setting's.
         let key = key.parse::<ConfigKey>().ok();
-        let value = key.and_then(|key| self.settings.get(&key).map(str::to_owned));
+        let value = key.and_then(|key| self.given.settings.get(&key).map(str::to_owned));
         Ok(value)
     }
 }

@@ -17,7 +17,7 @@ const MAX_TOOLS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KvCapability {
-    /// Kibibytes of keys and values together, at most 1 GiB.
+    /// Kibibytes of keys and values together, and of 32 bytes for each entry; at most 1 GiB.
     #[serde(deserialize_with = "quota")]
     pub quota_kib: u64,
 }
@@ -74,6 +74,14 @@ impl KvCapability {
     /// Whether this is at least as much.
     pub fn covers(self, other: Self) -> bool {
         self.quota_kib >= other.quota_kib
+    }
+
+    /// The smaller of the two.
+    #[must_use]
+    pub fn at_most(self, other: Self) -> Self {
+        Self {
+            quota_kib: self.quota_kib.min(other.quota_kib),
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+use jiff::Timestamp;
 use reqwest::Method;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use soma_capability::{Capabilities, CapsuleName, ConfigKey, Grant, HttpGrant};
+use soma_capability::{Capabilities, CapsuleName, ConfigKey, Grant, HttpGrant, KvCapability};
 
 use crate::client::{Body, Client, HostArgs, of_tenant};
 use crate::failure::Failure;
@@ -27,6 +29,10 @@ pub(crate) struct Target {
 pub(crate) struct Standing {
     pub(crate) asked: Capabilities,
     pub(crate) granted: Option<Grant>,
+    /// When what is granted ends.
+    pub(crate) end: Option<Timestamp>,
+    /// What is to be said where nothing is granted.
+    pub(super) nothing: &'static str,
     pub(crate) value: Value,
 }
 
@@ -38,6 +44,11 @@ impl Target {
         body: Body,
     ) -> Result<Value, Failure> {
         send(client, &self.capsule, self.tenant.as_deref(), method, body).await
+    }
+
+    /// What names the tenant in a request.
+    pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
+        of_tenant(self.tenant.as_deref())
     }
 
     pub(crate) async fn standing(&self, client: &Client) -> Result<Standing, Failure> {
@@ -60,24 +71,35 @@ pub(super) async fn send(
 
 impl Standing {
     pub(crate) fn read(value: Value) -> Result<Self, Failure> {
+        let granted = &value["granted"];
+        let has_ended = granted.is_null() && value["revision"].is_string();
         Ok(Self {
-            asked: serde_json::from_value(value["asked"].clone()).map_err(Failure::damaged)?,
-            granted: serde_json::from_value(value["granted"]["grant"].clone())
-                .map_err(Failure::damaged)?,
+            asked: read(&value["asked"])?,
+            granted: read(&granted["grant"])?,
+            end: read(&granted["expires_at"])?,
+            nothing: if has_ended {
+                "nothing any more: it has expired, or is another publisher's"
+            } else {
+                "nothing"
+            },
             value,
         })
     }
 
-    /// Asks for this in the place of what was read, ending when that does; not if somebody changed it
-    /// meanwhile.
-    pub(crate) fn changed(&self, grant: &Grant) -> Body {
+    /// Asks for this in the place of what was read; not if somebody changed that meanwhile, settings
+    /// above all.
+    pub(crate) fn changed(&self, grant: &Grant, end: Option<Timestamp>) -> Body {
         let wanted = json!({
             "grant": grant,
-            "expires_at": self.value["granted"]["expires_at"],
+            "expires_at": end,
             "replaces": self.value["revision"],
         });
         Body::Json(wanted.to_string())
     }
+}
+
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
+    T::deserialize(value).map_err(Failure::damaged)
 }
 
 /// What is asked, in words, each with its author's reason below it.
@@ -118,9 +140,12 @@ pub(super) fn lines(grant: &Grant) -> Vec<String> {
         let line = move |requests: &str| format!("{requests}{credential}{addresses}");
         requests.lines().map(line).collect::<Vec<_>>()
     };
+    let store = |kv: &KvCapability| format!("a store of {} KiB", kv.quota_kib);
+    let store = grant.kv.iter().map(store);
     let setting = |(key, value)| format!("setting `{key}`: {value}");
     let settings = grant.config.iter().map(setting);
-    grant.http.iter().flat_map(entry).chain(settings).collect()
+    let http = grant.http.iter().flat_map(entry);
+    http.chain(store).chain(settings).collect()
 }
 
 /// What is granted although nothing asks for any of it.
@@ -133,6 +158,8 @@ pub(super) fn vain(asked: &Capabilities, grant: &Grant) -> Vec<String> {
     };
     let vain = grant.http.iter().filter(|entry| !reaches(entry));
     let vain = vain.map(ToString::to_string);
+    let store = grant.kv.filter(|_| asked.kv.is_none());
+    let vain = vain.chain(store.map(|_| "a store".to_owned()));
     let settings = grant.config.iter().map(|(key, _)| key);
     let settings = settings.filter(|key| !asked.asks_setting(key));
     vain.chain(settings.map(|key| format!("setting `{key}`")))
