@@ -109,7 +109,7 @@ impl App {
             keyring: Keyring::new(pool.clone()),
             catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
             grants: Grants::new(pool.clone()),
-            secrets: Secrets::new(pool.clone(), sealer),
+            secrets: Secrets::new(pool.clone(), sealer)?,
             stores: Stores::new(pool.clone()),
             logs,
             audit,

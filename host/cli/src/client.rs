@@ -298,7 +298,7 @@ fn is_loopback(base: &Url) -> bool {
     }
 }
 
-fn http_client(base: &Url) -> Result<reqwest::Client, Failure> {
+pub(crate) fn http_client(base: &Url) -> Result<reqwest::Client, Failure> {
     // Whoever was first wins, and it is the same provider everywhere in this project.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()

@@ -1,13 +1,19 @@
 //! A credential that accompanies a guest's request, and that the guest never sees.
 
+mod sigv4;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+pub use self::sigv4::SigV4;
+pub(crate) use self::sigv4::SignedBody;
 
 /// How a credential is shown to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +37,8 @@ pub enum Presentation {
         /// As it is sent, before its encoding.
         name: String,
     },
+    /// Not at all: each request is signed with it, as AWS wants it.
+    SigV4(SigV4),
 }
 
 /// What a server is shown. Its `Debug` says nothing of the value; clones share it, and it is wiped
@@ -59,6 +67,9 @@ pub enum CredentialError {
     /// Not a parameter's name.
     #[error("a parameter's name has 1 to 64 characters, and no control characters")]
     Parameter,
+    /// Not parts of a signature.
+    #[error("the id of the access key, region and service have letters, digits, `-`, `.` and `_`")]
+    SigV4,
 }
 
 /// Fields that a credential in a header may not be: what they say is about the connection or the
@@ -100,7 +111,8 @@ impl Credential {
                     return Err(CredentialError::Parameter);
                 }
             }
-            Presentation::Bearer => {}
+            Presentation::SigV4(how) if !how.is_sound() => return Err(CredentialError::SigV4),
+            Presentation::Bearer | Presentation::SigV4(_) => {}
         }
         let credential = Self {
             presentation,
@@ -114,35 +126,66 @@ impl Credential {
 
     /// What must not come back: the value, and what is made of it.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
-        let mut secrets = vec![SecretString::from(self.value.expose_secret())];
-        if let Presentation::Basic { user } = &self.presentation {
-            secrets.push(self.pair(user).into());
-        }
-        secrets
-    }
-
-    /// The field that it is in, where it is in one.
-    pub(crate) fn field_name(&self) -> Option<HeaderName> {
-        self.field().map(|(name, _)| name)
-    }
-
-    /// The parameter that it is in, where it is in one.
-    pub(crate) fn parameter(&self) -> Option<&str> {
+        let value = self.value.expose_secret();
         match &self.presentation {
-            Presentation::Query { name } => Some(name),
+            Presentation::Basic { user } => vec![value.into(), self.pair(user).into()],
+            Presentation::SigV4(_) => {
+                let (secret, token) = sigv4::secrets(value);
+                [Some(secret), token]
+                    .into_iter()
+                    .flatten()
+                    .map(SecretString::from)
+                    .collect()
+            }
+            _ => vec![value.into()],
+        }
+    }
+
+    /// Whether a guest must not set this field, because the credential does.
+    pub(crate) fn owns_field(&self, name: &HeaderName) -> bool {
+        match &self.presentation {
+            Presentation::Header { name: own } => name.as_str() == own,
+            Presentation::SigV4(_) => SigV4::owns_field(name),
+            _ => false,
+        }
+    }
+
+    /// Whether a guest must not set this parameter, because the credential does.
+    pub(crate) fn owns_parameter(&self, name: &str) -> bool {
+        match &self.presentation {
+            Presentation::Query { name: own } => name == own,
+            Presentation::SigV4(_) => SigV4::owns_parameter(name),
+            _ => false,
+        }
+    }
+
+    /// How requests are signed with it, where they are.
+    pub(crate) fn signs(&self) -> Option<&SigV4> {
+        match &self.presentation {
+            Presentation::SigV4(how) => Some(how),
             _ => None,
         }
     }
 
-    /// Adds it to a request.
-    pub(crate) fn apply(&self, headers: &mut HeaderMap, url: &mut Url) {
+    /// Adds it to a request that is as it will be sent.
+    pub(crate) fn apply(
+        &self,
+        method: &Method,
+        url: &mut Url,
+        headers: &mut HeaderMap,
+        body: &SignedBody<'_>,
+    ) -> Result<(), String> {
+        if let Presentation::SigV4(how) = &self.presentation {
+            return how.sign(&self.value, method, url, headers, body);
+        }
         if let Some((name, Some(value))) = self.field() {
             headers.insert(name, value);
         }
-        if let Some(name) = self.parameter() {
+        if let Presentation::Query { name } = &self.presentation {
             let value = self.value.expose_secret();
             url.query_pairs_mut().append_pair(name, value);
         }
+        Ok(())
     }
 
     /// User and value, as HTTP Basic has them.
@@ -160,7 +203,7 @@ impl Credential {
                 HeaderName::from_bytes(name.as_bytes()).ok()?,
                 value.to_owned(),
             ),
-            Presentation::Query { .. } => return None,
+            Presentation::Query { .. } | Presentation::SigV4(_) => return None,
         };
         let mut value = HeaderValue::try_from(text).ok();
         if let Some(value) = &mut value {
@@ -178,8 +221,12 @@ mod tests {
     fn applied(presentation: Presentation) -> (HeaderMap, String) {
         let credential = Credential::new(presentation, "s3cret&".into()).unwrap();
         assert!(!format!("{credential:?}").contains("s3cret"));
-        let (mut headers, mut url) = (HeaderMap::new(), "https://a/b?c=d".parse().unwrap());
-        credential.apply(&mut headers, &mut url);
+        let mut headers = HeaderMap::new();
+        let mut url = "https://a/b?c=d".parse().unwrap();
+        let body = SignedBody::Unsigned;
+        credential
+            .apply(&Method::GET, &mut url, &mut headers, &body)
+            .unwrap();
         assert!(!format!("{headers:?}").contains("s3cret"));
         (headers, url.to_string())
     }

@@ -30,7 +30,7 @@ mod state;
 pub use capsule::{Capsule, LinkError};
 pub use code_cache::CacheError;
 pub use compile::{CompileError, Compiler, compile_stdin};
-pub use credential::{Credential, CredentialError, Presentation};
+pub use credential::{Credential, CredentialError, Presentation, SigV4};
 pub use describe::{DescribeError, describe};
 pub use effects::{Egress, Herald};
 pub use engine::{Engine, EngineConfig, EngineError};

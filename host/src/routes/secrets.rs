@@ -17,6 +17,7 @@ use crate::body::Document;
 use crate::db::secrets::{self, Stored};
 use crate::error::Error;
 use crate::path::NamePath;
+use crate::secrets::Kind;
 
 const FORM: &str = "the body is {\"value\": \"…\"}, with \"as\" besides to say how it is shown \
                     (docs/grants.md); what it is instead is not repeated here";
@@ -31,7 +32,7 @@ pub(crate) struct Wanted {
     value: SecretString,
     /// As before, where it is left out.
     #[serde(rename = "as")]
-    presentation: Option<Presentation>,
+    kind: Option<Kind>,
 }
 
 pub(crate) async fn list(
@@ -63,16 +64,14 @@ pub(crate) async fn set(
         return Err(Error::BadRequest(words));
     }
     let tenant = tenant(&app, &caller, query).await?;
-    let presentation = match wanted.presentation {
-        Some(presentation) => presentation,
+    let kind = match wanted.kind {
+        Some(kind) => kind,
         None => {
             let before = secrets::get(&app.pool, &tenant.id, &name).await?;
-            before.map_or(Presentation::Bearer, |before| before.presentation)
+            before.map_or(Kind::Shown(Presentation::Bearer), |before| before.kind)
         }
     };
-    let stored = app
-        .secrets
-        .set(&tenant.id, &name, presentation, wanted.value);
+    let stored = app.secrets.set(&tenant.id, &name, kind, wanted.value);
     let stored = stored.await?;
     tracing::warn!(tenant = tenant.name, %name, key = caller.key_id(), "credential set");
     let (name, of) = (name.to_string(), tenant.name);

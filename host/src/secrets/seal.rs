@@ -13,11 +13,17 @@ use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use soma_capability::CredentialName;
-
 use soma_registry::owner_only;
 
 const NONCE_BYTES: usize = 24;
 const KEY_BYTES: usize = 32;
+
+/// What of a credential it is: one is not taken for the other.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Value,
+    Token,
+}
 
 /// Seals values and opens them.
 pub(crate) struct Sealer(XChaCha20Poly1305);
@@ -54,13 +60,14 @@ impl Sealer {
 
     pub(super) fn seal(
         &self,
+        part: Part,
         tenant: &str,
         name: &CredentialName,
         value: &SecretString,
     ) -> Result<String, crate::error::Error> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
-        let place = place(tenant, name);
+        let place = place(part, tenant, name);
         let payload = Payload {
             msg: value.expose_secret().as_bytes(),
             aad: place.as_bytes(),
@@ -72,6 +79,7 @@ impl Sealer {
 
     pub(super) fn open(
         &self,
+        part: Part,
         tenant: &str,
         name: &CredentialName,
         sealed: &str,
@@ -79,7 +87,7 @@ impl Sealer {
         let damaged = || Unsealed::Damaged(name.clone());
         let bytes = BASE64_STANDARD.decode(sealed).map_err(|_| damaged())?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES).ok_or_else(damaged)?;
-        let place = place(tenant, name);
+        let place = place(part, tenant, name);
         let payload = Payload {
             msg: sealed,
             aad: place.as_bytes(),
@@ -92,8 +100,12 @@ impl Sealer {
 }
 
 /// What a value is bound to. A tenant's id and a name have no `/`.
-fn place(tenant: &str, name: &CredentialName) -> String {
-    format!("soma/secret/{tenant}/{name}")
+fn place(part: Part, tenant: &str, name: &CredentialName) -> String {
+    let part = match part {
+        Part::Value => "secret",
+        Part::Token => "token",
+    };
+    format!("soma/{part}/{tenant}/{name}")
 }
 
 /// Makes a key.
@@ -116,23 +128,26 @@ mod tests {
         let sealer = Sealer::open_file(&path, true).unwrap();
         let again = Sealer::open_file(&path, false).unwrap();
         let name: CredentialName = "github".parse().unwrap();
-        let sealed = sealer.seal("a", &name, &"s3cret".into()).unwrap();
+        let sealed = sealer
+            .seal(Part::Value, "a", &name, &"s3cret".into())
+            .unwrap();
         assert!(!sealed.contains("s3cret"));
-        let opened = again.open("a", &name, &sealed).unwrap();
+        let opened = again.open(Part::Value, "a", &name, &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "s3cret");
         let other: CredentialName = "gitlab".parse().unwrap();
-        assert!(again.open("b", &name, &sealed).is_err());
-        assert!(again.open("a", &other, &sealed).is_err());
+        assert!(again.open(Part::Value, "b", &name, &sealed).is_err());
+        assert!(again.open(Part::Token, "a", &name, &sealed).is_err());
+        assert!(again.open(Part::Value, "a", &other, &sealed).is_err());
         let mut changed = BASE64_STANDARD.decode(&sealed).unwrap();
         *changed.last_mut().unwrap() ^= 1;
         let changed = BASE64_STANDARD.encode(changed);
-        assert!(again.open("a", &name, &changed).is_err());
+        assert!(again.open(Part::Value, "a", &name, &changed).is_err());
         for short in ["", "AAAA", "?"] {
-            assert!(again.open("a", &name, short).is_err());
+            assert!(again.open(Part::Value, "a", &name, short).is_err());
         }
         let elsewhere = folder.path().join("other.key");
         let stranger = Sealer::open_file(&elsewhere, true).unwrap();
-        assert!(stranger.open("a", &name, &sealed).is_err());
+        assert!(stranger.open(Part::Value, "a", &name, &sealed).is_err());
         fs::write(&elsewhere, "12").unwrap();
         assert!(Sealer::open_file(&elsewhere, true).is_err());
     }

@@ -9,6 +9,7 @@ mod masked;
 mod secrets;
 mod settings;
 mod tenants;
+mod tokens;
 
 pub(crate) use settings::SETTINGS;
 pub(crate) use tenants::tenant;

@@ -130,7 +130,10 @@ fn a_credential_accompanies_what_it_is_granted_with() {
         host.admin.delete(path).await.problem(404, "unknown-secret");
         let answer = ask(&host, json!({"url": upstream.url("/echo")})).await;
         assert_eq!(answer["error"], "denied");
-        assert_eq!(answer["message"], "the credential `upstream` is not set");
+        assert_eq!(
+            answer["message"],
+            "the credential `upstream` is not to be had"
+        );
         host.logged("soma secret set upstream").await;
     });
 }

@@ -7,6 +7,7 @@ mod database;
 mod false_log;
 mod host;
 mod marketplace;
+mod oidc;
 mod packages;
 mod paths;
 mod recorder;
@@ -22,9 +23,11 @@ pub(crate) use host::{TestHost, command};
 pub(crate) use marketplace::{
     Author, Offer, TestMarketplace, as_capsule, capsule_name, echo, owner, problem, version,
 };
+pub(crate) use oidc::Oidc;
 pub(crate) use packages::{component, pack, pack_described, pack_guest, pack_version, pack_with};
 pub(crate) use paths::{repository, soma, target};
 pub(crate) use recorder::Recorder;
+pub(crate) use s3::S3;
 pub(crate) use setup::Setup;
 pub(crate) use upstream::{Upstream, encoded};
 pub(crate) use witness::TestWitness;

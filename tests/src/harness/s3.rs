@@ -62,6 +62,16 @@ impl S3 {
         }
     }
 
+    /// Its origin.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The secret of the access key `tests`.
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
     /// What a marketplace is told, in its environment.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         [

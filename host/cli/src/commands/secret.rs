@@ -1,14 +1,18 @@
 //! `soma secret`: credentials that accompany capsules' requests, and that no capsule sees.
 
+mod how;
+mod login;
+
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use soma_capability::CredentialName;
 
+use self::how::{How, shown};
 use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::failure::{Exit, Failure};
 use crate::screen::{Screen, table};
@@ -16,6 +20,7 @@ use crate::screen::{Screen, table};
 #[derive(clap::Subcommand)]
 pub(crate) enum SecretCommand {
     Set(Set),
+    Login(login::Login),
     Rotate(Rotate),
     List(List),
     Rm(Rm),
@@ -45,23 +50,17 @@ struct From {
   soma secret set github < token.txt
   soma secret set shop --basic api
   soma secret set maps --header x-api-key --file key.txt
+  soma secret set crm --oauth https://login.example.com/token --client-id soma < client-secret
+  soma secret set drive --google --scope https://www.googleapis.com/auth/drive --file account.json
+  soma secret set store --sigv4 AKIDEXAMPLE --region eu-central-1 --service s3 < secret-key
 
 It accompanies the requests whose entry in the manifest and in the grant both name it.")]
 pub(crate) struct Set {
     /// What manifests and grants call it
     name: CredentialName,
 
-    /// Show it as HTTP Basic, with this user; the value is the password
-    #[arg(long, value_name = "USER", conflicts_with_all = ["header", "query"])]
-    basic: Option<String>,
-
-    /// Show it in this header field
-    #[arg(long, value_name = "FIELD", conflicts_with = "query")]
-    header: Option<String>,
-
-    /// Show it in this parameter of the query, which servers and proxies log
-    #[arg(long, value_name = "PARAMETER")]
-    query: Option<String>,
+    #[command(flatten)]
+    how: How,
 
     #[command(flatten)]
     from: From,
@@ -107,6 +106,7 @@ impl SecretCommand {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         match self {
             Self::Set(set) => set.run(screen).await,
+            Self::Login(login) => login.run(screen).await,
             Self::Rotate(rotate) => rotate.run(screen).await,
             Self::List(List { of }) => list(&of, screen).await,
             Self::Rm(Rm { name, of }) => {
@@ -121,13 +121,9 @@ impl SecretCommand {
 
 impl Set {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let presentation = match (&self.basic, &self.header, &self.query) {
-            (Some(user), ..) => json!({"kind": "basic", "user": user}),
-            (_, Some(name), _) => json!({"kind": "header", "name": name.to_lowercase()}),
-            (_, _, Some(name)) => json!({"kind": "query", "name": name}),
-            _ => json!({"kind": "bearer"}),
-        };
-        keep(&self.name, Some(presentation), &self.from, &self.of, screen).await
+        let value = self.from.value(&self.name)?;
+        let kind = Some(self.how.kind());
+        keep(&self.name, kind, &value, &self.of, screen).await
     }
 }
 
@@ -143,7 +139,8 @@ impl Rotate {
                     .hint(format_args!("`soma secret set {name}` makes it")),
             );
         }
-        keep(&self.name, None, &self.from, &self.of, screen).await
+        let value = self.from.value(&self.name)?;
+        keep(&self.name, None, &value, &self.of, screen).await
     }
 }
 
@@ -165,25 +162,23 @@ impl Of {
 
 async fn keep(
     name: &CredentialName,
-    presentation: Option<Value>,
-    from: &From,
+    kind: Option<Value>,
+    value: &SecretString,
     of: &Of,
     screen: Screen,
 ) -> Result<(), Failure> {
-    let value = from.value(name)?;
-    let wanted = json!({"value": value.expose_secret(), "as": presentation});
+    let wanted = json!({"value": value.expose_secret(), "as": kind});
     let body = Body::Json(wanted.to_string());
     let stored = of.send(Method::PUT, Some(name), body).await?;
     screen.show(&stored, |out| {
-        writeln!(out, "set: {name}, {}", shown(&stored))
+        writeln!(out, "set: {name}, {}", shown(&stored["as"]))
     })
 }
 
 impl From {
     fn value(&self, name: &CredentialName) -> Result<SecretString, Failure> {
         let text = match &self.file {
-            Some(path) => fs::read_to_string(path)
-                .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?,
+            Some(path) => return read_value(path),
             None if io::stdin().is_terminal() => {
                 let prompt = format!("Value of `{name}`: ");
                 rpassword::prompt_password(prompt)
@@ -198,9 +193,21 @@ impl From {
                 text
             }
         };
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        Ok(line.strip_suffix('\r').unwrap_or(line).to_owned().into())
+        Ok(without_end(&text))
     }
+}
+
+/// The value in a file.
+fn read_value(path: &Path) -> Result<SecretString, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?;
+    Ok(without_end(&text))
+}
+
+/// Without the line break at its end.
+fn without_end(text: &str) -> SecretString {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    line.strip_suffix('\r').unwrap_or(line).to_owned().into()
 }
 
 async fn list(of: &Of, screen: Screen) -> Result<(), Failure> {
@@ -208,7 +215,7 @@ async fn list(of: &Of, screen: Screen) -> Result<(), Failure> {
     let items = list["secrets"].as_array().map(Vec::as_slice);
     let row = |secret: &Value| {
         let text = |member: &str| secret[member].as_str().unwrap_or_default().to_owned();
-        vec![text("name"), shown(secret), text("set_at")]
+        vec![text("name"), shown(&secret["as"]), text("set_at")]
     };
     let rows = items.unwrap_or_default().iter().map(row).collect();
     screen.show(&list, |out| {
@@ -219,16 +226,4 @@ async fn list(of: &Of, screen: Screen) -> Result<(), Failure> {
             "No credential is set.",
         )
     })
-}
-
-/// How it is shown to servers.
-fn shown(secret: &Value) -> String {
-    let presentation = &secret["as"];
-    let text = |member: &str| presentation[member].as_str().unwrap_or_default();
-    match text("kind") {
-        "basic" => format!("basic, user {}", text("user")),
-        "header" => format!("the field {}", text("name")),
-        "query" => format!("the parameter {}", text("name")),
-        kind => kind.to_owned(),
-    }
 }

@@ -91,19 +91,16 @@ pub(crate) fn refuse_credentials(
     url: &Url,
     credential: Option<&Credential>,
 ) -> Result<(), SendError> {
-    let own = credential.and_then(Credential::field_name);
-    let shown = [Some(AUTHORIZATION), Some(COOKIE), own];
-    if let Some(name) = shown
-        .into_iter()
-        .flatten()
-        .find(|name| headers.contains_key(name))
-    {
+    let is_taken = |name: &&HeaderName| {
+        [AUTHORIZATION, COOKIE].contains(name) || credential.is_some_and(|it| it.owns_field(name))
+    };
+    if let Some(name) = headers.keys().find(is_taken) {
         return Err(invalid(format!(
             "the field `{name}` carries credentials: the operator sets it, a guest cannot"
         )));
     }
-    let own = credential.and_then(Credential::parameter);
-    if own.is_some_and(|own| url.query_pairs().any(|(name, _)| name == own)) {
+    let owns = |own: &Credential| url.query_pairs().any(|(name, _)| own.owns_parameter(&name));
+    if credential.is_some_and(owns) {
         return Err(invalid(
             "the query has the parameter that the operator's credential is in",
         ));

@@ -14,6 +14,7 @@ use super::body::MeteredBody;
 use super::fields::{headers_in, headers_out, refuse_credentials, refuse_host_fields, take_length};
 use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
+use crate::credential::{Credential, SignedBody};
 use crate::effects::Effects;
 use crate::log::GuestLog;
 use crate::mask::Masking;
@@ -23,6 +24,10 @@ use crate::state::InvocationState;
 
 /// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
 const MOST_URL_BYTES: usize = 16 << 10;
+
+/// Bytes of a body that comes in pieces and has to be signed whole: no more than a call may have on
+/// their way.
+const MOST_SIGNED_BYTES: usize = 1 << 20;
 
 /// More than any call takes, and little enough to be added to the time of day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -127,21 +132,23 @@ impl SendHook {
     /// too, and both end at the same deadline.
     async fn decide_and_send(
         &self,
-        request: GuestRequest,
+        mut request: GuestRequest,
     ) -> Result<Response<MeteredBody>, SendError> {
         if request.url.len() > MOST_URL_BYTES {
             return Err(invalid(format!("a URL has at most {MOST_URL_BYTES} bytes")));
         }
         let mut url = Url::parse(&request.url).map_err(|error| invalid(format!("URL: {error}")))?;
         let method = guest_method(&request.method)?;
-        let mut headers = request.headers;
+        let mut headers = std::mem::take(&mut request.headers);
         refuse_host_fields(&headers)?;
         let length = take_length(&mut headers)?;
         let leave = self.permit(&method, &mut url)?;
         if let Rule::Granted(credential) = leave.rule {
             refuse_credentials(&headers, &url, credential)?;
             if let Some(credential) = credential {
-                credential.apply(&mut headers, &mut url);
+                let sent = &mut request.body;
+                self.sign(credential, &method, &mut url, &mut headers, sent)
+                    .await?;
             }
         }
         self.effects.announce().await?;
@@ -179,6 +186,30 @@ impl SendHook {
                 .at_most_between_pieces(timeouts.piece)
                 .masked(self.masking.stream())
         }))
+    }
+
+    /// Adds the operator's credential to a request that was allowed. A signature is of the whole body,
+    /// which has to be there then.
+    async fn sign(
+        &self,
+        credential: &Credential,
+        method: &Method,
+        url: &mut Url,
+        headers: &mut HeaderMap,
+        body: &mut reqwest::Body,
+    ) -> Result<(), SendError> {
+        if credential.signs().is_some_and(|how| !how.takes_unsigned()) && body.as_bytes().is_none()
+        {
+            let whole = http_body_util::Limited::new(std::mem::take(body), MOST_SIGNED_BYTES);
+            let whole = tokio::time::timeout(self.max_time, whole.collect()).await;
+            let whole = whole.map_err(|_| SendError::Timeout)?;
+            let too_large = |_| SendError::TooLarge(MOST_SIGNED_BYTES as u64);
+            *body = whole.map_err(too_large)?.to_bytes().into();
+        }
+        let bytes = body.as_bytes();
+        let signed = bytes.map_or(SignedBody::Unsigned, SignedBody::Whole);
+        let applied = credential.apply(method, url, headers, &signed);
+        applied.map_err(|why| invalid(format!("it cannot be signed: {why}")))
     }
 
     fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, SendError> {

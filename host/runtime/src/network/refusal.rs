@@ -29,7 +29,7 @@ pub(crate) enum Denial {
     #[error("no grant covers {0}")]
     NotGranted(Wanted),
     /// It is granted with a credential that is not there.
-    #[error("the credential `{0}` is not set")]
+    #[error("the credential `{0}` is not to be had")]
     NoCredential(CredentialName),
     /// The server is at an address that is granted by number or not at all.
     #[error("{host} is at {address}, which is {what}")]
@@ -86,7 +86,9 @@ impl Denial {
             }
             Self::NotGranted(wanted) => format!("`soma grant set CAPSULE --http '{wanted}'`"),
             Self::Host => "nothing: the host is never granted".to_owned(),
-            Self::NoCredential(name) => format!("`soma secret set {name}`"),
+            Self::NoCredential(name) => format!(
+                "`soma secret set {name}`; where it is set, a line before says why it is not exchanged"
+            ),
             Self::Special { address, .. } => {
                 format!("the grant's entry for that host needs `--address {address}`")
             }

@@ -1,0 +1,186 @@
+//! AWS Signature Version 4: the secret stays here, and what goes out is a signature of the request.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// Whose signature, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigV4 {
+    /// As in `AKIDEXAMPLE`; not secret.
+    pub access_key_id: String,
+    /// As in `eu-central-1`.
+    pub region: String,
+    /// As in `s3`.
+    pub service: String,
+}
+
+/// What the signature says of a body.
+pub(crate) enum SignedBody<'a> {
+    /// These bytes.
+    Whole(&'a [u8]),
+    /// Nothing, as S3 allows it.
+    Unsigned,
+}
+
+/// What every field and parameter of a signature begins with, in lower case.
+const PREFIX: &str = "x-amz-";
+
+/// Fields that a guest may set though they begin so: they say what is to be done, not who asks.
+const SAYS_WHO: [&str; 5] = [
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-region-set",
+    "x-amz-security-token",
+    "x-amz-s3session-token",
+];
+
+impl SigV4 {
+    /// Whether a body can be sent whose bytes nobody knows beforehand.
+    pub(crate) fn takes_unsigned(&self) -> bool {
+        self.service == "s3"
+    }
+
+    /// Whether the signature has this field for itself.
+    pub(crate) fn owns_field(name: &HeaderName) -> bool {
+        SAYS_WHO.contains(&name.as_str())
+    }
+
+    /// Whether it has this parameter for itself.
+    pub(crate) fn owns_parameter(name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        name.starts_with(PREFIX)
+    }
+
+    /// Each part has 1 to 128 characters that can be in the field.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_part = |text: &String| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            (1..=128).contains(&text.len()) && text.bytes().all(fits)
+        };
+        [&self.access_key_id, &self.region, &self.service]
+            .into_iter()
+            .all(is_part)
+    }
+
+    /// Signs a request as it is at this moment. The value is the secret key, and on a second line the
+    /// session's token, where there is one.
+    pub(super) fn sign(
+        &self,
+        value: &SecretString,
+        method: &Method,
+        url: &Url,
+        headers: &mut HeaderMap,
+        body: &SignedBody<'_>,
+    ) -> Result<(), String> {
+        let (secret, token) = secrets(value.expose_secret());
+        let identity = Credentials::new(
+            &self.access_key_id,
+            secret,
+            token.map(str::to_owned),
+            None,
+            "soma",
+        )
+        .into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(&self.service)
+            .time(SystemTime::now())
+            .settings(self.settings())
+            .build()
+            .map_err(|error| error.to_string())?;
+        let said = headers.iter().filter_map(|(name, value)| {
+            // What is no text is sent, and not signed.
+            Some((name.as_str(), value.to_str().ok()?))
+        });
+        let body = match body {
+            SignedBody::Whole(bytes) => SignableBody::Bytes(bytes),
+            SignedBody::Unsigned => SignableBody::UnsignedPayload,
+        };
+        let request = SignableRequest::new(method.as_str(), url.as_str(), said, body)
+            .map_err(|error| error.to_string())?;
+        let signed = sign(request, &params.into()).map_err(|error| error.to_string())?;
+        let (fields, _) = signed.into_parts().0.into_parts();
+        for field in fields {
+            let mut value =
+                HeaderValue::try_from(field.value()).map_err(|error| error.to_string())?;
+            value.set_sensitive(true);
+            headers.insert(field.name(), value);
+        }
+        Ok(())
+    }
+
+    /// S3 takes the path as it is sent, and wants to be told the body's hash; the others encode the
+    /// path once more.
+    fn settings(&self) -> SigningSettings {
+        let mut settings = SigningSettings::default();
+        // What is on its way through proxies may change.
+        settings.excluded_headers = Some(
+            ["authorization", "user-agent", "accept-encoding", "te"]
+                .map(Cow::Borrowed)
+                .to_vec(),
+        );
+        if self.service == "s3" {
+            settings.percent_encoding_mode = PercentEncodingMode::Single;
+            settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        }
+        settings
+    }
+}
+
+/// The secret key, and the session's token.
+pub(super) fn secrets(value: &str) -> (&str, Option<&str>) {
+    match value.split_once('\n') {
+        Some((secret, token)) => (secret.trim_end_matches('\r'), Some(token.trim())),
+        None => (value, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed(service: &str, secret: &str) -> HeaderMap {
+        let how = SigV4 {
+            access_key_id: "AKIDEXAMPLE".to_owned(),
+            region: "eu-1".to_owned(),
+            service: service.to_owned(),
+        };
+        let url = "https://s3.test/bucket/a%20b?x=1".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-meta-a", "1".parse().unwrap());
+        let body = SignedBody::Whole(b"body");
+        let secret = secret.to_owned().into();
+        how.sign(&secret, &Method::PUT, &url, &mut headers, &body)
+            .unwrap();
+        headers
+    }
+
+    #[test]
+    fn what_is_said_is_signed_and_the_secret_is_not_in_it() {
+        let headers = signed("s3", "a-secret");
+        let authorization = headers["authorization"].to_str().unwrap();
+        assert!(authorization.contains("AKIDEXAMPLE/"), "{authorization}");
+        for signed in ["host", "x-amz-content-sha256", "x-amz-date", "x-amz-meta-a"] {
+            assert!(authorization.contains(signed), "{authorization}");
+        }
+        assert!(!format!("{headers:?}").contains("a-secret"));
+        assert!(!headers.contains_key("x-amz-security-token"));
+        let headers = signed("sqs", "a-secret\na-token\n");
+        assert_eq!(headers["x-amz-security-token"], "a-token");
+        assert!(!headers.contains_key("x-amz-content-sha256"));
+    }
+}
