@@ -1,6 +1,7 @@
 //! Every guest, most of them hostile: how its call ends, and that the host answers the next one.
 
 mod answers;
+mod bad_upstreams;
 mod describe;
 mod files;
 mod isolation;

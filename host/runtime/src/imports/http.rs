@@ -1,5 +1,6 @@
 //! `soma:capsule/http`, and the one hook through which every request of every guest goes.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -258,10 +259,16 @@ pub(crate) fn invalid(why: impl Into<String>) -> SendError {
 
 fn innermost(error: &reqwest::Error) -> &(dyn std::error::Error + 'static) {
     let mut cause: &(dyn std::error::Error + 'static) = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+    loop {
+        // What an I/O error is made of is not its source; that has its own.
+        let made_of = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        match made_of.map(|inner| inner as _).or_else(|| cause.source()) {
+            Some(inner) => cause = inner,
+            None => return cause,
+        }
     }
-    cause
 }
 
 impl From<reqwest::Error> for SendError {
