@@ -4,37 +4,29 @@
 mod kind;
 mod mint;
 mod seal;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use soma_capability::{CredentialName, Grant};
 use soma_runtime::{Credential, Presentation};
 use sqlx::AnyPool;
 
-pub(crate) use self::kind::{Exchange, Kind};
-use self::mint::{Mint, Token};
+pub(crate) use self::kind::Kind;
 use self::seal::Part;
 pub(crate) use self::seal::{Sealer, Unsealed};
+use self::tokens::Tokens;
 use crate::believed::Believed;
-use crate::db::secrets::{self, New, SealedToken, Stored};
+use crate::db::secrets::{self, New, Stored};
 use crate::error::Error;
-
-/// How long a token must be good for: longer than most calls.
-const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
-/// How long a host may take to exchange a credential, before another one tries.
-const TURN: Duration = Duration::from_secs(15);
-/// How often it is looked whether another host has done it.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// All credentials, most of the time without the database.
 pub(crate) struct Secrets {
     pool: AnyPool,
-    sealer: Sealer,
-    mint: Mint,
+    sealer: Arc<Sealer>,
+    tokens: Arc<Tokens>,
     opened: Believed<(String, CredentialName), Option<Arc<Opened>>>,
 }
 
@@ -56,11 +48,14 @@ pub(crate) struct Accompanying {
 
 impl Secrets {
     pub(crate) fn new(pool: AnyPool, sealer: Sealer) -> anyhow::Result<Self> {
+        let sealer = Arc::new(sealer);
+        let tokens = Arc::new(Tokens::new(pool.clone(), sealer.clone())?);
+        let opened = Believed::new();
         Ok(Self {
             pool,
             sealer,
-            mint: Mint::new()?,
-            opened: Believed::new(),
+            tokens,
+            opened,
         })
     }
 
@@ -80,14 +75,8 @@ impl Secrets {
                 (value, None)
             }
             Kind::Exchanged(how) => {
-                how.check().map_err(Error::BadRequest)?;
-                let token = self.mint.exchange(how, &value).await;
-                let token = token.map_err(|error| Error::BadRequest(error.to_string()))?;
-                let next = token.next.clone();
-                (
-                    next.unwrap_or(value),
-                    Some(self.sealed(tenant, name, &token)?),
-                )
+                let (token, value) = self.tokens.first(tenant, name, how, value).await?;
+                (value, Some(token))
             }
         };
         let new = New {
@@ -144,130 +133,28 @@ impl Secrets {
                 let value = self
                     .sealer
                     .open(Part::Value, tenant, name, &stored.sealed)?;
-                self::opened(presentation, value, stored)?
+                Opened::of(presentation, value, stored)?
             }
-            Kind::Exchanged(how) => self.exchanged(tenant, stored, &how).await?,
+            Kind::Exchanged(how) => self.tokens.open(tenant, stored, &how).await?,
         };
         Ok(Some(Arc::new(opened)))
     }
+}
 
-    /// With a token that is good for a while: the one that is kept, or a new one.
-    async fn exchanged(
-        &self,
-        tenant: &str,
-        mut stored: Stored,
-        how: &Exchange,
-    ) -> Result<Opened, Error> {
-        let name = stored.name.clone();
-        let end =
-            Timestamp::now().saturating_add(SignedDuration::try_from(TURN).unwrap_or_default());
-        let end = end.unwrap_or(Timestamp::MAX);
-        loop {
-            if let Some(token) = &stored.token
-                && is_good(token)
-            {
-                let token = self
-                    .sealer
-                    .open(Part::Token, tenant, &name, &token.sealed)?;
-                return opened(Presentation::Bearer, token, stored);
-            }
-            let turn = i64::try_from(TURN.as_millis()).unwrap_or(i64::MAX);
-            if secrets::take_turn(&self.pool, tenant, &stored, turn).await? {
-                return self.exchange(tenant, stored, how).await;
-            }
-            if Timestamp::now() > end {
-                return Ok(unavailable(stored));
-            }
-            tokio::time::sleep(LOOK).await;
-            match secrets::get(&self.pool, tenant, &name).await? {
-                Some(now) => stored = now,
-                None => return Ok(unavailable(stored)),
-            }
-        }
-    }
-
-    /// Exchanges it. Where that fails, the last token serves as long as it is one, and it is tried
-    /// again for a call that comes later.
-    async fn exchange(
-        &self,
-        tenant: &str,
-        stored: Stored,
-        how: &Exchange,
-    ) -> Result<Opened, Error> {
-        let name = &stored.name;
-        let value = self
-            .sealer
-            .open(Part::Value, tenant, name, &stored.sealed)?;
-        let token = self.mint.exchange(how, &value).await;
-        let token = token.inspect_err(|error| {
-            tracing::error!(%name, %error, "a credential is not exchanged for a token");
-        });
-        let Ok(token) = token else {
-            let new = New {
-                kind: &stored.kind,
-                sealed: &stored.sealed,
-                token: stored.token.as_ref(),
-            };
-            secrets::end_turn(&self.pool, tenant, &stored, &new).await?;
-            return self.last(tenant, stored);
-        };
-        let next = token.next.as_ref();
-        let next = next.map(|next| self.sealer.seal(Part::Value, tenant, name, next));
-        let new = New {
-            kind: &stored.kind,
-            sealed: &next.transpose()?.unwrap_or_else(|| stored.sealed.clone()),
-            token: Some(&self.sealed(tenant, name, &token)?),
-        };
-        match secrets::end_turn(&self.pool, tenant, &stored, &new).await? {
-            Some(kept) => opened(Presentation::Bearer, token.value, kept),
-            None => Ok(unavailable(stored)),
-        }
-    }
-
-    fn last(&self, tenant: &str, stored: Stored) -> Result<Opened, Error> {
-        match &stored.token {
-            Some(token) if token.ends > Timestamp::now() => {
-                let name = &stored.name;
-                let token = self.sealer.open(Part::Token, tenant, name, &token.sealed)?;
-                opened(Presentation::Bearer, token, stored)
-            }
-            _ => Ok(unavailable(stored)),
-        }
-    }
-
-    fn sealed(
-        &self,
-        tenant: &str,
-        name: &CredentialName,
-        token: &Token,
-    ) -> Result<SealedToken, Error> {
-        Ok(SealedToken {
-            sealed: self.sealer.seal(Part::Token, tenant, name, &token.value)?,
-            ends: token.ends,
+impl Opened {
+    fn of(presentation: Presentation, value: SecretString, stored: Stored) -> Result<Self, Error> {
+        let credential = Credential::new(presentation, value);
+        let credential = credential.map_err(|_| Error::Secret(Unsealed::Damaged(stored.name)))?;
+        Ok(Self {
+            credential: Some(credential),
+            revision: stored.revision,
         })
     }
-}
 
-fn is_good(token: &SealedToken) -> bool {
-    token.ends.duration_since(Timestamp::now()) > GOOD_FOR
-}
-
-fn opened(
-    presentation: Presentation,
-    value: SecretString,
-    stored: Stored,
-) -> Result<Opened, Error> {
-    let credential = Credential::new(presentation, value);
-    let credential = credential.map_err(|_| Error::Secret(Unsealed::Damaged(stored.name)))?;
-    Ok(Opened {
-        credential: Some(credential),
-        revision: stored.revision,
-    })
-}
-
-fn unavailable(stored: Stored) -> Opened {
-    Opened {
-        credential: None,
-        revision: stored.revision,
+    fn unavailable(stored: Stored) -> Self {
+        Self {
+            credential: None,
+            revision: stored.revision,
+        }
     }
 }

@@ -289,7 +289,7 @@ fn check_base(base: &Url, plain_http: bool) -> Result<(), Failure> {
     }
 }
 
-fn is_loopback(base: &Url) -> bool {
+pub(crate) fn is_loopback(base: &Url) -> bool {
     match base.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

@@ -112,7 +112,13 @@ impl Credential {
                 }
             }
             Presentation::SigV4(how) if !how.is_sound() => return Err(CredentialError::SigV4),
-            Presentation::Bearer | Presentation::SigV4(_) => {}
+            Presentation::SigV4(_) => {
+                let (_, token) = sigv4::secrets(value.expose_secret());
+                if token.is_some_and(|token| HeaderValue::from_str(token).is_err()) {
+                    return Err(CredentialError::Value);
+                }
+            }
+            Presentation::Bearer => {}
         }
         let credential = Self {
             presentation,
@@ -159,11 +165,11 @@ impl Credential {
         }
     }
 
-    /// How requests are signed with it, where they are.
-    pub(crate) fn signs(&self) -> Option<&SigV4> {
+    /// Whether it signs a request with its whole body.
+    pub(crate) fn signs_whole(&self) -> bool {
         match &self.presentation {
-            Presentation::SigV4(how) => Some(how),
-            _ => None,
+            Presentation::SigV4(how) => !how.takes_unsigned(),
+            _ => false,
         }
     }
 

@@ -139,6 +139,24 @@ pub(crate) async fn end_turn(
     .await
 }
 
+/// Ends the turn without anything to keep.
+pub(crate) async fn give_turn_back(
+    pool: &AnyPool,
+    tenant: &str,
+    stored: &Stored,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE secrets SET turn_until = NULL
+         WHERE tenant = $1 AND name = $2 AND revision = $3",
+    )
+    .bind(tenant)
+    .bind(stored.name.to_string())
+    .bind(&stored.revision)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 pub(crate) async fn get(
     pool: &AnyPool,
     tenant: &str,

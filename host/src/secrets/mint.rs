@@ -26,6 +26,8 @@ use super::kind::{ClientAuth, Exchange, GoogleServiceAccount, OauthClient, check
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of its answer.
 const MOST_BYTES: usize = 64 << 10;
+/// What is said of an answer that is not what it should be, and that may have a token in it.
+const FORM: &str = "it is no JSON of a token";
 /// What a token lasts whose issuer does not say.
 const UNSAID: Duration = Duration::from_secs(5 * 60);
 /// What an assertion is good for: as long as Google allows.
@@ -51,7 +53,19 @@ pub(super) enum MintError {
     #[error("the issuer says no: {0}")]
     Refused(String),
     #[error("the issuer's answer is none: {0}")]
-    Answer(String),
+    Answer(&'static str),
+}
+
+impl MintError {
+    /// Without what an issuer may have repeated of the value.
+    fn without(self, value: &SecretString) -> Self {
+        match self {
+            Self::Refused(words) if value.expose_secret().lines().any(|it| words.contains(it)) => {
+                Self::Refused("in words that have the credential in them".to_owned())
+            }
+            error => error,
+        }
+    }
 }
 
 /// Asks issuers.
@@ -75,11 +89,12 @@ impl Mint {
         how: &Exchange,
         value: &SecretString,
     ) -> Result<Token, MintError> {
-        match how {
+        let token = match how {
             Exchange::OauthClient(client) => self.by_client(client, value).await,
             Exchange::OauthRefresh(client) => self.by_refresh(client, value).await,
             Exchange::GoogleServiceAccount(account) => self.by_assertion(account, value).await,
-        }
+        };
+        token.map_err(|error| error.without(value))
     }
 
     async fn by_client(
@@ -94,7 +109,12 @@ impl Mint {
             .add_scopes(scopes(client))
             .request_async(self)
             .await;
-        Token::of(asked, None)
+        // Some issuers give a refresh token here too, which is nothing to a client that has a secret.
+        let token = Token::of(asked, None)?;
+        Ok(Token {
+            next: None,
+            ..token
+        })
     }
 
     async fn by_refresh(
@@ -137,7 +157,7 @@ impl Mint {
             ));
         }
         let answer: BasicTokenResponse =
-            serde_json::from_slice(&body).map_err(|error| MintError::Answer(error.to_string()))?;
+            serde_json::from_slice(&body).map_err(|_| MintError::Answer(FORM))?;
         Ok(Token::from(&answer))
     }
 
@@ -151,9 +171,7 @@ impl Mint {
         while let Some(piece) = answer.chunk().await.map_err(unsent)? {
             body.extend_from_slice(&piece);
             if body.len() > MOST_BYTES {
-                return Err(MintError::Answer(format!(
-                    "it has more than {MOST_BYTES} bytes"
-                )));
+                return Err(MintError::Answer("it has more than 64 KiB"));
             }
         }
         Ok((status, body))
@@ -207,10 +225,12 @@ impl Token {
                 refusal.error_description().map(String::as_str),
             ),
             RequestTokenError::Request(error) => error,
-            RequestTokenError::Parse(error, _) => MintError::Answer(error.to_string()),
-            RequestTokenError::Other(why) => MintError::Answer(why),
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => MintError::Answer(FORM),
         })?;
-        let next = answer.refresh_token().map(|next| match secret {
+        let next = answer
+            .refresh_token()
+            .filter(|next| !next.secret().is_empty());
+        let next = next.map(|next| match secret {
             Some(secret) => format!("{}\n{secret}", next.secret()).into(),
             None => next.secret().clone().into(),
         });

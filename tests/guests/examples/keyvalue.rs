@@ -3,12 +3,14 @@
 use serde_json::{Value, json};
 use soma_guests::{Output, ToolError, parse, structured};
 
-use wasi::keyvalue::{atomics, batch, store};
+use bindings::wasi::keyvalue::{atomics, batch, store};
 
-wit_bindgen::generate!({
-    path: "../../wit/deps/wasi-keyvalue-0.2.0-draft",
-    world: "imports",
-});
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit/deps/wasi-keyvalue-0.2.0-draft",
+        world: "imports",
+    });
+}
 
 soma_guests::tool!(run);
 

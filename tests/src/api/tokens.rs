@@ -263,6 +263,7 @@ fn requests_are_signed_as_aws_wants_it() {
             "x-amz-date",
             "x-amz-security-token",
             "x-amz-content-sha256",
+            "x-amz-copy-source",
         ] {
             let own = json!({"url": get, "headers": {field: "mine"}});
             let answer = ask(&host, own).await;

@@ -302,18 +302,26 @@ pub(super) fn keyvalue() {
         let many: Vec<String> = (0..1500).map(|key| format!("k{key:04}")).collect();
         let done = call(
             "",
-            json!([["set-many", many], ["keys", null], ["keys", 1], ["keys", 7]]),
+            json!([
+                ["set-many", &many[..1000]],
+                ["set-many", &many[1000..]],
+                ["set-many", many],
+                ["keys", null],
+                ["keys", 1],
+                ["keys", 7]
+            ]),
         );
         let done = done.await.structured();
+        assert!(error(&done[2]).contains("more than 1000 keys"), "{done}");
         assert_eq!(
-            done[1],
+            done[3],
             json!({"first": "k0000", "count": 1000, "cursor": 1})
         );
         assert_eq!(
-            done[2],
+            done[4],
             json!({"first": "k1000", "count": 502, "cursor": null})
         );
-        assert!(error(&done[3]).contains("no list"), "{done}");
+        assert!(error(&done[5]).contains("no list"), "{done}");
         let large = "v".repeat(1 << 20);
         let same = vec!["large"; 17];
         let done = call("", json!([["set", "large", large], ["get-many", same]])).await;

@@ -37,13 +37,16 @@ pub(crate) enum SignedBody<'a> {
 /// What every field and parameter of a signature begins with, in lower case.
 const PREFIX: &str = "x-amz-";
 
-/// Fields that a guest may set though they begin so: they say what is to be done, not who asks.
-const SAYS_WHO: [&str; 5] = [
+/// Fields that a guest does not set: they say who asks and when, or name another object than the path
+/// that was matched.
+const TAKEN: [&str; 7] = [
     "x-amz-content-sha256",
+    "x-amz-copy-source",
     "x-amz-date",
     "x-amz-region-set",
-    "x-amz-security-token",
+    "x-amz-rename-source",
     "x-amz-s3session-token",
+    "x-amz-security-token",
 ];
 
 impl SigV4 {
@@ -52,9 +55,10 @@ impl SigV4 {
         self.service == "s3"
     }
 
-    /// Whether the signature has this field for itself.
+    /// Whether a guest may not set this field: what is signed has the operator's rights.
     pub(crate) fn owns_field(name: &HeaderName) -> bool {
-        SAYS_WHO.contains(&name.as_str())
+        let name = name.as_str();
+        TAKEN.contains(&name) || name.starts_with("x-amz-copy-source-")
     }
 
     /// Whether it has this parameter for itself.

@@ -96,7 +96,7 @@ pub(crate) fn refuse_credentials(
     };
     if let Some(name) = headers.keys().find(is_taken) {
         return Err(invalid(format!(
-            "the field `{name}` carries credentials: the operator sets it, a guest cannot"
+            "the field `{name}` goes with credentials: the operator sets it, a guest cannot"
         )));
     }
     let owns = |own: &Credential| url.query_pairs().any(|(name, _)| own.owns_parameter(&name));

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt as _;
 use soma_capability::Limits;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
@@ -15,7 +16,7 @@ use super::body::MeteredBody;
 use super::fields::{headers_in, headers_out, refuse_credentials, refuse_host_fields, take_length};
 use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
-use crate::credential::{Credential, SignedBody};
+use crate::credential::SignedBody;
 use crate::effects::Effects;
 use crate::log::GuestLog;
 use crate::mask::Masking;
@@ -29,6 +30,8 @@ const MOST_URL_BYTES: usize = 16 << 10;
 /// Bytes of a body that comes in pieces and has to be signed whole: no more than a call may have on
 /// their way.
 const MOST_SIGNED_BYTES: usize = 1 << 20;
+/// Such bodies of one call that are on their way.
+const MOST_SIGNED: usize = 4;
 
 /// More than any call takes, and little enough to be added to the time of day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -51,6 +54,19 @@ pub(crate) struct Timeouts {
     pub(crate) head: Option<Duration>,
     /// For each further piece of the response's body.
     pub(crate) piece: Option<Duration>,
+}
+
+/// A body that was collected, with its place among those of its call, which is free again when the last
+/// of its bytes is let go.
+struct Whole {
+    bytes: Bytes,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Whole {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Why a guest's request has no answer.
@@ -82,6 +98,7 @@ pub(crate) struct SendHook {
     log: Arc<GuestLog>,
     masking: Masking,
     in_flight: InFlight,
+    signing: Arc<Semaphore>,
     max_time: Duration,
     max_body: u64,
 }
@@ -102,6 +119,7 @@ impl SendHook {
             log,
             masking,
             in_flight: InFlight::new(),
+            signing: Arc::new(Semaphore::new(MOST_SIGNED)),
             max_time: Duration::from_millis(limits.time_ms).min(LONGEST),
             max_body: limits.response_bytes,
         }
@@ -143,23 +161,29 @@ impl SendHook {
         let mut headers = std::mem::take(&mut request.headers);
         refuse_host_fields(&headers)?;
         let length = take_length(&mut headers)?;
-        let leave = self.permit(&method, &mut url)?;
-        if let Rule::Granted(credential) = leave.rule {
-            refuse_credentials(&headers, &url, credential)?;
-            if let Some(credential) = credential {
-                let sent = &mut request.body;
-                self.sign(credential, &method, &mut url, &mut headers, sent)
-                    .await?;
-            }
-        }
-        self.effects.announce().await?;
-
-        let timeouts = request.timeouts;
+        let timeouts = std::mem::take(&mut request.timeouts);
         let now = Instant::now();
         let within = |time: Option<Duration>| {
             now + time.map_or(self.max_time, |time| time.min(self.max_time))
         };
         let deadline = within(timeouts.exchange);
+        let leave = self.permit(&method, &mut url)?;
+        if let Rule::Granted(credential) = leave.rule {
+            refuse_credentials(&headers, &url, credential)?;
+            if let Some(credential) = credential {
+                if credential.signs_whole() {
+                    let whole = self.whole(std::mem::take(&mut request.body));
+                    let whole = tokio::time::timeout_at(deadline, whole).await;
+                    request.body = whole.map_err(|_| SendError::Timeout)??;
+                }
+                let body = request.body.as_bytes();
+                let body = body.map_or(SignedBody::Unsigned, SignedBody::Whole);
+                let applied = credential.apply(&method, &mut url, &mut headers, &body);
+                applied.map_err(|why| invalid(format!("it cannot be signed: {why}")))?;
+            }
+        }
+        self.effects.announce().await?;
+
         let body = MeteredBody::sent(request.body, length, self.traffic.clone(), deadline)?;
         Traffic::add(&self.traffic.requests, 1);
         let answer = leave
@@ -189,28 +213,22 @@ impl SendHook {
         }))
     }
 
-    /// Adds the operator's credential to a request that was allowed. A signature is of the whole body,
-    /// which has to be there then.
-    async fn sign(
-        &self,
-        credential: &Credential,
-        method: &Method,
-        url: &mut Url,
-        headers: &mut HeaderMap,
-        body: &mut reqwest::Body,
-    ) -> Result<(), SendError> {
-        if credential.signs().is_some_and(|how| !how.takes_unsigned()) && body.as_bytes().is_none()
-        {
-            let whole = http_body_util::Limited::new(std::mem::take(body), MOST_SIGNED_BYTES);
-            let whole = tokio::time::timeout(self.max_time, whole.collect()).await;
-            let whole = whole.map_err(|_| SendError::Timeout)?;
-            let too_large = |_| SendError::TooLarge(MOST_SIGNED_BYTES as u64);
-            *body = whole.map_err(too_large)?.to_bytes().into();
+    /// A body that comes in pieces, whole. Few at a time: what is whole counts no more in the call's
+    /// share of pieces.
+    async fn whole(&self, body: reqwest::Body) -> Result<reqwest::Body, SendError> {
+        if body.as_bytes().is_some() {
+            return Ok(body);
         }
-        let bytes = body.as_bytes();
-        let signed = bytes.map_or(SignedBody::Unsigned, SignedBody::Whole);
-        let applied = credential.apply(method, url, headers, &signed);
-        applied.map_err(|why| invalid(format!("it cannot be signed: {why}")))
+        // Nobody closes it, so there is always a place to have.
+        let place = self.signing.clone().acquire_owned().await.ok();
+        let whole = http_body_util::Limited::new(body, MOST_SIGNED_BYTES);
+        let too_large = |_| SendError::TooLarge(MOST_SIGNED_BYTES as u64);
+        let bytes = whole.collect().await.map_err(too_large)?.to_bytes();
+        Ok(Bytes::from_owner(Whole {
+            bytes,
+            _place: place,
+        })
+        .into())
     }
 
     fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, SendError> {

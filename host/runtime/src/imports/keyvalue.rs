@@ -12,6 +12,8 @@ const NAMES: [&str; 2] = ["", "default"];
 
 /// Bytes that one answer of `get-many` may have.
 const MOST_BYTES: usize = 16 << 20;
+/// Keys that one call of the host may be about: each is asked for by itself.
+const MOST_AT_ONCE: usize = 1000;
 
 /// The open bucket: the keys at which the pages of its list end, so that a page's number tells after
 /// which key the next one begins.
@@ -130,6 +132,9 @@ impl batch::Host for InvocationState {
         _bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<Option<(String, Vec<u8>)>>, store::Error>> {
+        if let Err(error) = check_many(keys.len()) {
+            return Ok(Err(error));
+        }
         let (mut found, mut bytes) = (Vec::new(), 0);
         for key in keys {
             let value = match self.given.kv.get(&key).await {
@@ -150,6 +155,9 @@ impl batch::Host for InvocationState {
         _bucket: Resource<Bucket>,
         entries: Vec<(String, Vec<u8>)>,
     ) -> wasmtime::Result<Result<(), store::Error>> {
+        if let Err(error) = check_many(entries.len()) {
+            return Ok(Err(error));
+        }
         for (key, value) in entries {
             if let Err(error) = self.given.kv.set(&key, Some(value)).await {
                 return Ok(Err(error.into()));
@@ -163,6 +171,9 @@ impl batch::Host for InvocationState {
         _bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> wasmtime::Result<Result<(), store::Error>> {
+        if let Err(error) = check_many(keys.len()) {
+            return Ok(Err(error));
+        }
         for key in keys {
             if let Err(error) = self.given.kv.set(&key, None).await {
                 return Ok(Err(error.into()));
@@ -170,6 +181,13 @@ impl batch::Host for InvocationState {
         }
         Ok(Ok(()))
     }
+}
+
+fn check_many(many: usize) -> Result<(), store::Error> {
+    if many > MOST_AT_ONCE {
+        return Err(other("these are more than 1000 keys: ask for fewer"));
+    }
+    Ok(())
 }
 
 fn other(why: &str) -> store::Error {

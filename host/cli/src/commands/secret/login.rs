@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::how::OauthClient;
 use super::{Of, keep, read_value};
-use crate::client::http_client;
+use crate::client::{http_client, is_loopback};
 use crate::failure::Failure;
 use crate::screen::{Screen, visible};
 
@@ -276,7 +276,19 @@ async fn answer(stream: &mut TcpStream, status: &str, words: &str) {
     let _ = stream.shutdown().await;
 }
 
+/// What is said there nobody may read on the way.
+fn check(url: &Url) -> Result<(), Failure> {
+    if url.scheme() == "https" || url.scheme() == "http" && is_loopback(url) {
+        return Ok(());
+    }
+    let place = url.origin().ascii_serialization();
+    Err(Failure::usage(format_args!(
+        "a login goes over https, or to this machine, and not to {place}"
+    )))
+}
+
 async fn discover(http: &reqwest::Client, issuer: &Url) -> Result<Endpoints, Failure> {
+    check(issuer)?;
     let base = issuer.as_str().trim_end_matches('/');
     let url = format!("{base}/.well-known/openid-configuration");
     let found = async {
@@ -288,9 +300,15 @@ async fn discover(http: &reqwest::Client, issuer: &Url) -> Result<Endpoints, Fai
             .error_for_status()?;
         answer.json().await
     };
-    found.await.map_err(|error: reqwest::Error| {
+    let found: Endpoints = found.await.map_err(|error: reqwest::Error| {
         Failure::failed(format_args!("{issuer} says nothing of itself: {error}"))
-    })
+    })?;
+    check(found.authorization_endpoint.url())?;
+    check(found.token_endpoint.url())?;
+    if let Some(device) = &found.device_authorization_endpoint {
+        check(device.url())?;
+    }
+    Ok(found)
 }
 
 async fn send(http: &reqwest::Client, request: HttpRequest) -> reqwest::Result<HttpResponse> {
