@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use soma_capability::{Capabilities, Grant, Limits, Settings};
+use soma_capability::{Capabilities, Grant, KvCapability, Limits, Settings};
 use soma_registry::Manifest;
 use soma_runtime::{Given, Network, Rules};
 
@@ -36,15 +36,17 @@ pub(crate) async fn given(
     }
     let in_force = app.grants.of(tenant, installed).await?;
     let granted = in_force.as_ref().map(|it| &it.grant);
-    let store = |granted: &Grant| {
-        let quota = asked.kv?.at_most(granted.kv?);
-        Some(app.stores.of(tenant, installed, quota))
-    };
+    let store = |granted| Some(app.stores.of(tenant, installed, quota(granted, asked)?));
     Ok(Given {
         settings: granted.map_or_else(Settings::default, |it| settings(it, asked)),
         kv: granted.and_then(store).unwrap_or_default(),
         network: network(app, live, tenant, installed, in_force).await?,
     })
+}
+
+/// What a store may hold: the smaller of what is granted and asked for, none where one of them is not.
+pub(crate) fn quota(granted: &Grant, asked: &Capabilities) -> Option<KvCapability> {
+    Some(asked.kv?.at_most(granted.kv?))
 }
 
 /// Those that are granted and asked for: most of the time all that are granted.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use moka::future::Cache;
 use soma_capability::KvCapability;
-use soma_runtime::{Change, Changed, Kv, KvError, KvStore, Next, admits, entry_bytes};
+use soma_runtime::{Change, Changed, Kv, KvError, KvStore, Write};
 use sqlx::AnyPool;
 use tokio::sync::{Mutex, Semaphore};
 
@@ -50,7 +50,7 @@ impl Stores {
     pub(crate) fn of(&self, tenant: &str, installed: &Installed, quota: KvCapability) -> Kv {
         Kv::new(Arc::new(Stored {
             owner: owner(tenant, installed),
-            quota: quota.quota_kib.saturating_mul(1024),
+            quota: quota.quota_bytes(),
             shared: self.0.clone(),
         }))
     }
@@ -83,16 +83,10 @@ impl KvStore for Stored {
         let store = store.map_err(gone)?;
         let before = store.get(&mut transaction, key).await;
         let before = before.map_err(unavailable)?;
-        let size = |value: &Option<Vec<u8>>| {
-            let value = value.as_ref();
-            value.map_or(0, |value| entry_bytes(key.len(), value.len()))
-        };
-        let others = store.used_bytes.saturating_sub(size(&before));
-        let (next, changed) = change.of(before.as_deref())?;
-        if let Next::Value(next) = next {
-            let used = others + size(&next);
-            admits(self.quota, store.used_bytes, used)?;
-            let put = store.put(&mut transaction, key, next.as_deref(), used);
+        let (changed, write) =
+            change.within(self.quota, store.used_bytes, key, before.as_deref())?;
+        if let Some(Write { value, used_bytes }) = write {
+            let put = store.put(&mut transaction, key, value.as_deref(), used_bytes);
             put.await.map_err(unavailable)?;
         }
         transaction.commit().await.map_err(unavailable)?;

@@ -20,6 +20,7 @@ mod names;
 mod note_file;
 mod openapi;
 mod path;
+mod publication;
 mod publish;
 mod rate;
 mod router;

@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::db::{self, packages, reviews};
 use crate::error::Error;
 use crate::names::{WELL_USED, near, skeleton};
-use crate::sequencer::Publication;
+use crate::publication::Publication;
 
 /// Of one namespace so many publications may wait for a look.
 const MOST_HELD: i64 = 10;

@@ -9,8 +9,8 @@ use soma_capability::Name;
 use soma_registry::log::{Act, Checkpoint, Frontier, Inclusion, Leaf, LogKey, NoteSecret};
 use soma_registry::oci::{Artifact, Referrer};
 use soma_registry::{
-    Applied, Bundle, Change, ChangeRequest, Envelope, Logged, Namespace, Package, Position,
-    ProvenLeaf, PublicKey, Release, SignedChange, Statement,
+    Applied, Bundle, Change, ChangeRequest, Envelope, Logged, Namespace, Position, ProvenLeaf,
+    Release, SignedChange,
 };
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::Mutex;
@@ -19,6 +19,7 @@ use crate::authority;
 use crate::db::{self, accounts, invitations, log, namespaces, oci, packages, releases};
 use crate::error::{Error, no_invitation};
 use crate::names::skeleton;
+use crate::publication::Publication;
 use crate::witnesses::Witnesses;
 
 /// A checkpoint says when it was signed; it is signed anew when it is older than this.
@@ -36,41 +37,6 @@ pub(crate) struct Sequencer {
     /// Leaves that this process knows of. A checkpoint of fewer is signed anew, whatever its age;
     /// whoever appends does not wait for one that is on its way, witnesses and all.
     size: AtomicU64,
-}
-
-/// The file and what its author signed about it, with a [`Change::Publish`].
-pub(crate) struct Publication<'a> {
-    package: &'a Package,
-    statement: &'a Envelope,
-    /// The key by which the statement was found good.
-    key: PublicKey,
-    /// The review that this settles.
-    review: Option<&'a str>,
-}
-
-impl<'a> Publication<'a> {
-    /// The statement must be one about the package, by the release's key, and the one that the
-    /// release names.
-    pub(crate) fn checked(
-        package: &'a Package,
-        statement: &'a Envelope,
-        release: &Release,
-        review: Option<&'a str>,
-    ) -> Result<Self, Error> {
-        let key = release.key;
-        let opened = Statement::open(statement, key, package)?;
-        if opened.digest()? != release.statement {
-            return Err(Error::BadRequest(
-                "the change names another statement than the one sent".to_owned(),
-            ));
-        }
-        Ok(Self {
-            package,
-            statement,
-            key,
-            review,
-        })
-    }
 }
 
 /// A change was logged.

@@ -28,6 +28,7 @@ pub use verify::{Verified, VerifyError};
 pub use witness::{Witness, WitnessAnswer, WitnessError};
 
 use crate::log::LogKey;
+use crate::oci;
 
 /// The most redirects within one origin that are followed.
 const MAX_REDIRECTS: usize = 4;
@@ -118,13 +119,9 @@ pub(crate) fn flaw(url: &Url) -> Option<&'static str> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
+/// Whether it names this machine: what is sent there nobody reads on the way.
+pub fn is_loopback(url: &Url) -> bool {
+    url.host().is_some_and(|host| oci::is_loopback(&host))
 }
 
 fn http_client(url: &Url) -> Result<reqwest::Client, ClientError> {

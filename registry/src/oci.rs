@@ -29,6 +29,7 @@ pub use credentials::{Credentials, CredentialsError};
 pub use error::RegistryError;
 pub use pull::Pulled;
 pub use push::Pushed;
+pub(crate) use reference::is_loopback;
 pub use reference::{Reference, ReferenceError, Selector};
 pub use referrer::{Referrer, fallback_tag, index};
 pub use registry::Registry;

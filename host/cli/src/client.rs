@@ -11,6 +11,7 @@ use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use soma_host::ApiKey;
+use soma_registry::client::is_loopback;
 use url::Url;
 
 use crate::data_folder::DataFolder;
@@ -286,15 +287,6 @@ fn check_base(base: &Url, plain_http: bool) -> Result<(), Failure> {
             Failure::usage(format_args!("{base} is neither http nor https"))
                 .hint("a host is named like http://127.0.0.1:7711"),
         ),
-    }
-}
-
-pub(crate) fn is_loopback(base: &Url) -> bool {
-    match base.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::sigv4::SigV4;
-pub(crate) use self::sigv4::SignedBody;
 
 /// How a credential is shown to a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,18 +167,18 @@ impl Credential {
     /// Whether it signs a request with its whole body.
     pub(crate) fn signs_whole(&self) -> bool {
         match &self.presentation {
-            Presentation::SigV4(how) => !how.takes_unsigned(),
+            Presentation::SigV4(how) => !how.is_s3(),
             _ => false,
         }
     }
 
-    /// Adds it to a request that is as it will be sent.
+    /// Adds it to a request that is as it will be sent, but for a body that nobody knows yet.
     pub(crate) fn apply(
         &self,
         method: &Method,
         url: &mut Url,
         headers: &mut HeaderMap,
-        body: &SignedBody<'_>,
+        body: Option<&[u8]>,
     ) -> Result<(), String> {
         if let Presentation::SigV4(how) = &self.presentation {
             return how.sign(&self.value, method, url, headers, body);
@@ -229,9 +228,8 @@ mod tests {
         assert!(!format!("{credential:?}").contains("s3cret"));
         let mut headers = HeaderMap::new();
         let mut url = "https://a/b?c=d".parse().unwrap();
-        let body = SignedBody::Unsigned;
         credential
-            .apply(&Method::GET, &mut url, &mut headers, &body)
+            .apply(&Method::GET, &mut url, &mut headers, None)
             .unwrap();
         assert!(!format!("{headers:?}").contains("s3cret"));
         (headers, url.to_string())

@@ -64,11 +64,20 @@ pub enum Changed {
 
 /// What is to be there after a change.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+enum Next {
     /// What was there.
     Same,
     /// This value, or none.
     Value(Option<Vec<u8>>),
+}
+
+/// What a store has to write for a change.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The value of the key from now on; none removes it.
+    pub value: Option<Vec<u8>>,
+    /// Bytes that the store takes then.
+    pub used_bytes: u64,
 }
 
 /// Why a store did not do what it was asked.
@@ -100,8 +109,32 @@ pub struct MemoryKv {
 }
 
 impl Change {
+    /// What it does to a key of a store that takes so many bytes, and what has to be written, if
+    /// anything, where the quota allows it.
+    pub fn within(
+        self,
+        quota: u64,
+        used_bytes: u64,
+        key: &str,
+        before: Option<&[u8]>,
+    ) -> Result<(Changed, Option<Write>), KvError> {
+        let size = |value: Option<&[u8]>| value.map_or(0, |it| entry_bytes(key.len(), it.len()));
+        let others = used_bytes.saturating_sub(size(before));
+        let (next, changed) = self.of(before)?;
+        let Next::Value(value) = next else {
+            return Ok((changed, None));
+        };
+        let after = others + size(value.as_deref());
+        admits(quota, used_bytes, after)?;
+        let write = Write {
+            value,
+            used_bytes: after,
+        };
+        Ok((changed, Some(write)))
+    }
+
     /// What it makes of what is there.
-    pub fn of(self, before: Option<&[u8]>) -> Result<(Next, Changed), KvError> {
+    fn of(self, before: Option<&[u8]>) -> Result<(Next, Changed), KvError> {
         match self {
             Self::Set(new) => Ok((Next::Value(new), Changed::Done)),
             Self::CompareAndSet { old, .. } if old.as_deref() != before => {
@@ -126,13 +159,13 @@ impl Change {
 }
 
 /// What a key and a value of so many bytes take of a quota.
-pub fn entry_bytes(key: usize, value: usize) -> u64 {
+fn entry_bytes(key: usize, value: usize) -> u64 {
     (key as u64).saturating_add(value as u64) + ENTRY_BYTES
 }
 
 /// Whether a store that takes `before` may take `after`: it may always take less, since its quota
 /// may have been made smaller meanwhile.
-pub fn admits(quota: u64, before: u64, after: u64) -> Result<(), KvError> {
+fn admits(quota: u64, before: u64, after: u64) -> Result<(), KvError> {
     if after > quota && after > before {
         return Err(KvError::QuotaExceeded(quota));
     }
@@ -248,19 +281,18 @@ impl KvStore for MemoryKv {
 
     async fn change(&self, key: &str, change: Change) -> Result<Changed, KvError> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (next, changed) = change.of(entries.get(key).map(Vec::as_slice))?;
-        let Next::Value(next) = next else {
-            return Ok(changed);
-        };
-        let size = |key: &str, value: &Vec<u8>| entry_bytes(key.len(), value.len());
-        let used: u64 = entries.iter().map(|(key, value)| size(key, value)).sum();
-        let old = entries.get(key).map_or(0, |value| size(key, value));
-        let new = next.as_ref().map_or(0, |value| size(key, value));
-        admits(self.quota, used, used - old + new)?;
-        match next {
-            Some(value) => entries.insert(key.to_owned(), value),
-            None => entries.remove(key),
-        };
+        let sizes = entries
+            .iter()
+            .map(|(key, value)| entry_bytes(key.len(), value.len()));
+        let before = entries.get(key).map(Vec::as_slice);
+        let (changed, write) = change.within(self.quota, sizes.sum(), key, before)?;
+        match write {
+            Some(Write {
+                value: Some(value), ..
+            }) => drop(entries.insert(key.to_owned(), value)),
+            Some(Write { value: None, .. }) => drop(entries.remove(key)),
+            None => {}
+        }
         Ok(changed)
     }
 

@@ -36,7 +36,7 @@ pub use effects::{Egress, Herald};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use given::Given;
 pub use invocation::{Call, Progress};
-pub use kv::{Change, Changed, Kv, KvError, KvStore, MemoryKv, Next, admits, entry_bytes};
+pub use kv::{Change, Changed, Kv, KvError, KvStore, MemoryKv, Write};
 pub use loader::{LoadError, Loader};
 pub use network::{Learned, Lesson, Network, NetworkError, Rules};
 pub use outcome::{Failure, Outcome, Side, Usage};

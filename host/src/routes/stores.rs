@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
-use soma_capability::CapsuleName;
+use soma_capability::{CapsuleName, KvCapability};
 
 use super::grants::{OfQuery, find};
 use crate::app::AppState;
@@ -13,6 +13,7 @@ use crate::auth::Admin;
 use crate::db::stores::{self, Contents};
 use crate::error::Error;
 use crate::path::CapsulePath;
+use crate::policy;
 use crate::stores::owner;
 
 /// How full a capsule's store is.
@@ -35,18 +36,15 @@ pub(crate) async fn get(
     let target = find(&app, &caller, &capsule, query).await?;
     let (tenant, installed) = (&target.tenant.id, &target.installed);
     let granted = app.grants.of(tenant, installed).await?;
-    let granted = granted.and_then(|granted| granted.grant.kv);
-    let asked = installed.about.manifest.capabilities.kv;
-    let quota = asked
-        .zip(granted)
-        .map(|(asked, granted)| asked.at_most(granted));
+    let asked = &installed.about.manifest.capabilities;
+    let quota = granted.and_then(|granted| policy::quota(&granted.grant, asked));
     let Contents {
         used_bytes,
         entries,
     } = stores::contents(&app.pool, &owner(tenant, installed)).await?;
     Ok(Json(Store {
         capsule,
-        quota_bytes: quota.map(|quota| quota.quota_kib.saturating_mul(1024)),
+        quota_bytes: quota.map(KvCapability::quota_bytes),
         used_bytes,
         entries,
     }))

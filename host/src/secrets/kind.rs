@@ -1,8 +1,9 @@
 //! How what is kept becomes what a server is shown: as it is, or exchanged for a token first.
 
 use serde::{Deserialize, Serialize};
+use soma_registry::client::is_loopback;
 use soma_runtime::Presentation;
-use url::{Host, Url};
+use url::Url;
 
 /// What becomes of a credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,13 +88,7 @@ impl Exchange {
 
 /// A credential goes there: so that nobody reads it on the way, by TLS, or not over a network.
 pub(super) fn check_url(url: &Url) -> Result<(), String> {
-    let is_here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "https" || url.scheme() == "http" && is_here {
+    if url.scheme() == "https" || url.scheme() == "http" && is_loopback(url) {
         return Ok(());
     }
     Err(format!(

@@ -150,11 +150,9 @@ impl Mint {
         let sent = sent.map_err(unsent)?;
         let (status, body) = self.ask(sent).await?;
         if !status.is_success() {
-            let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
-            return Err(refused(
-                &refusal.error,
-                refusal.error_description.as_deref(),
-            ));
+            let silent = || MintError::Refused("without a reason".to_owned());
+            let refusal = serde_json::from_slice(&body).ok();
+            return Err(refusal.as_ref().map_or_else(silent, refused));
         }
         let answer: BasicTokenResponse =
             serde_json::from_slice(&body).map_err(|_| MintError::Answer(FORM))?;
@@ -220,10 +218,7 @@ impl Token {
         secret: Option<&str>,
     ) -> Result<Self, MintError> {
         let answer = asked.map_err(|error| match error {
-            RequestTokenError::ServerResponse(refusal) => refused(
-                refusal.error().as_ref(),
-                refusal.error_description().map(String::as_str),
-            ),
+            RequestTokenError::ServerResponse(refusal) => refused(&refusal),
             RequestTokenError::Request(error) => error,
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => MintError::Answer(FORM),
         })?;
@@ -267,14 +262,6 @@ struct ServiceAccountKey {
     token_uri: Url,
 }
 
-/// How an issuer says no.
-#[derive(Default, Deserialize)]
-struct Refusal {
-    #[serde(default)]
-    error: String,
-    error_description: Option<String>,
-}
-
 impl ServiceAccountKey {
     fn read(value: &SecretString) -> Result<Self, MintError> {
         let form = "JSON with client_email, private_key and token_uri";
@@ -315,21 +302,15 @@ impl ServiceAccountKey {
 }
 
 /// In the issuer's words, as far as they can be shown.
-fn refused(code: &str, description: Option<&str>) -> MintError {
+fn refused(refusal: &BasicErrorResponse) -> MintError {
     let short = |text: &str| {
-        text.chars()
-            .take(200)
-            .flat_map(char::escape_debug)
-            .collect::<String>()
+        let short = text.chars().take(200).flat_map(char::escape_debug);
+        short.collect::<String>()
     };
-    let code = if code.is_empty() {
-        "without a reason"
-    } else {
-        code
-    };
-    MintError::Refused(match description {
-        Some(description) => format!("{}: {}", short(code), short(description)),
-        None => short(code),
+    let code = short(refusal.error().as_ref());
+    MintError::Refused(match refusal.error_description() {
+        Some(description) => format!("{code}: {}", short(description)),
+        None => code,
     })
 }
 

@@ -147,10 +147,10 @@ impl Tokens {
             token: Some(&self.seal(tenant, name, &token)?),
         };
         let kept = self.keep(tenant, &stored, &new).await?;
-        kept.map_or_else(
-            || Ok(Some(Opened::unavailable(stored.clone()))),
-            |kept| Opened::of(Presentation::Bearer, token.value, kept).map(Some),
-        )
+        Ok(Some(match kept {
+            Some(kept) => Opened::of(Presentation::Bearer, token.value, kept)?,
+            None => Opened::unavailable(stored),
+        }))
     }
 
     /// Keeps a token, against some odds: the credential that it came for may be used up.

@@ -113,7 +113,7 @@ impl Reference {
     }
 }
 
-pub(super) fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
+pub(crate) fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     match host {
         Host::Ipv4(address) => address.is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),

@@ -158,10 +158,13 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
     screen.show(&standing.value, |out| {
         writeln!(out, "{} asks for", strong(&target.capsule.to_string()))?;
         show_asked(&standing.asked, out)?;
-        let granted = standing.granted.unwrap_or_default();
+        let granted = standing.granted.clone().unwrap_or_default();
         writeln!(out, "{}", strong("granted"))?;
-        if granted.is_empty() {
-            writeln!(out, "  {}", standing.nothing)?;
+        if standing.has_ended() {
+            let words = "nothing any more: it has expired, or is another publisher's";
+            writeln!(out, "  {words}")?;
+        } else if granted.is_empty() {
+            writeln!(out, "  nothing")?;
         }
         for line in lines(&granted) {
             writeln!(out, "  {}", visible(&line))?;

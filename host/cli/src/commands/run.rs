@@ -153,9 +153,7 @@ impl Run {
 
 /// The store of a run begins empty, and ends with it.
 fn in_memory(asked: KvCapability) -> Kv {
-    Kv::new(Arc::new(MemoryKv::new(
-        asked.quota_kib.saturating_mul(1024),
-    )))
+    Kv::new(Arc::new(MemoryKv::new(asked.quota_bytes())))
 }
 
 fn find_tool<'a>(package: &'a Package, name: &str) -> Result<&'a Tool, Failure> {

@@ -26,17 +26,6 @@ pub struct SigV4 {
     pub service: String,
 }
 
-/// What the signature says of a body.
-pub(crate) enum SignedBody<'a> {
-    /// These bytes.
-    Whole(&'a [u8]),
-    /// Nothing, as S3 allows it.
-    Unsigned,
-}
-
-/// What every field and parameter of a signature begins with, in lower case.
-const PREFIX: &str = "x-amz-";
-
 /// Fields that a guest does not set: they say who asks and when, or name another object than the path
 /// that was matched.
 const TAKEN: [&str; 7] = [
@@ -50,8 +39,8 @@ const TAKEN: [&str; 7] = [
 ];
 
 impl SigV4 {
-    /// Whether a body can be sent whose bytes nobody knows beforehand.
-    pub(crate) fn takes_unsigned(&self) -> bool {
+    /// S3 has its own ways: it alone takes a body whose bytes nobody knows beforehand.
+    pub(super) fn is_s3(&self) -> bool {
         self.service == "s3"
     }
 
@@ -63,8 +52,7 @@ impl SigV4 {
 
     /// Whether it has this parameter for itself.
     pub(crate) fn owns_parameter(name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        name.starts_with(PREFIX)
+        name.to_ascii_lowercase().starts_with("x-amz-")
     }
 
     /// Each part has 1 to 128 characters that can be in the field.
@@ -78,7 +66,7 @@ impl SigV4 {
             .all(is_part)
     }
 
-    /// Signs a request as it is at this moment. The value is the secret key, and on a second line the
+    /// Signs a request as it is at this moment, but for a body that nobody knows yet. The value is the secret key, and on a second line the
     /// session's token, where there is one.
     pub(super) fn sign(
         &self,
@@ -86,7 +74,7 @@ impl SigV4 {
         method: &Method,
         url: &Url,
         headers: &mut HeaderMap,
-        body: &SignedBody<'_>,
+        body: Option<&[u8]>,
     ) -> Result<(), String> {
         let (secret, token) = secrets(value.expose_secret());
         let identity = Credentials::new(
@@ -109,10 +97,7 @@ impl SigV4 {
             // What is no text is sent, and not signed.
             Some((name.as_str(), value.to_str().ok()?))
         });
-        let body = match body {
-            SignedBody::Whole(bytes) => SignableBody::Bytes(bytes),
-            SignedBody::Unsigned => SignableBody::UnsignedPayload,
-        };
+        let body = body.map_or(SignableBody::UnsignedPayload, SignableBody::Bytes);
         let request = SignableRequest::new(method.as_str(), url.as_str(), said, body)
             .map_err(|error| error.to_string())?;
         let signed = sign(request, &params.into()).map_err(|error| error.to_string())?;
@@ -136,7 +121,7 @@ impl SigV4 {
                 .map(Cow::Borrowed)
                 .to_vec(),
         );
-        if self.service == "s3" {
+        if self.is_s3() {
             settings.percent_encoding_mode = PercentEncodingMode::Single;
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
@@ -166,9 +151,8 @@ mod tests {
         let url = "https://s3.test/bucket/a%20b?x=1".parse().unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-meta-a", "1".parse().unwrap());
-        let body = SignedBody::Whole(b"body");
         let secret = secret.to_owned().into();
-        how.sign(&secret, &Method::PUT, &url, &mut headers, &body)
+        how.sign(&secret, &Method::PUT, &url, &mut headers, Some(b"body"))
             .unwrap();
         headers
     }

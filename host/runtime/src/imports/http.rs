@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt as _;
 use soma_capability::Limits;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
@@ -16,7 +15,6 @@ use super::body::MeteredBody;
 use super::fields::{headers_in, headers_out, refuse_credentials, refuse_host_fields, take_length};
 use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
-use crate::credential::SignedBody;
 use crate::effects::Effects;
 use crate::log::GuestLog;
 use crate::mask::Masking;
@@ -26,12 +24,6 @@ use crate::state::InvocationState;
 
 /// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
 const MOST_URL_BYTES: usize = 16 << 10;
-
-/// Bytes of a body that comes in pieces and has to be signed whole: no more than a call may have on
-/// their way.
-const MOST_SIGNED_BYTES: usize = 1 << 20;
-/// Such bodies of one call that are on their way.
-const MOST_SIGNED: usize = 4;
 
 /// More than any call takes, and little enough to be added to the time of day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -54,19 +46,6 @@ pub(crate) struct Timeouts {
     pub(crate) head: Option<Duration>,
     /// For each further piece of the response's body.
     pub(crate) piece: Option<Duration>,
-}
-
-/// A body that was collected, with its place among those of its call, which is free again when the last
-/// of its bytes is let go.
-struct Whole {
-    bytes: Bytes,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl AsRef<[u8]> for Whole {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 /// Why a guest's request has no answer.
@@ -98,7 +77,9 @@ pub(crate) struct SendHook {
     log: Arc<GuestLog>,
     masking: Masking,
     in_flight: InFlight,
-    signing: Arc<Semaphore>,
+    /// Bodies that are signed whole. A share apart: their pieces count in the other one while they
+    /// are collected.
+    whole: InFlight,
     max_time: Duration,
     max_body: u64,
 }
@@ -119,7 +100,7 @@ impl SendHook {
             log,
             masking,
             in_flight: InFlight::new(),
-            signing: Arc::new(Semaphore::new(MOST_SIGNED)),
+            whole: InFlight::new(),
             max_time: Duration::from_millis(limits.time_ms).min(LONGEST),
             max_body: limits.response_bytes,
         }
@@ -171,14 +152,13 @@ impl SendHook {
         if let Rule::Granted(credential) = leave.rule {
             refuse_credentials(&headers, &url, credential)?;
             if let Some(credential) = credential {
-                if credential.signs_whole() {
-                    let whole = self.whole(std::mem::take(&mut request.body));
+                if credential.signs_whole() && request.body.as_bytes().is_none() {
+                    let whole = self.whole.clone().collect(request.body);
                     let whole = tokio::time::timeout_at(deadline, whole).await;
-                    request.body = whole.map_err(|_| SendError::Timeout)??;
+                    request.body = whole.map_err(|_| SendError::Timeout)??.into();
                 }
                 let body = request.body.as_bytes();
-                let body = body.map_or(SignedBody::Unsigned, SignedBody::Whole);
-                let applied = credential.apply(&method, &mut url, &mut headers, &body);
+                let applied = credential.apply(&method, &mut url, &mut headers, body);
                 applied.map_err(|why| invalid(format!("it cannot be signed: {why}")))?;
             }
         }
@@ -211,24 +191,6 @@ impl SendHook {
                 .at_most_between_pieces(timeouts.piece)
                 .masked(self.masking.stream())
         }))
-    }
-
-    /// A body that comes in pieces, whole. Few at a time: what is whole counts no more in the call's
-    /// share of pieces.
-    async fn whole(&self, body: reqwest::Body) -> Result<reqwest::Body, SendError> {
-        if body.as_bytes().is_some() {
-            return Ok(body);
-        }
-        // Nobody closes it, so there is always a place to have.
-        let place = self.signing.clone().acquire_owned().await.ok();
-        let whole = http_body_util::Limited::new(body, MOST_SIGNED_BYTES);
-        let too_large = |_| SendError::TooLarge(MOST_SIGNED_BYTES as u64);
-        let bytes = whole.collect().await.map_err(too_large)?.to_bytes();
-        Ok(Bytes::from_owner(Whole {
-            bytes,
-            _place: place,
-        })
-        .into())
     }
 
     fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, SendError> {

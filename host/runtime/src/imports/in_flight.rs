@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::http::SendError;
 
 /// Bytes of request bodies on their way, all exchanges of one call together: more than that
 /// waits until some have gone out.
@@ -12,6 +15,9 @@ const MOST_BYTES: u32 = 4 << 20;
 
 /// Bytes that go to the client at once.
 const PIECE_BYTES: usize = 64 << 10;
+
+/// Bytes of a body that is collected whole.
+const MOST_WHOLE: u32 = 1 << 20;
 
 /// One call's share. Clones are the same share.
 #[derive(Clone)]
@@ -41,6 +47,16 @@ impl InFlight {
         // Nobody closes it, so there is always a part to have.
         let part = self.0.acquire_many_owned(size).await.ok();
         Bytes::from_owner(Held { bytes, _part: part })
+    }
+
+    /// A body that comes in pieces, whole; there is room for the largest before it is asked for the
+    /// first piece.
+    pub(super) async fn collect(self, body: reqwest::Body) -> Result<Bytes, SendError> {
+        let part = self.0.acquire_many_owned(MOST_WHOLE).await.ok();
+        let whole = Limited::new(body, MOST_WHOLE as usize).collect().await;
+        let whole = whole.map_err(|_| SendError::TooLarge(MOST_WHOLE.into()))?;
+        let bytes = whole.to_bytes();
+        Ok(Bytes::from_owner(Held { bytes, _part: part }))
     }
 }
 

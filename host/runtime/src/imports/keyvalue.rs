@@ -4,7 +4,7 @@
 use wasmtime::component::Resource;
 
 use crate::bindings::keyvalue::{atomics, batch, store};
-use crate::kv::{KvError, MOST_KEYS};
+use crate::kv::{Kv, KvError, MOST_KEYS};
 use crate::state::InvocationState;
 
 /// The names of the one bucket.
@@ -131,23 +131,8 @@ impl batch::Host for InvocationState {
         &mut self,
         _bucket: Resource<Bucket>,
         keys: Vec<String>,
-    ) -> wasmtime::Result<Result<Vec<Option<(String, Vec<u8>)>>, store::Error>> {
-        if let Err(error) = check_many(keys.len()) {
-            return Ok(Err(error));
-        }
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        for key in keys {
-            let value = match self.given.kv.get(&key).await {
-                Ok(value) => value,
-                Err(error) => return Ok(Err(error.into())),
-            };
-            bytes += value.as_ref().map_or(0, Vec::len);
-            if bytes > MOST_BYTES {
-                return Ok(Err(other("these are more than 16 MiB: ask for fewer")));
-            }
-            found.push(value.map(|value| (key, value)));
-        }
-        Ok(Ok(found))
+    ) -> wasmtime::Result<Result<Found, store::Error>> {
+        Ok(get_many(&self.given.kv, keys).await)
     }
 
     async fn set_many(
@@ -155,15 +140,8 @@ impl batch::Host for InvocationState {
         _bucket: Resource<Bucket>,
         entries: Vec<(String, Vec<u8>)>,
     ) -> wasmtime::Result<Result<(), store::Error>> {
-        if let Err(error) = check_many(entries.len()) {
-            return Ok(Err(error));
-        }
-        for (key, value) in entries {
-            if let Err(error) = self.given.kv.set(&key, Some(value)).await {
-                return Ok(Err(error.into()));
-            }
-        }
-        Ok(Ok(()))
+        let entries = entries.into_iter().map(|(key, value)| (key, Some(value)));
+        Ok(set_many(&self.given.kv, entries).await)
     }
 
     async fn delete_many(
@@ -171,16 +149,36 @@ impl batch::Host for InvocationState {
         _bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> wasmtime::Result<Result<(), store::Error>> {
-        if let Err(error) = check_many(keys.len()) {
-            return Ok(Err(error));
-        }
-        for key in keys {
-            if let Err(error) = self.given.kv.set(&key, None).await {
-                return Ok(Err(error.into()));
-            }
-        }
-        Ok(Ok(()))
+        let entries = keys.into_iter().map(|key| (key, None));
+        Ok(set_many(&self.given.kv, entries).await)
     }
+}
+
+type Found = Vec<Option<(String, Vec<u8>)>>;
+
+async fn get_many(kv: &Kv, keys: Vec<String>) -> Result<Found, store::Error> {
+    check_many(keys.len())?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for key in keys {
+        let value = kv.get(&key).await?;
+        bytes += value.as_ref().map_or(0, Vec::len);
+        if bytes > MOST_BYTES {
+            return Err(other("these are more than 16 MiB: ask for fewer"));
+        }
+        found.push(value.map(|value| (key, value)));
+    }
+    Ok(found)
+}
+
+async fn set_many(
+    kv: &Kv,
+    entries: impl ExactSizeIterator<Item = (String, Option<Vec<u8>>)>,
+) -> Result<(), store::Error> {
+    check_many(entries.len())?;
+    for (key, value) in entries {
+        kv.set(&key, value).await?;
+    }
+    Ok(())
 }
 
 fn check_many(many: usize) -> Result<(), store::Error> {

@@ -76,6 +76,11 @@ impl KvCapability {
         self.quota_kib >= other.quota_kib
     }
 
+    /// The same in bytes.
+    pub fn quota_bytes(self) -> u64 {
+        self.quota_kib.saturating_mul(1024)
+    }
+
     /// The smaller of the two.
     #[must_use]
     pub fn at_most(self, other: Self) -> Self {

@@ -31,8 +31,6 @@ pub(crate) struct Standing {
     pub(crate) granted: Option<Grant>,
     /// When what is granted ends.
     pub(crate) end: Option<Timestamp>,
-    /// What is to be said where nothing is granted.
-    pub(super) nothing: &'static str,
     pub(crate) value: Value,
 }
 
@@ -72,18 +70,17 @@ pub(super) async fn send(
 impl Standing {
     pub(crate) fn read(value: Value) -> Result<Self, Failure> {
         let granted = &value["granted"];
-        let has_ended = granted.is_null() && value["revision"].is_string();
         Ok(Self {
             asked: read(&value["asked"])?,
             granted: read(&granted["grant"])?,
             end: read(&granted["expires_at"])?,
-            nothing: if has_ended {
-                "nothing any more: it has expired, or is another publisher's"
-            } else {
-                "nothing"
-            },
             value,
         })
+    }
+
+    /// Whether there is a grant that does not hold any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.value["granted"].is_null() && self.value["revision"].is_string()
     }
 
     /// Asks for this in the place of what was read; not if somebody changed that meanwhile, settings

@@ -14,12 +14,13 @@ use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use soma_capability::CredentialName;
+use soma_registry::client::is_loopback;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::how::OauthClient;
 use super::{Of, keep, read_value};
-use crate::client::{http_client, is_loopback};
+use crate::client::http_client;
 use crate::failure::Failure;
 use crate::screen::{Screen, visible};
 
