@@ -16,7 +16,7 @@ use soma_capability::{CapsuleName, Digest};
 use soma_registry::Package;
 use soma_runtime::{Capsule, CompileError, LoadError, Loader};
 use sqlx::AnyPool;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{RwLock, RwLockReadGuard, Semaphore};
 
 use self::blobs::Blobs;
 pub(crate) use self::described::{Described, ReadyTool};
@@ -41,8 +41,9 @@ pub(crate) struct Catalog {
     metrics: Arc<Metrics>,
     installed: Believed<(String, CapsuleName), Option<Arc<Installed>>>,
     described: Cache<Digest, Arc<Described>>,
-    /// Held while a file and its row change together, so that no file goes that a row needs.
-    changes: Mutex<()>,
+    /// Held while a file and its row change together, so that no file goes that a row needs, and by
+    /// whoever reads a row and then its file.
+    changes: RwLock<()>,
     /// Capsules loaded at once, since each may be a compiler: one a core.
     loads: Semaphore,
 }
@@ -76,7 +77,7 @@ impl Catalog {
             metrics,
             installed: Believed::new(),
             described: Cache::new(IN_MEMORY),
-            changes: Mutex::new(()),
+            changes: RwLock::new(()),
             loads: Semaphore::new(cores()),
         };
         for digest in catalog.blobs.unsettled()? {
@@ -117,8 +118,14 @@ impl Catalog {
         Ok(None)
     }
 
+    /// As long as this is held, every file stays that a row names.
+    pub(crate) async fn steady(&self) -> RwLockReadGuard<'_, ()> {
+        self.changes.read().await
+    }
+
     /// All of a tenant's capsules, by name.
     pub(crate) async fn list(&self, tenant: &str) -> Result<Vec<Installed>, Error> {
+        let _steady = self.steady().await;
         let mut all = Vec::new();
         for row in capsules::list(&self.pool, tenant).await? {
             let about = self.describe(&row.digest).await?;

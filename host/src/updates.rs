@@ -76,7 +76,11 @@ async fn update(app: &AppState, tenant: &Tenant, installed: &Installed) -> Resul
     let Some(newest) = newest else {
         return Ok(());
     };
-    let Some(shelf) = app.catalog.shelf(&tenant.id, name).await? else {
+    let shelf = {
+        let _steady = app.catalog.steady().await;
+        app.catalog.shelf(&tenant.id, name).await?
+    };
+    let Some(shelf) = shelf else {
         return Ok(());
     };
     if waits_for_a_word(&shelf, &newest.version) {

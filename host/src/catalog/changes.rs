@@ -39,7 +39,7 @@ impl Catalog {
             ..about
         });
 
-        let _exclusive = self.changes.lock().await;
+        let _exclusive = self.changes.write().await;
         // First: where the same file is only missing on disk, this is what brings it back.
         self.described.insert(about.digest, about.clone()).await;
         let shelf = self.shelf(tenant, &about.manifest.name).await?;
@@ -84,7 +84,7 @@ impl Catalog {
         word: Word,
         digest: &Digest,
     ) -> Result<Arc<Installed>, Error> {
-        let _exclusive = self.changes.lock().await;
+        let _exclusive = self.changes.write().await;
         let shelf = self.expect_shelf(tenant, name).await?;
         let meant = shelf.meant(word, digest)?;
         let give = async {
@@ -101,7 +101,7 @@ impl Catalog {
 
     /// Uninstalls, and removes the files that nobody else has installed. To be finished once begun.
     pub(crate) async fn uninstall(&self, tenant: &str, name: &CapsuleName) -> Result<(), Error> {
-        let _exclusive = self.changes.lock().await;
+        let _exclusive = self.changes.write().await;
         let row = capsules::get(&self.pool, tenant, name).await?;
         let row = row.ok_or_else(|| Error::UnknownCapsule(name.clone()))?;
         let mut digests = BTreeSet::from([row.digest]);
@@ -119,7 +119,7 @@ impl Catalog {
         tenant: &str,
         delete: impl Future<Output = sqlx::Result<bool>>,
     ) -> Result<bool, Error> {
-        let _exclusive = self.changes.lock().await;
+        let _exclusive = self.changes.write().await;
         let rows = capsules::list(&self.pool, tenant).await?;
         let aside = aside::list(&self.pool, tenant).await?.into_iter();
         let aside = aside.map(|aside| aside.row.digest);

@@ -59,7 +59,8 @@ impl Shelf {
 }
 
 impl Catalog {
-    /// What a tenant has under a name; none where nothing is installed.
+    /// What a tenant has under a name; none where nothing is installed. For whoever holds
+    /// [`Catalog::steady`], or is changing it.
     pub(crate) async fn shelf(
         &self,
         tenant: &str,

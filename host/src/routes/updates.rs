@@ -73,6 +73,7 @@ pub(crate) async fn get(
     query: OfQuery,
 ) -> Result<Json<Value>, Error> {
     let tenant = tenant(&app, &caller, query).await?;
+    let _steady = app.catalog.steady().await;
     let shelf = app.catalog.expect_shelf(&tenant.id, &capsule).await?;
     let mut serving = full(&app, &shelf.serving);
     serving["signer"] = signer(&app, &shelf.serving.row).await?;
@@ -121,7 +122,10 @@ async fn give(
     word: Word,
     digest: Digest,
 ) -> Result<Json<Value>, Error> {
-    let shelf = app.catalog.expect_shelf(&tenant.id, &capsule).await?;
+    let shelf = {
+        let _steady = app.catalog.steady().await;
+        app.catalog.expect_shelf(&tenant.id, &capsule).await?
+    };
     admit(&app, &shelf.meant(word, &digest)?.row)?;
     let catalog = &app.catalog;
     let serving = catalog.give(&tenant.id, &capsule, word, &digest).await?;
