@@ -13,6 +13,8 @@ use crate::error::Error;
 /// Installations at once, from the first byte received to the last one stored: each may hold a
 /// file of 64 MiB.
 const INSTALLS: usize = 8;
+/// Calls within calls at once, whatever the settings.
+const WITHIN: u32 = 128;
 /// Bodies that any tenant may be sending at once, however few places there are.
 const RECEIVING: usize = 8;
 
@@ -27,6 +29,9 @@ struct Inner {
     concurrent: AtomicUsize,
     waiting: AtomicUsize,
     inside: AtomicUsize,
+    /// Calls within calls have slots of their own: who waited for one with a slot in hand would wait
+    /// for others that do the same.
+    within: Arc<Semaphore>,
     /// One large input a core is parsed and checked at a time: it takes a core and much memory.
     checks: Arc<Semaphore>,
     installs: Arc<Semaphore>,
@@ -40,6 +45,8 @@ struct Inner {
 /// The right to be inside: a call that runs, waits, or is still being received.
 pub(crate) struct Place {
     inner: Arc<Inner>,
+    /// Whether it is a part of a call that is inside already.
+    is_within: bool,
 }
 
 /// How much of something each tenant has.
@@ -76,6 +83,7 @@ impl Admission {
             concurrent: AtomicUsize::new(concurrent as usize),
             waiting: AtomicUsize::new(waiting as usize),
             inside: AtomicUsize::new(0),
+            within: Arc::new(Semaphore::new(within(concurrent) as usize)),
             checks: Arc::new(Semaphore::new(cores())),
             installs: Arc::new(Semaphore::new(INSTALLS)),
             installing: Arc::default(),
@@ -113,12 +121,21 @@ impl Admission {
         let most = inner.places();
         let place = Place {
             inner: inner.clone(),
+            is_within: false,
         };
         // Dropping the place gives the count back.
         if inner.inside.fetch_add(1, Relaxed) >= most {
             return Err(Error::Overloaded("running and waiting calls"));
         }
         Ok(place)
+    }
+
+    /// The place of a call within a call.
+    pub(crate) fn enter_within(&self) -> Place {
+        Place {
+            inner: self.inner.clone(),
+            is_within: true,
+        }
     }
 
     /// The right to wait for a body that has not arrived at once. A tenant has it for half the
@@ -194,17 +211,28 @@ impl Drop for Share {
     }
 }
 
+/// How many calls within calls there may be beside so many calls.
+pub(crate) fn within(concurrent: u32) -> u32 {
+    concurrent.min(WITHIN)
+}
+
 /// How many things that take a core each go on at once.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 impl Place {
-    /// Waits for a slot to run in: first come, first served.
+    /// Waits for a slot to run in: first come, first served; at once or never, within a call.
     pub(crate) async fn slot(self) -> Result<Slot, Error> {
-        let slots = &self.inner.slots;
+        let inner = &self.inner;
+        let slots = if self.is_within {
+            &inner.within
+        } else {
+            &inner.slots
+        };
         let permit = match slots.clone().try_acquire_owned() {
             Ok(permit) => permit,
+            Err(_) if self.is_within => return Err(Error::Overloaded("calls within calls")),
             Err(_) => {
                 let _waiting = Counted::new(&self.inner.waiting_now);
                 let permit = slots.clone().acquire_owned().await;
@@ -221,7 +249,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.inner.inside.fetch_sub(1, Relaxed);
+        if !self.is_within {
+            self.inner.inside.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -272,6 +302,20 @@ mod tests {
             (admission.inside(), admission.inner.running_now.get()),
             (0, 0)
         );
+    }
+
+    #[tokio::test]
+    async fn calls_within_calls_wait_for_nobody() {
+        let admission = admission(1, 0);
+        let outer = admission.enter().unwrap().slot().await.unwrap();
+        let within = admission.enter_within().slot().await.unwrap();
+        let second = admission.enter_within().slot().await;
+        assert!(matches!(second, Err(Error::Overloaded(_))));
+        drop(within);
+        assert!(admission.enter_within().slot().await.is_ok());
+        assert_eq!(admission.inside(), 1);
+        drop(outer);
+        assert_eq!(admission.inside(), 0);
     }
 
     #[tokio::test]

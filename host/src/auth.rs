@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use jiff::Timestamp;
-use soma_capability::CapsuleName;
+use soma_capability::{CapsuleName, Grant};
 use sqlx::AnyPool;
 
 use crate::app::AppState;
@@ -116,6 +116,11 @@ impl Caller {
         Err(Error::Forbidden(
             "this key's tool list does not have that tool".to_owned(),
         ))
+    }
+
+    /// What the key may use of a capsule's grant, where that is not all of it.
+    pub(crate) fn narrowed(&self, capsule: &CapsuleName) -> Option<&Grant> {
+        self.0.key.narrowed.as_ref()?.of(capsule)
     }
 
     /// Whether the key's list of tools, where it has one, has this tool.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use soma_capability::{CapsuleName, Digest, Limits};
-use soma_runtime::{Call, Capsule, Egress, Failure, Given, Outcome, Output, Usage};
+use soma_runtime::{Call, Capsule, Egress, Failure, Given, Left, Outcome, Output, Usage};
 use tracing::field::display;
 use tracing::{Instrument as _, error_span, info};
 use uuid::Uuid;
 
 use crate::admission::{Place, Slot};
-use crate::app::App;
+use crate::app::{App, AppState};
 use crate::audit::{CallRecord, Target};
 use crate::auth::Caller;
 use crate::catalog::ReadyTool;
@@ -25,12 +25,40 @@ use crate::{audit, input, policy};
 
 /// One call that somebody asks for.
 pub(crate) struct Invocation {
-    pub(crate) id: Uuid,
-    pub(crate) caller: Caller,
+    pub(crate) origin: Origin,
     pub(crate) capsule: CapsuleName,
     pub(crate) tool: String,
     pub(crate) input: Vec<u8>,
     pub(crate) parent: Option<TraceParent>,
+}
+
+/// What it is called in the records, and where it comes from.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) id: Uuid,
+    pub(crate) caller: Caller,
+    /// None where it comes from outside.
+    pub(crate) within: Option<Within>,
+}
+
+/// The call that one is made within.
+#[derive(Clone, Copy)]
+pub(crate) struct Within {
+    pub(crate) outer: Uuid,
+    /// How many there are around it.
+    pub(crate) depth: u32,
+    pub(crate) left: Left,
+}
+
+impl Origin {
+    pub(crate) fn depth(&self) -> u32 {
+        self.within.map_or(0, |within| within.depth)
+    }
+
+    /// The call that this one is within.
+    pub(crate) fn outer(&self) -> Option<Uuid> {
+        self.within.map(|within| within.outer)
+    }
 }
 
 /// What came of it.
@@ -52,62 +80,14 @@ pub(crate) struct Ended {
     pub(crate) egress: Vec<Egress>,
 }
 
-/// Decides, runs, records, answers.
+/// Answers a call from outside.
 pub(crate) async fn invoke(
-    app: &App,
+    app: &AppState,
     invocation: Invocation,
     place: Place,
 ) -> Result<Answer, Error> {
-    app.audit.admit()?;
-    let Invocation {
-        id,
-        caller,
-        capsule,
-        tool,
-        input,
-        parent,
-    } = invocation;
-    let prepared = prepare(app, &caller, &capsule, &tool, input, place).await;
-    let Prepared {
-        code,
-        ready,
-        slot,
-        digest,
-        input,
-        limits,
-        given,
-    } = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            audit::refused(app, &caller, id, &capsule, &tool, &error).await;
-            return Err(error);
-        }
-    };
-
-    let trace = parent.as_ref().map(|parent| display(parent.trace_id()));
-    // At a level that every filter lets pass: whatever line there is says which call it belongs to.
-    let span =
-        error_span!("call", invocation = %id, tenant = caller.tenant(), %capsule, tool, trace);
-    if let Some(parent) = parent {
-        parent.adopt(&span);
-    }
-    let target = Target {
-        capsule,
-        digest,
-        tool: tool.clone(),
-    };
-    let record = CallRecord::new(app, caller, id, target, &input)?.map(Arc::new);
-    let call = Call {
-        tool,
-        input,
-        limits,
-        given,
-        herald: record.clone().map(|record| record as _),
-        progress: None,
-    };
-    // A client that hangs up drops this function; what runs is finished and recorded all the same.
-    let run = run(code, call, slot, ready, record).instrument(span);
-    let Ended { result, usage, .. } = Finished::new(run).await?;
+    let id = invocation.origin.id;
+    let Ended { result, usage, .. } = run(app, invocation, place).await?;
     match result {
         Ok(output) => Ok(Answer {
             invocation: id,
@@ -119,6 +99,63 @@ pub(crate) async fn invoke(
             Err(Error::Call { failure, usage })
         }
     }
+}
+
+/// Decides, runs, records.
+pub(crate) async fn run(
+    app: &AppState,
+    invocation: Invocation,
+    place: Place,
+) -> Result<Ended, Error> {
+    app.audit.admit()?;
+    let Invocation {
+        origin,
+        capsule,
+        tool,
+        input,
+        parent,
+    } = invocation;
+    let id = origin.id;
+    let prepared = prepare(app, &origin, &capsule, &tool, input, place).await;
+    let Prepared {
+        code,
+        ready,
+        slot,
+        digest,
+        input,
+        limits,
+        given,
+    } = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            audit::refused(app, &origin, &capsule, &tool, &error).await;
+            return Err(error);
+        }
+    };
+
+    let trace = parent.as_ref().map(|parent| display(parent.trace_id()));
+    // At a level that every filter lets pass: whatever line there is says which call it belongs to.
+    let span = error_span!("call", invocation = %id, tenant = origin.caller.tenant(), %capsule, tool, trace);
+    if let Some(parent) = parent {
+        parent.adopt(&span);
+    }
+    let target = Target {
+        capsule,
+        digest,
+        tool: tool.clone(),
+        within: origin.outer(),
+    };
+    let record = CallRecord::new(app, origin, target, &input)?.map(Arc::new);
+    let call = Call {
+        tool,
+        input,
+        limits,
+        given,
+        herald: record.clone().map(|record| record as _),
+        progress: None,
+    };
+    // A client that hangs up drops this function; what runs is finished and recorded all the same.
+    Finished::new(finish(code, call, slot, ready, record).instrument(span)).await
 }
 
 /// Everything that a call needs to run.
@@ -134,21 +171,25 @@ struct Prepared {
 
 /// Decides whether it runs, and under what.
 async fn prepare(
-    app: &App,
-    caller: &Caller,
+    app: &AppState,
+    origin: &Origin,
     capsule: &CapsuleName,
     tool: &str,
     input: Vec<u8>,
     place: Place,
 ) -> Result<Prepared, Error> {
+    let caller = &origin.caller;
     caller.require_tool(capsule, tool)?;
     let installed = app.catalog.find(caller.tenant_id(), capsule).await?;
     let ready = installed.about.tool(tool)?.clone();
     let prepare = async {
         let live = app.in_force();
         app.logs.admit(&installed.row, &live.settings.trust)?;
-        let limits = policy::limits(&live.settings, &installed.about.manifest);
-        let given = policy::given(app, &live, caller.tenant_id(), &installed).await?;
+        let mut limits = policy::limits(&live.settings, &installed.about.manifest);
+        if let Some(Within { left, .. }) = origin.within {
+            limits = policy::within(limits, left);
+        }
+        let given = policy::given(app, &live, origin, &installed).await?;
         let input = check(app, input, &ready, &limits).await?;
         let code = app.catalog.code(&installed.about).await?;
         let slot = place.slot().await?;
@@ -190,7 +231,7 @@ async fn check(
     Ok(checked.map_err(|panic| Error::Panicked(panic.to_string()))??)
 }
 
-async fn run(
+async fn finish(
     code: Arc<Capsule>,
     call: Call,
     slot: Slot,

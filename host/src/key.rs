@@ -11,7 +11,6 @@ use std::str::FromStr;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use soma_capability::{CapsuleName, Tool};
 use subtle::ConstantTimeEq as _;
 
 const PREFIX: &str = "soma_";
@@ -181,56 +180,6 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Tools that a key may call: `namespace/name/tool`, or `namespace/name/*` for all of a capsule's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct ToolPattern {
-    capsule: CapsuleName,
-    /// None is every tool.
-    tool: Option<String>,
-}
-
-/// A text that names no tools.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is neither `namespace/name/tool` nor `namespace/name/*`")]
-pub struct PatternError(String);
-
-impl ToolPattern {
-    pub(crate) fn covers(&self, capsule: &CapsuleName, tool: &str) -> bool {
-        self.capsule == *capsule && self.tool.as_deref().is_none_or(|own| own == tool)
-    }
-}
-
-impl TryFrom<String> for ToolPattern {
-    type Error = PatternError;
-
-    fn try_from(text: String) -> Result<Self, PatternError> {
-        let parts = text
-            .rsplit_once('/')
-            .and_then(|(capsule, tool)| Some((capsule.parse().ok()?, tool)));
-        match parts {
-            Some((capsule, "*")) => Ok(Self {
-                capsule,
-                tool: None,
-            }),
-            Some((capsule, tool)) if Tool::is_name(tool) => Ok(Self {
-                capsule,
-                tool: Some(tool.to_owned()),
-            }),
-            _ => Err(PatternError(
-                text.escape_debug().to_string().chars().take(200).collect(),
-            )),
-        }
-    }
-}
-
-impl From<ToolPattern> for String {
-    fn from(pattern: ToolPattern) -> Self {
-        let ToolPattern { capsule, tool } = pattern;
-        format!("{capsule}/{}", tool.as_deref().unwrap_or("*"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,27 +203,6 @@ mod tests {
             &key.expose()[1..],
         ] {
             assert!(bad.parse::<ApiKey>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn patterns_cover_what_they_name() {
-        let pattern = |text: &str| ToolPattern::try_from(text.to_owned());
-        let jq = "soma/jq".parse().unwrap();
-        assert!(pattern("soma/jq/*").unwrap().covers(&jq, "run"));
-        assert!(pattern("soma/jq/run").unwrap().covers(&jq, "run"));
-        assert!(!pattern("soma/jq/run").unwrap().covers(&jq, "walk"));
-        assert!(!pattern("soma/web/*").unwrap().covers(&jq, "run"));
-        for bad in [
-            "",
-            "*",
-            "soma/*",
-            "soma/*/*",
-            "soma/jq",
-            "soma/jq/a b",
-            "a/b/c/d",
-        ] {
-            assert!(pattern(bad).is_err(), "{bad}");
         }
     }
 }

@@ -42,6 +42,7 @@ mod settings;
 mod stores;
 mod telemetry;
 mod tls;
+mod toolbox;
 mod trace;
 mod trust;
 mod unread;

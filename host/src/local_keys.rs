@@ -66,6 +66,7 @@ async fn create(
         name: name.to_owned(),
         scopes,
         tools: None,
+        narrowed: None,
         created_at: Timestamp::now(),
         expires_at: None,
         revoked_at: None,

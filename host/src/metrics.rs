@@ -228,7 +228,8 @@ impl ToolMetrics {
             self.refused(outcome);
         }
         self.duration.observe(usage.time_us as f64 / 1e6);
-        self.fuel.observe(usage.fuel as f64);
+        // What it called has metrics of its own.
+        self.fuel.observe((usage.fuel - usage.tool_fuel) as f64);
         self.memory.observe(usage.memory_bytes as f64);
         self.masked.inc_by(usage.masked);
     }

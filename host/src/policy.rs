@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use soma_capability::{Capabilities, Grant, KvCapability, Limits, Settings};
 use soma_registry::Manifest;
-use soma_runtime::{Given, Network, Rules};
+use soma_runtime::{Given, Left, Links, Network, Rules};
 
-use crate::app::{App, InForce};
+use crate::app::{App, AppState, InForce};
 use crate::catalog::Installed;
 use crate::db::grants::Granted;
 use crate::error::Error;
+use crate::invoke::Origin;
 use crate::settings::Live;
+use crate::toolbox;
 
 /// The manifest's wishes over the host's defaults, nothing above the host's maximum.
 pub(crate) fn limits(live: &Live, manifest: &Manifest) -> Limits {
@@ -20,27 +22,49 @@ pub(crate) fn limits(live: &Live, manifest: &Manifest) -> Limits {
         .asked(&manifest.limits, &live.maximum_limits)
 }
 
+/// Nothing above what is left of the call that this one is within.
+pub(crate) fn within(limits: Limits, Left { fuel, time }: Left) -> Limits {
+    let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Limits {
+        fuel: limits.fuel.min(fuel),
+        time_ms: limits.time_ms.min(time),
+        ..limits
+    }
+}
+
 /// What is both asked for and granted, and what is open to every capsule.
 pub(crate) async fn given(
-    app: &App,
+    app: &AppState,
     live: &InForce,
-    tenant: &str,
-    installed: &Installed,
+    origin: &Origin,
+    installed: &Arc<Installed>,
 ) -> Result<Given, Error> {
     let asked = &installed.about.manifest.capabilities;
-    if asked.http.is_empty() && asked.config.is_empty() && asked.kv.is_none() {
+    let narrowed = origin.caller.narrowed(&installed.row.name);
+    if asked.is_empty() && narrowed.is_none() {
         return Ok(Given {
             network: live.networks.open(),
             ..Given::default()
         });
     }
+    let tenant = origin.caller.tenant_id();
     let in_force = app.grants.of(tenant, installed).await?;
     let granted = in_force.as_ref().map(|it| &it.grant);
-    let store = |granted| Some(app.stores.of(tenant, installed, quota(granted, asked)?));
+    let store = |granted| {
+        let mut quota = quota(granted, asked)?;
+        if let Some(narrowed) = narrowed {
+            quota = quota.at_most(narrowed.kv?);
+        }
+        Some(app.stores.of(tenant, installed, quota))
+    };
     Ok(Given {
         settings: granted.map_or_else(Settings::default, |it| settings(it, asked)),
         kv: granted.and_then(store).unwrap_or_default(),
-        network: network(app, live, tenant, installed, in_force).await?,
+        tools: in_force
+            .as_ref()
+            .and_then(|granted| toolbox::of(app, origin, installed, granted))
+            .unwrap_or_default(),
+        network: network(app, live, origin, installed, in_force).await?,
     })
 }
 
@@ -61,26 +85,37 @@ fn settings(granted: &Grant, asked: &Capabilities) -> Settings {
 async fn network(
     app: &App,
     live: &InForce,
-    tenant: &str,
+    origin: &Origin,
     installed: &Installed,
     in_force: Option<Arc<Granted>>,
 ) -> Result<Network, Error> {
-    let asked = &installed.about.manifest.capabilities.http;
-    if asked.is_empty() {
+    let asked = &installed.about.manifest.capabilities;
+    let narrowed = origin.caller.narrowed(&installed.row.name);
+    if asked.http.is_empty() && asked.links.is_empty() && narrowed.is_none() {
         return Ok(live.networks.open());
     }
+    let tenant = origin.caller.tenant_id();
     let (mut credentials, mut revision) = (BTreeMap::new(), String::new());
     if let Some(in_force) = &in_force {
         let accompanying = app.secrets.of(tenant, &in_force.grant).await?;
         credentials = accompanying.credentials;
         revision = format!("{}{}", in_force.revision, accompanying.revision);
     }
+    if narrowed.is_some() {
+        revision.push_str(origin.caller.key_id());
+    }
     let make = || {
-        let granted = in_force.as_ref().map(|it| it.grant.http.clone());
+        let granted = in_force.as_ref().map(|it| &it.grant);
         Network::new(Rules {
             open: live.settings.allow_http.clone(),
-            asked: asked.clone(),
-            granted: granted.unwrap_or_default(),
+            asked: asked.http.clone(),
+            granted: granted.map(|it| it.http.clone()).unwrap_or_default(),
+            narrowed: narrowed.map(|it| it.http.clone()),
+            links: Links {
+                asked: asked.links.clone(),
+                granted: granted.map(|it| it.links.clone()).unwrap_or_default(),
+                narrowed: narrowed.map(|it| it.links.clone()),
+            },
             credentials,
             host: Some(app.address),
             ..Rules::default()

@@ -99,11 +99,8 @@ impl Secrets {
     /// What a grant's credentials stand for; those that are not to be had are left out.
     pub(crate) async fn of(&self, tenant: &str, grant: &Grant) -> Result<Accompanying, Error> {
         let mut all = Accompanying::default();
-        for name in grant
-            .http
-            .iter()
-            .filter_map(|entry| entry.credential.as_ref())
-        {
+        let entries = grant.http.iter().chain(&grant.links);
+        for name in entries.filter_map(|entry| entry.credential.as_ref()) {
             if all.credentials.contains_key(name) {
                 continue;
             }

@@ -10,6 +10,7 @@ use soma_capability::{Limits, Origin};
 use soma_runtime::{Compiler, EngineConfig};
 use url::Url;
 
+use crate::admission::within;
 use crate::catalog::Quota;
 use crate::config::{Config, LogFormat, TlsFiles};
 use crate::trust::Trust;
@@ -140,7 +141,7 @@ impl Settings {
     /// The pool of instances that these settings need.
     pub(crate) fn engine(&self) -> EngineConfig {
         EngineConfig {
-            instances: self.live.concurrent_calls,
+            instances: self.live.concurrent_calls + within(self.live.concurrent_calls),
             max_memory_bytes: self.live.maximum_limits.memory_bytes,
             max_table_elements: u32::try_from(self.live.maximum_limits.table_elements)
                 .unwrap_or(u32::MAX),

@@ -29,14 +29,14 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::bindings::exports::soma::capsule::tools;
-use crate::{http, kv};
+use crate::{http, kv, toolbox};
 
 /// Why a tool did not give an answer. Every message is shown to the caller, who may be a model:
 /// say what was wrong and what to do instead.
 ///
 /// Like `anyhow::Error` it is made from any [`std::error::Error`] by `?`, and so is none itself.
-/// An [`http::Error`] or [`kv::Error`] becomes the variant that fits it, anything else
-/// [`Error::Failed`].
+/// An [`http::Error`], [`kv::Error`] or [`toolbox::Error`] becomes the variant that fits it, anything
+/// else [`Error::Failed`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The input has the right shape but not a usable value.
@@ -146,6 +146,9 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
         if let Some(error) = any.downcast_ref::<http::Error>() {
             return from_http(error, message);
         }
+        if let Some(error) = any.downcast_ref::<toolbox::Error>() {
+            return from_toolbox(error, message);
+        }
         match any.downcast_ref::<kv::Error>() {
             Some(kv::Error::Denied(_)) => Self::Denied(message),
             _ => Self::Failed(message),
@@ -170,6 +173,23 @@ fn from_http(error: &http::Error, message: String) -> Error {
         // Made by the tool itself: no service has failed.
         http::Error::InvalidRequest(_) => Error::Failed(message),
         _ => Error::upstream(message, None),
+    }
+}
+
+fn from_toolbox(error: &toolbox::Error, message: String) -> Error {
+    match error {
+        toolbox::Error::Denied(_) => Error::Denied(message),
+        toolbox::Error::Problem {
+            code, retry_after, ..
+        } => match code.as_str() {
+            "tool-not-found" => Error::NotFound(message),
+            "tool-unauthorized" => Error::Unauthorized(message),
+            "tool-denied" => Error::Denied(message),
+            "tool-rate-limited" | "overloaded" => Error::rate_limited(message, *retry_after),
+            "tool-upstream" => Error::upstream(message, None),
+            _ => Error::Failed(message),
+        },
+        toolbox::Error::Json(_) => Error::Failed(message),
     }
 }
 

@@ -53,12 +53,14 @@ mod error;
 pub mod glue;
 pub mod http;
 pub mod kv;
+pub mod links;
 mod logger;
 pub mod progress;
 pub mod random;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod tool;
+pub mod toolbox;
 
 pub use answer::{Content, ContentOnly, Output, Resource, ResourceBody};
 pub use error::Error;

@@ -10,6 +10,8 @@ wasmtime::component::bindgen!({
         "soma:capsule/http": async | trappable,
         "soma:capsule/http-stream": async | trappable,
         "soma:capsule/kv": async | trappable,
+        "soma:capsule/links": async | trappable,
+        "soma:capsule/toolbox": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -3,6 +3,7 @@
 mod sigv4;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -191,6 +192,19 @@ impl Credential {
             url.query_pairs_mut().append_pair(name, value);
         }
         Ok(())
+    }
+
+    /// Makes a link of this URL, good for so long.
+    pub(crate) fn presign(
+        &self,
+        method: &Method,
+        url: &mut Url,
+        age: Duration,
+    ) -> Result<(), String> {
+        match &self.presentation {
+            Presentation::SigV4(how) => how.presign(&self.value, method, url, age),
+            _ => Err("the credential of that link signs no requests".to_owned()),
+        }
     }
 
     /// User and value, as HTTP Basic has them.

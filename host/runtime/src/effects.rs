@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -37,6 +38,18 @@ pub struct Egress {
     /// Why there was none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// It was not sent: the guest was given a link to it, good for so long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_seconds: Option<u32>,
+}
+
+/// What became of a request that nothing went wrong with.
+#[derive(Clone, Copy)]
+pub(crate) enum Done {
+    /// It had an answer, of this status.
+    Answered(u16),
+    /// It is a link, good for so many seconds.
+    Linked(u32),
 }
 
 /// The effects of one call so far. Clones are the same.
@@ -47,6 +60,8 @@ pub(crate) struct Effects(Arc<Inner>);
 struct Inner {
     herald: Option<Arc<dyn Herald>>,
     announced: OnceCell<bool>,
+    /// Whether a tool that was called within the call may have sent something.
+    within: AtomicBool,
     egress: Mutex<Vec<Egress>>,
 }
 
@@ -74,11 +89,17 @@ impl Effects {
 
     /// Whether something may have been sent.
     pub(crate) fn any(&self) -> bool {
-        self.0.announced.get().copied().unwrap_or(false)
+        let announced = self.0.announced.get().copied();
+        announced.unwrap_or(false) || self.0.within.load(Relaxed)
     }
 
-    /// Tells of a request, where its URL is one, and of the status that it had or why there was none.
-    pub(crate) fn tell(&self, method: &str, url: &str, outcome: Result<u16, String>) {
+    /// A tool that was called within the call may have sent something.
+    pub(crate) fn within(&self) {
+        self.0.within.store(true, Relaxed);
+    }
+
+    /// Tells of a request, where its URL is one, and of what became of it.
+    pub(crate) fn tell(&self, method: &str, url: &str, outcome: Result<Done, String>) {
         let mut told = self.0.egress.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= TOLD {
             return;
@@ -86,13 +107,19 @@ impl Effects {
         let Ok(url) = Url::parse(url) else {
             return;
         };
+        let (status, link_seconds) = match outcome {
+            Ok(Done::Answered(status)) => (Some(status), None),
+            Ok(Done::Linked(seconds)) => (None, Some(seconds)),
+            Err(_) => (None, None),
+        };
         let short = |text: &str| text.chars().take(CHARACTERS).collect::<String>();
         told.push(Egress {
             method: short(method),
             origin: short(&url.origin().ascii_serialization()),
             path: short(url.path()),
-            status: outcome.as_ref().ok().copied(),
+            status,
             error: outcome.err().map(|error| short(&error)),
+            link_seconds,
         });
     }
 

@@ -4,6 +4,7 @@ use soma_capability::Settings;
 
 use crate::kv::Kv;
 use crate::network::Network;
+use crate::toolbox::Tools;
 
 /// What one call may use; by default nothing.
 #[derive(Clone, Debug, Default)]
@@ -14,4 +15,6 @@ pub struct Given {
     pub settings: Settings,
     /// What it keeps from call to call.
     pub kv: Kv,
+    /// Which other capsules' tools it may call.
+    pub tools: Tools,
 }

@@ -142,7 +142,8 @@ struct Crossing;
 
 #[async_trait]
 impl CallHookHandler<InvocationState> for Crossing {
-    /// Counts host calls, and ends those that come too late. Most imports take no fuel and wait
+    /// Counts host calls, and ends those that come too late; charges the guest for the fuel of the
+    /// tools that it called. Most imports take no fuel and wait
     /// for nothing, so that a guest which calls them all the time would never give its thread
     /// back: it is made to.
     async fn handle_call_event(
@@ -150,14 +151,25 @@ impl CallHookHandler<InvocationState> for Crossing {
         mut context: StoreContextMut<'_, InvocationState>,
         hook: CallHook,
     ) -> wasmtime::Result<()> {
-        if let CallHook::CallingHost = hook {
-            let now = Instant::now();
-            let meter = &mut context.data_mut().meter;
-            meter.host_call(now)?;
-            if meter.turn_is_over(now) {
-                tokio::task::yield_now().await;
-                meter.begin_turn(Instant::now());
+        match hook {
+            CallHook::CallingHost => {
+                let (now, fuel) = (Instant::now(), context.get_fuel()?);
+                let meter = &mut context.data_mut().meter;
+                meter.host_call(now, fuel)?;
+                if meter.turn_is_over(now) {
+                    tokio::task::yield_now().await;
+                    meter.begin_turn(Instant::now());
+                }
             }
+            // Here, since an import does not see the store that the fuel is in.
+            CallHook::ReturningFromHost => {
+                let owed = context.data_mut().meter.take_owed();
+                if owed > 0 {
+                    let left = context.get_fuel()?.saturating_sub(owed);
+                    context.set_fuel(left)?;
+                }
+            }
+            CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
         }
         Ok(())
     }
@@ -213,6 +225,7 @@ fn usage(state: &InvocationState, fuel: u64, start: Instant) -> Usage {
     use std::sync::atomic::Ordering::Relaxed;
     let meter: &Meter = &state.meter;
     let log = state.log.totals();
+    let tools = meter.tools();
     Usage {
         fuel,
         time_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
@@ -225,6 +238,8 @@ fn usage(state: &InvocationState, fuel: u64, start: Instant) -> Usage {
         sent_bytes: meter.traffic().sent.load(Relaxed),
         received_bytes: meter.traffic().received.load(Relaxed),
         masked: state.masking.count(),
+        tool_calls: tools.calls,
+        tool_fuel: tools.fuel,
         ..Usage::default()
     }
 }

@@ -26,6 +26,7 @@ mod network;
 mod outcome;
 mod output;
 mod state;
+mod toolbox;
 
 pub use capsule::{Capsule, LinkError};
 pub use code_cache::CacheError;
@@ -38,6 +39,7 @@ pub use given::Given;
 pub use invocation::{Call, Progress};
 pub use kv::{Change, Changed, Kv, KvError, KvStore, MemoryKv, Write};
 pub use loader::{LoadError, Loader};
-pub use network::{Learned, Lesson, Network, NetworkError, Rules};
+pub use network::{Learned, Lesson, Links, Network, NetworkError, Rules};
 pub use outcome::{Failure, Outcome, Side, Usage};
 pub use output::{Content, Output, ResourceContents, ToolError};
+pub use toolbox::{Inner, InnerCall, Left, NoAnswer, Toolbox, Tools};

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use soma_capability::Limits;
 use wasmtime::{ResourceLimiter, Trap};
 
+use crate::toolbox::Left;
+
 /// How long a guest may call the host without giving its thread back.
 const TURN: Duration = Duration::from_millis(10);
 
@@ -46,8 +48,20 @@ pub(crate) struct Meter {
     memory: Space,
     tables: Space,
     host_calls: u64,
+    /// Fuel that is left, as of the last host call.
+    fuel: u64,
+    tools: ToolsUsed,
     refused: Option<Refusal>,
     traffic: Arc<Traffic>,
+}
+
+/// What other capsules' tools took of the call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ToolsUsed {
+    pub(crate) calls: u64,
+    pub(crate) fuel: u64,
+    /// Of the fuel, what the guest has not been charged for yet.
+    owed: u64,
 }
 
 /// What memories, or tables, take together.
@@ -109,14 +123,17 @@ impl Meter {
             memory: Space::default(),
             tables: Space::default(),
             host_calls: 0,
+            fuel: limits.fuel,
+            tools: ToolsUsed::default(),
             refused: None,
             traffic: Arc::default(),
         }
     }
 
-    /// Counts one crossing from the guest into the host, at this moment.
-    pub(crate) fn host_call(&mut self, now: Instant) -> Result<(), Stop> {
+    /// Counts one crossing from the guest into the host, at this moment and with so much fuel left.
+    pub(crate) fn host_call(&mut self, now: Instant, fuel: u64) -> Result<(), Stop> {
         self.host_calls += 1;
+        self.fuel = fuel;
         if self.host_calls > self.limits.host_calls {
             return Err(Stop::HostCalls);
         }
@@ -138,6 +155,30 @@ impl Meter {
     /// Whether the call's time is over.
     pub(crate) fn late(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.start) >= self.time()
+    }
+
+    /// What a tool may use that is called within the call.
+    pub(crate) fn left(&self) -> Left {
+        Left {
+            fuel: self.fuel,
+            time: self.time().saturating_sub(self.start.elapsed()),
+        }
+    }
+
+    /// Counts a tool that was called within the call.
+    pub(crate) fn tool_ran(&mut self, fuel: u64) {
+        self.tools.calls += 1;
+        self.tools.fuel += fuel;
+        self.tools.owed += fuel;
+    }
+
+    /// The fuel that the guest is to be charged for, once.
+    pub(crate) fn take_owed(&mut self) -> u64 {
+        std::mem::take(&mut self.tools.owed)
+    }
+
+    pub(crate) fn tools(&self) -> ToolsUsed {
+        self.tools
     }
 
     /// How long the call may take.
@@ -241,7 +282,7 @@ mod tests {
     }
 
     fn grow(meter: &mut Meter, from: usize, to: usize) -> bool {
-        meter.host_call(Instant::now()).unwrap();
+        meter.host_call(Instant::now(), 0).unwrap();
         meter.memory_growing(from * PAGE, to * PAGE, None).unwrap()
     }
 
@@ -262,7 +303,7 @@ mod tests {
         assert!(grow(&mut meter, 1, 4));
         assert_eq!(meter.memory_peak(), 4 * PAGE as u64);
         // Failed before it was asked for: what was granted before is still taken.
-        meter.host_call(Instant::now()).unwrap();
+        meter.host_call(Instant::now(), 0).unwrap();
         fail(&mut meter);
         assert!(!grow(&mut meter, 4, 5));
     }
@@ -276,7 +317,7 @@ mod tests {
         assert!(!grow(&mut meter, 1, 9));
         assert_eq!(meter.died_of(None), Some(Stop::Memory));
         // To say so, a standard library calls the host.
-        meter.host_call(Instant::now()).unwrap();
+        meter.host_call(Instant::now(), 0).unwrap();
         assert_eq!(meter.died_of(unreachable), Some(Stop::Memory));
         assert_eq!(meter.died_of(Some(&Trap::IntegerDivisionByZero)), None);
         assert_eq!(meter.died_of(None), None);
@@ -289,7 +330,7 @@ mod tests {
     fn host_calls_end_with_the_time() {
         let mut meter = meter();
         let end = meter.start + meter.time();
-        assert_eq!(meter.host_call(end - Duration::from_nanos(1)), Ok(()));
-        assert_eq!(meter.host_call(end), Err(Stop::Time));
+        assert_eq!(meter.host_call(end - Duration::from_nanos(1), 0), Ok(()));
+        assert_eq!(meter.host_call(end, 0), Err(Stop::Time));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use self::refusal::{Denial, Refusal};
 use self::refusal::{Wanted, malformed};
 use self::rules::Guard;
 pub(crate) use self::rules::Rule;
-pub use self::rules::Rules;
+pub use self::rules::{Links, Rules};
 use crate::credential::Credential;
 use crate::mask::{Looks, Masking};
 
@@ -61,7 +61,8 @@ impl Network {
     /// What these rules allow.
     pub fn new(rules: Rules) -> Result<Self, NetworkError> {
         // What is asked and not granted must be told apart from what is not asked.
-        if rules.open.is_empty() && rules.asked.is_empty() && rules.learned.is_none() {
+        let asks = !rules.asked.is_empty() || !rules.links.asked.is_empty();
+        if rules.open.is_empty() && !asks && rules.learned.is_none() {
             return Ok(Self::none());
         }
         // Whoever was first wins, and it is the same provider everywhere in this project.
@@ -95,11 +96,7 @@ impl Network {
 
     /// The leave to send this request, where it is allowed. The URL becomes what was matched.
     pub(crate) fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, Refusal> {
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(malformed("a URL with a user or password in it is not sent"));
-        }
-        let origin =
-            Origin::of(url).ok_or_else(|| malformed("only http and https are spoken here"))?;
+        let origin = origin_of(url)?;
         let Some(reach) = self.0.as_deref() else {
             return Err(Refusal::Denied(Denial::NotAsked(Wanted {
                 method: method.to_string(),
@@ -115,6 +112,20 @@ impl Network {
         })
     }
 
+    /// The credential that a link to this is signed with, where it is allowed. The URL becomes what was
+    /// matched.
+    pub(crate) fn permit_link(
+        &self,
+        method: &Method,
+        url: &mut Url,
+    ) -> Result<&Credential, Refusal> {
+        let wanted = Wanted::of(method, origin_of(url)?, url)?;
+        match self.0.as_deref() {
+            Some(reach) => reach.rules.permit_link(wanted).map_err(Refusal::Denied),
+            None => Err(Refusal::Denied(Denial::LinkNotAsked(wanted))),
+        }
+    }
+
     /// Whether a server at this address may answer for this URL: asked once more when it has.
     pub(crate) fn admits_peer(&self, url: &Url, peer: Option<SocketAddr>) -> Result<(), Denial> {
         match (self.0.as_deref(), url.host_str(), peer) {
@@ -122,4 +133,12 @@ impl Network {
             _ => Ok(()),
         }
     }
+}
+
+/// Where a URL leads that may be sent at all.
+fn origin_of(url: &Url) -> Result<Origin, Refusal> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(malformed("a URL with a user or password in it is not sent"));
+    }
+    Origin::of(url).ok_or_else(|| malformed("only http and https are spoken here"))
 }

@@ -35,7 +35,7 @@ impl Outcome {
 /// What one call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Units of fuel: about one an instruction.
+    /// Units of fuel: about one an instruction; what was called within the call included.
     pub fuel: u64,
     /// Wall-clock microseconds, from making the instance to its end.
     pub time_us: u64,
@@ -61,6 +61,10 @@ pub struct Usage {
     pub received_bytes: u64,
     /// Credentials that came back, or that the guest said, and that were masked.
     pub masked: u64,
+    /// Other capsules' tools that were called.
+    pub tool_calls: u64,
+    /// Of the fuel, what those took.
+    pub tool_fuel: u64,
 }
 
 /// Whose doing a failure is: the guest's are charged, the host's are not.

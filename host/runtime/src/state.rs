@@ -28,6 +28,7 @@ pub(crate) struct InvocationState {
     pub(crate) masking: Masking,
     pub(crate) progress: Option<mpsc::Sender<Progress>>,
     pub(crate) hook: SendHook,
+    pub(crate) effects: Effects,
     pub(crate) table: ResourceTable,
     /// Made when a guest first asks WASI for something: most calls never do.
     wasi: Option<WasiCtx>,
@@ -47,7 +48,7 @@ impl InvocationState {
         let log = Arc::new(GuestLog::new(limits, masking.clone()));
         let hook = SendHook::new(
             given.network.clone(),
-            effects,
+            effects.clone(),
             limits,
             meter.traffic().clone(),
             log.clone(),
@@ -65,6 +66,7 @@ impl InvocationState {
             masking,
             progress,
             hook,
+            effects,
             table,
             wasi: None,
             wasi_http,

@@ -7,20 +7,17 @@ use std::sync::Arc;
 use serde_json::Value;
 use soma_capability::CapsuleName;
 use soma_runtime::Herald;
-use uuid::Uuid;
 
 use super::{Audit, Called, Entry, Event, Salt, Target};
 use crate::app::App;
-use crate::auth::Caller;
 use crate::error::Error;
-use crate::invoke::Ended;
+use crate::invoke::{Ended, Origin};
 use crate::problem::Kind;
 
 /// One call that is about to run.
 pub(crate) struct CallRecord {
     audit: Arc<Audit>,
-    caller: Caller,
-    invocation: Uuid,
+    origin: Origin,
     target: Target,
     salt: Salt,
     input_sha256: String,
@@ -32,8 +29,7 @@ impl CallRecord {
     /// None where calls are not recorded.
     pub(crate) fn new(
         app: &App,
-        caller: Caller,
-        invocation: Uuid,
+        origin: Origin,
         target: Target,
         input: &str,
     ) -> Result<Option<Self>, Error> {
@@ -45,8 +41,7 @@ impl CallRecord {
         let is_full = live.settings.audit_full;
         Ok(Some(Self {
             audit: app.audit.clone(),
-            caller,
-            invocation,
+            origin,
             target,
             input_sha256: salt.hash(input.as_bytes()),
             input: is_full.then(|| serde_json::from_str(input).unwrap_or_default()),
@@ -59,7 +54,7 @@ impl CallRecord {
     pub(crate) async fn finish(&self, ended: &Ended, code: &'static str) -> Result<(), Error> {
         let output = ended.result.as_ref().ok().map(|output| output.get());
         let event = Event::Call(Box::new(Called {
-            invocation: self.invocation,
+            invocation: self.origin.id,
             target: self.target.clone(),
             outcome: code,
             usage: ended.usage,
@@ -72,7 +67,7 @@ impl CallRecord {
                 _ => None,
             },
         }));
-        let entry = Entry::by(&self.caller, event);
+        let entry = Entry::by(&self.origin.caller, event);
         let durable = ended.has_effects;
         let written = self.audit.write(&self.salt, &entry, durable).await;
         match written {
@@ -89,11 +84,11 @@ impl CallRecord {
 impl Herald for CallRecord {
     fn announce(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
         let event = Event::Intent {
-            invocation: self.invocation,
+            invocation: self.origin.id,
             target: self.target.clone(),
         };
         Box::pin(async {
-            let entry = Entry::by(&self.caller, event);
+            let entry = Entry::by(&self.origin.caller, event);
             let written = self.audit.record(&entry).await;
             written
                 .inspect_err(|error| tracing::error!(%error, "nothing is sent"))
@@ -105,8 +100,7 @@ impl Herald for CallRecord {
 /// Records a call of which nothing ran. One that came at a bad moment is not worth a record.
 pub(crate) async fn refused(
     app: &App,
-    caller: &Caller,
-    invocation: Uuid,
+    origin: &Origin,
     capsule: &CapsuleName,
     tool: &str,
     error: &Error,
@@ -116,12 +110,13 @@ pub(crate) async fn refused(
         return;
     }
     let event = Event::Refusal {
-        invocation,
+        invocation: origin.id,
         capsule: capsule.clone(),
         tool: tool.to_owned(),
+        within: origin.outer(),
         outcome: kind.code(),
     };
-    let entry = Entry::by(caller, event);
+    let entry = Entry::by(&origin.caller, event);
     let written = match Salt::new() {
         Ok(salt) => app.audit.write(&salt, &entry, false).await,
         Err(error) => Err(error.into()),

@@ -49,6 +49,8 @@ pub(crate) enum Event {
         invocation: Uuid,
         capsule: CapsuleName,
         tool: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        within: Option<Uuid>,
         outcome: &'static str,
     },
     /// A capsule was installed, or is held.
@@ -167,6 +169,9 @@ pub(crate) struct Target {
     pub(crate) capsule: CapsuleName,
     pub(crate) digest: Digest,
     pub(crate) tool: String,
+    /// The call that this one was made within.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) within: Option<Uuid>,
 }
 
 impl Entry {

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use soma_capability::{Narrowing, ToolPattern};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, FromRow, Row as _};
 
 use super::{now, time};
-use crate::key::{Scopes, SecretHash, ToolPattern};
+use crate::key::{Scopes, SecretHash};
 
 /// One API key, without its secret.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +23,9 @@ pub(crate) struct Key {
     /// The tools that `invoke` is limited to; none is all of the tenant's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tools: Option<Vec<ToolPattern>>,
+    /// What of each capsule's grant its calls may use; none is all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) narrowed: Option<Narrowing>,
     /// RFC 3339.
     pub(crate) created_at: Timestamp,
     /// From then on it opens nothing.
@@ -46,6 +50,7 @@ impl FromRow<'_, AnyRow> for Key {
             row.try_get::<Option<i64>, _>(column)?.map(time).transpose()
         };
         let tools: Option<String> = row.try_get("tools")?;
+        let narrowed: Option<String> = row.try_get("narrowed")?;
         Ok(Self {
             id: row.try_get("id")?,
             tenant: row.try_get("tenant_name")?,
@@ -53,6 +58,9 @@ impl FromRow<'_, AnyRow> for Key {
             scopes: serde_json::from_str(row.try_get("scopes")?).map_err(corrupt)?,
             tools: tools
                 .map(|tools| serde_json::from_str(&tools).map_err(corrupt))
+                .transpose()?,
+            narrowed: narrowed
+                .map(|narrowed| serde_json::from_str(&narrowed).map_err(corrupt))
                 .transpose()?,
             created_at: time(row.try_get("created_at")?)?,
             expires_at: optional_time("expires_at")?,
@@ -77,8 +85,8 @@ impl FromRow<'_, AnyRow> for StoredKey {
 
 pub(crate) async fn by_id(pool: &AnyPool, id: &str) -> sqlx::Result<Option<StoredKey>> {
     sqlx::query_as(
-        "SELECT keys.id, keys.name, secret_sha256, scopes, tools, keys.created_at, expires_at,
-                revoked_at, tenants.id AS tenant_id, tenants.name AS tenant_name, suspended_at
+        "SELECT keys.id, keys.name, secret_sha256, scopes, tools, narrowed, keys.created_at,
+                expires_at, revoked_at, tenants.id AS tenant_id, tenants.name AS tenant_name, suspended_at
          FROM keys JOIN tenants ON tenants.id = keys.tenant WHERE keys.id = $1",
     )
     .bind(id)
@@ -89,7 +97,7 @@ pub(crate) async fn by_id(pool: &AnyPool, id: &str) -> sqlx::Result<Option<Store
 /// The keys of one tenant, or of all, oldest first.
 pub(crate) async fn list(pool: &AnyPool, tenant: Option<&str>) -> sqlx::Result<Vec<Key>> {
     sqlx::query_as(
-        "SELECT keys.id, keys.name, scopes, tools, keys.created_at, expires_at, revoked_at,
+        "SELECT keys.id, keys.name, scopes, tools, narrowed, keys.created_at, expires_at, revoked_at,
                 tenants.name AS tenant_name
          FROM keys JOIN tenants ON tenants.id = keys.tenant
          WHERE $1 = '' OR tenants.name = $1 ORDER BY keys.created_at, keys.id",
@@ -117,9 +125,11 @@ pub(crate) async fn insert(
 ) -> sqlx::Result<()> {
     let encoded = |error: serde_json::Error| sqlx::Error::Encode(error.into());
     let tools = key.tools.as_ref().map(serde_json::to_string).transpose();
+    let narrowed = key.narrowed.as_ref().map(serde_json::to_string).transpose();
     sqlx::query(
-        "INSERT INTO keys (id, tenant, name, secret_sha256, scopes, tools, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO keys
+             (id, tenant, name, secret_sha256, scopes, tools, narrowed, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&key.id)
     .bind(tenant_id)
@@ -127,6 +137,7 @@ pub(crate) async fn insert(
     .bind(secret.to_string())
     .bind(serde_json::to_string(&key.scopes).map_err(encoded)?)
     .bind(tools.map_err(encoded)?)
+    .bind(narrowed.map_err(encoded)?)
     .bind(key.created_at.as_millisecond())
     .bind(key.expires_at.map(Timestamp::as_millisecond))
     .execute(pool)

@@ -13,7 +13,7 @@ use crate::auth::Caller;
 use crate::body::{self, JSON};
 use crate::edge::InvocationId;
 use crate::error::Error;
-use crate::invoke::{Invocation, invoke};
+use crate::invoke::{Invocation, Origin, invoke};
 use crate::path::ToolPath;
 use crate::trace::TraceParent;
 
@@ -37,8 +37,11 @@ pub(crate) async fn call(
         }
     };
     let invocation = Invocation {
-        id,
-        caller,
+        origin: Origin {
+            id,
+            caller,
+            within: None,
+        },
         capsule,
         tool,
         input,

@@ -6,6 +6,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use soma_capability::{Narrowing, ToolPattern};
 
 use crate::app::{App, AppState};
 use crate::audit::Event;
@@ -15,7 +16,7 @@ use crate::db;
 use crate::db::keys::{self, Key};
 use crate::db::tenants::{self, Tenant};
 use crate::error::Error;
-use crate::key::{ApiKey, Scope, Scopes, ToolPattern};
+use crate::key::{ApiKey, Scope, Scopes};
 use crate::path::NamePath;
 use crate::routes::tenants::is_tenant_name;
 
@@ -33,6 +34,7 @@ pub(crate) struct NewKey {
     name: String,
     scopes: Scopes,
     tools: Option<Vec<ToolPattern>>,
+    narrowed: Option<Narrowing>,
     expires_at: Option<Timestamp>,
 }
 
@@ -56,6 +58,9 @@ impl NewKey {
         }
         if self.expires_at.is_some_and(|end| end <= Timestamp::now()) {
             return refuse("`expires_at` is in the past");
+        }
+        if self.narrowed.is_some() && !self.scopes.has(Scope::Invoke) {
+            return refuse("`narrowed` limits the scope invoke, which this key would not have");
         }
         match &self.tools {
             Some(_) if !self.scopes.has(Scope::Invoke) => {
@@ -97,6 +102,7 @@ pub(crate) async fn create(
         name: new.name,
         scopes: new.scopes,
         tools: new.tools,
+        narrowed: new.narrowed,
         created_at: db::storable(Timestamp::now()),
         expires_at: new.expires_at.map(db::storable),
         revoked_at: None,

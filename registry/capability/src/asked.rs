@@ -18,6 +18,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::CapsuleName;
+
 pub use host::{HostError, HostPattern};
 pub use http::{HttpCapability, MAX_PATHS};
 pub(crate) use http::{methods, paths};
@@ -39,6 +41,10 @@ pub struct Capabilities {
     /// Requests to servers, at most 32 entries.
     #[serde(deserialize_with = "http", skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpCapability>,
+    /// Links to what a credential opens, to be given away: for requests like these, each with the
+    /// credential that signs it; at most 32 entries.
+    #[serde(deserialize_with = "links", skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<HttpCapability>,
     /// A store of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv: Option<KvCapability>,
@@ -61,6 +67,15 @@ pub struct Sentence<'a> {
 
 fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpCapability>, D::Error> {
     list::of(deserializer, "entries for `http`", MAX_HTTP)
+}
+
+fn links<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpCapability>, D::Error> {
+    let links: Vec<HttpCapability> = list::of(deserializer, "entries for `links`", MAX_HTTP)?;
+    if links.iter().any(|link| link.credential.is_none()) {
+        let why = "an entry for `links` names the credential that signs them";
+        return Err(serde::de::Error::custom(why));
+    }
+    Ok(links)
 }
 
 fn config<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ConfigCapability>, D::Error> {
@@ -86,6 +101,11 @@ impl Capabilities {
         self.config.iter().any(|asked| asked.key == *key)
     }
 
+    /// Whether this tool of another capsule is asked for.
+    pub fn asks_tool(&self, capsule: &CapsuleName, tool: &str) -> bool {
+        self.tools.iter().any(|asked| asked.has(capsule, tool))
+    }
+
     /// Whether all that `other` asks for is asked for here too: an update from this to `other`
     /// asks for nothing more. May say no where the answer is yes, never the other way round. The
     /// authors' reasons do not count.
@@ -95,20 +115,10 @@ impl Capabilities {
             (None, Some(_)) => false,
             (Some(mine), Some(theirs)) => mine.covers(theirs),
         };
-        kv && other.http.iter().all(|theirs| self.covers_http(theirs))
+        kv && covers_requests(&self.http, &other.http)
+            && covers_requests(&self.links, &other.links)
             && covers_each(&self.config, &other.config, ConfigCapability::covers)
             && covers_each(&self.tools, &other.tools, ToolCapability::covers)
-    }
-
-    /// One entry may be covered by several, each a part of its methods and paths.
-    fn covers_http(&self, other: &HttpCapability) -> bool {
-        other.methods.iter().all(|method| {
-            other.paths.iter().all(|path| {
-                self.http
-                    .iter()
-                    .any(|mine| mine.covers_one(other, method, path))
-            })
-        })
     }
 
     /// One sentence for each thing that is asked for.
@@ -124,8 +134,26 @@ impl Capabilities {
             .iter()
             .map(|c| sentence(c, Some(c.why.as_str())));
         let tools = self.tools.iter().map(|tool| sentence(tool, None));
-        http.chain(kv).chain(config).chain(tools).collect()
+        let links = self.links.iter().map(|h| Sentence {
+            asks: h.as_link(),
+            why: Some(h.why.as_str()),
+        });
+        http.chain(links)
+            .chain(kv)
+            .chain(config)
+            .chain(tools)
+            .collect()
     }
+}
+
+/// One entry may be covered by several, each a part of its methods and paths.
+fn covers_requests(mine: &[HttpCapability], theirs: &[HttpCapability]) -> bool {
+    theirs.iter().all(|their| {
+        their.methods.iter().all(|method| {
+            let covered = |path| mine.iter().any(|my| my.covers_one(their, method, path));
+            their.paths.iter().all(covered)
+        })
+    })
 }
 
 fn covers_each<T>(mine: &[T], theirs: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {

@@ -5,15 +5,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::Settings;
 use crate::address::AddressRange;
 use crate::asked::{
     CredentialName, HttpCapability, KvCapability, Method, OriginPattern, PathTemplate, list,
     methods, paths,
 };
+use crate::{Settings, ToolPattern};
 
 const MAX_HTTP: usize = 64;
 const MAX_ADDRESSES: usize = 32;
+const MAX_TOOLS: usize = 256;
 
 /// Everything that is granted; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +23,15 @@ pub struct Grant {
     /// Requests to servers, at most 64 entries.
     #[serde(deserialize_with = "http", skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpGrant>,
+    /// Links to such requests, at most 64 entries, each with the credential that signs them.
+    #[serde(deserialize_with = "http", skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<HttpGrant>,
     /// A store of the capsule's own, of at most this size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kv: Option<KvCapability>,
+    /// Other capsules' tools, at most 256 entries.
+    #[serde(deserialize_with = "tools", skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolPattern>,
     /// Values of settings.
     #[serde(skip_serializing_if = "Settings::is_empty")]
     pub config: Settings,
@@ -70,6 +77,10 @@ pub enum HttpGrantError {
 
 fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
     list::of(deserializer, "entries for `http`", MAX_HTTP)
+}
+
+fn tools<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ToolPattern>, D::Error> {
+    list::of(deserializer, "tools", MAX_TOOLS)
 }
 
 fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AddressRange>, D::Error> {

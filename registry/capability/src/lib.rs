@@ -9,11 +9,13 @@ mod digest;
 mod granted;
 mod limits;
 mod name;
+mod narrowing;
 mod origin;
 mod schema;
 mod settings;
 pub mod text;
 mod tool;
+mod tool_pattern;
 
 pub use address::{AddressRange, AddressRangeError, special};
 pub use asked::{
@@ -26,6 +28,8 @@ pub use digest::{Digest, DigestError};
 pub use granted::{Grant, HttpGrant, HttpGrantError};
 pub use limits::{Limits, LimitsAsked};
 pub use name::{CapsuleName, Name, NameError};
+pub use narrowing::{Narrowing, NarrowingError};
 pub use origin::{Origin, OriginError};
 pub use settings::{Setting, SettingError, Settings};
 pub use tool::{Annotations, Tool};
+pub use tool_pattern::{ToolPattern, ToolPatternError};

@@ -2532,6 +2532,197 @@ pub mod soma {
                 }
             }
         }
+        /// Links to what a credential of the operator's opens: for somebody who has none, and for a while.
+        /// They are what a grant of links covers, which is a grant of its own.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod links {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::soma::capsule::http::Error;
+            #[allow(unused_unsafe, clippy::all)]
+            /// The URL with a signature in its query (AWS Signature Version 4). Whoever has it can send this
+            /// one request, as often as they like, until so many seconds are over; at most 900.
+            #[allow(async_fn_in_trait)]
+            pub fn presign(
+                method: &str,
+                url: &str,
+                seconds: u32,
+            ) -> ::core::result::Result<_rt::String, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = method;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = url;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/links@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "presign"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        _rt::as_i32(&seconds),
+                        ptr2,
+                    );
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result26 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = *ptr2.add(8).cast::<*mut u8>();
+                                let l6 = *ptr2
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                _rt::string_lift(bytes7)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = i32::from(*ptr2.add(8).cast::<u8>());
+                                use super::super::super::soma::capsule::http::Error as V25;
+                                let v25 = match l8 {
+                                    0 => {
+                                        let e25 = {
+                                            let l9 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l10 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len11 = l10;
+                                            let bytes11 = _rt::Vec::from_raw_parts(
+                                                l9.cast(),
+                                                len11,
+                                                len11,
+                                            );
+                                            _rt::string_lift(bytes11)
+                                        };
+                                        V25::Denied(e25)
+                                    }
+                                    1 => {
+                                        let e25 = {
+                                            let l12 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l13 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len14 = l13;
+                                            let bytes14 = _rt::Vec::from_raw_parts(
+                                                l12.cast(),
+                                                len14,
+                                                len14,
+                                            );
+                                            _rt::string_lift(bytes14)
+                                        };
+                                        V25::InvalidRequest(e25)
+                                    }
+                                    2 => {
+                                        let e25 = {
+                                            let l15 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l16 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len17 = l16;
+                                            let bytes17 = _rt::Vec::from_raw_parts(
+                                                l15.cast(),
+                                                len17,
+                                                len17,
+                                            );
+                                            _rt::string_lift(bytes17)
+                                        };
+                                        V25::Connect(e25)
+                                    }
+                                    3 => {
+                                        let e25 = {
+                                            let l18 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l19 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len20 = l19;
+                                            let bytes20 = _rt::Vec::from_raw_parts(
+                                                l18.cast(),
+                                                len20,
+                                                len20,
+                                            );
+                                            _rt::string_lift(bytes20)
+                                        };
+                                        V25::Tls(e25)
+                                    }
+                                    4 => V25::Timeout,
+                                    5 => {
+                                        let e25 = {
+                                            let l21 = *ptr2.add(16).cast::<i64>();
+                                            l21 as u64
+                                        };
+                                        V25::TooLarge(e25)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 6, "invalid enum discriminant");
+                                        let e25 = {
+                                            let l22 = *ptr2.add(16).cast::<*mut u8>();
+                                            let l23 = *ptr2
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len24 = l23;
+                                            let bytes24 = _rt::Vec::from_raw_parts(
+                                                l22.cast(),
+                                                len24,
+                                                len24,
+                                            );
+                                            _rt::string_lift(bytes24)
+                                        };
+                                        V25::Protocol(e25)
+                                    }
+                                };
+                                v25
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result26
+                }
+            }
+        }
         /// How far a call has come, for whoever is waiting.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod progress {
@@ -2593,6 +2784,231 @@ pub mod soma {
                         result2_1,
                         result2_2,
                     );
+                }
+            }
+        }
+        /// Other capsules' tools: those that the capsule asked for, the operator granted it, and the key that
+        /// called it may call too. What runs there has grants and credentials of its own, and none of the
+        /// caller's.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod toolbox {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            /// What a caller over HTTP would be told, in the same words.
+            #[derive(Clone)]
+            pub struct Problem {
+                /// A stable name, such as `tool-not-found` or `out-of-fuel` (docs/problems.md).
+                pub code: _rt::String,
+                pub detail: _rt::String,
+                /// How long to wait before trying again, where it is known.
+                pub retry_after_ms: ::core::option::Option<u64>,
+            }
+            impl ::core::fmt::Debug for Problem {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Problem")
+                        .field("code", &self.code)
+                        .field("detail", &self.detail)
+                        .field("retry-after-ms", &self.retry_after_ms)
+                        .finish()
+                }
+            }
+            #[derive(Clone)]
+            pub enum Error {
+                /// No grant covers the tool, or the key may not call it; the text says what was missing.
+                Denied(_rt::String),
+                /// The tool gave no answer, or there is none.
+                Problem(Problem),
+            }
+            impl ::core::fmt::Debug for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Error::Denied(e) => {
+                            f.debug_tuple("Error::Denied").field(e).finish()
+                        }
+                        Error::Problem(e) => {
+                            f.debug_tuple("Error::Problem").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for Error {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for Error {}
+            #[allow(unused_unsafe, clippy::all)]
+            /// Runs one tool and waits for its answer: one JSON text, with the members `structured` and
+            /// `content` as the HTTP API has them. It burns the fuel and the time of the call that asks.
+            #[allow(async_fn_in_trait)]
+            pub fn call(
+                capsule: &str,
+                tool: &str,
+                input_json: &str,
+            ) -> ::core::result::Result<_rt::String, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 32 + 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 32
+                            + 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = capsule;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = tool;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = input_json;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "soma:capsule/toolbox@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "call"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result22 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = *ptr3.add(8).cast::<*mut u8>();
+                                let l7 = *ptr3
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                _rt::string_lift(bytes8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l9 = i32::from(*ptr3.add(8).cast::<u8>());
+                                let v21 = match l9 {
+                                    0 => {
+                                        let e21 = {
+                                            let l10 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l11 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len12 = l11;
+                                            let bytes12 = _rt::Vec::from_raw_parts(
+                                                l10.cast(),
+                                                len12,
+                                                len12,
+                                            );
+                                            _rt::string_lift(bytes12)
+                                        };
+                                        Error::Denied(e21)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 1, "invalid enum discriminant");
+                                        let e21 = {
+                                            let l13 = *ptr3.add(16).cast::<*mut u8>();
+                                            let l14 = *ptr3
+                                                .add(16 + 1 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len15 = l14;
+                                            let bytes15 = _rt::Vec::from_raw_parts(
+                                                l13.cast(),
+                                                len15,
+                                                len15,
+                                            );
+                                            let l16 = *ptr3
+                                                .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l17 = *ptr3
+                                                .add(16 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len18 = l17;
+                                            let bytes18 = _rt::Vec::from_raw_parts(
+                                                l16.cast(),
+                                                len18,
+                                                len18,
+                                            );
+                                            let l19 = i32::from(
+                                                *ptr3
+                                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>(),
+                                            );
+                                            Problem {
+                                                code: _rt::string_lift(bytes15),
+                                                detail: _rt::string_lift(bytes18),
+                                                retry_after_ms: match l19 {
+                                                    0 => None,
+                                                    1 => {
+                                                        let e = {
+                                                            let l20 = *ptr3
+                                                                .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                                                .cast::<i64>();
+                                                            l20 as u64
+                                                        };
+                                                        Some(e)
+                                                    }
+                                                    _ => _rt::invalid_enum_discriminant(),
+                                                },
+                                            }
+                                        };
+                                        Error::Problem(e21)
+                                    }
+                                };
+                                v21
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result22
                 }
             }
         }
@@ -3908,10 +4324,10 @@ macro_rules! __export_capsule_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:soma:capsule@0.1.0:capsule:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2238] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2496] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc0\x10\x01A\x02\x01\
-A\x14\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc2\x12\x01A\x02\x01\
+A\x18\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01@\x03\x05level\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\
 \x03\0\x16soma:capsule/log@0.1.0\x05\0\x01B\x03\x01@\0\0w\x04\0\x03now\x01\0\x04\
 \0\x07elapsed\x01\0\x03\0\x18soma:capsule/clock@0.1.0\x05\x01\x01B\x03\x01ks\x01\
@@ -3943,25 +4359,31 @@ hod]exchange.head\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04self\x0b\x03
 maxy\0\x13\x04\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\x01\x03\x01\
 @\x01\x04head\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\x09exchan\
 ges\x18\0\x19\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@0.1.0\x05\x08\
-\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\0\x04\0\x06\
-report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x09\x01B\x1f\x01r\x04\x09\
-read-only\x7f\x0bdestructive\x7f\x0aidempotent\x7f\x0aopen-world\x7f\x04\0\x0ban\
-notations\x03\0\0\x01ks\x01r\x06\x04names\x05title\x02\x0bdescriptions\x0cinput-\
-schemas\x0doutput-schema\x02\x0bannotations\x01\x04\0\x04tool\x03\0\x03\x01p}\x01\
-r\x02\x09mime-types\x04data\x05\x04\0\x05media\x03\0\x06\x01q\x02\x04text\x01s\0\
-\x04blob\x01\x05\0\x04\0\x0dresource-body\x03\0\x08\x01r\x03\x03uris\x09mime-typ\
-e\x02\x04body\x09\x04\0\x11embedded-resource\x03\0\x0a\x01q\x04\x04text\x01s\0\x05\
-image\x01\x07\0\x05audio\x01\x07\0\x11embedded-resource\x01\x0b\0\x04\0\x07conte\
-nt\x03\0\x0c\x01p\x0d\x01r\x02\x0astructured\x02\x07content\x0e\x04\0\x06output\x03\
-\0\x0f\x01kw\x01r\x02\x07messages\x0eretry-after-ms\x11\x04\0\x0arate-limit\x03\0\
-\x12\x01k{\x01r\x02\x07messages\x06status\x14\x04\0\x10upstream-failure\x03\0\x15\
-\x01q\x07\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x0cunauthorized\x01s\0\x06\
-denied\x01s\0\x0crate-limited\x01\x13\0\x08upstream\x01\x16\0\x06failed\x01s\0\x04\
-\0\x0atool-error\x03\0\x17\x01p\x04\x01@\0\0\x19\x04\0\x08describe\x01\x1a\x01j\x01\
-\x10\x01\x18\x01@\x02\x04tools\x0ainput-jsons\0\x1b\x04\0\x04call\x01\x1c\x04\0\x18\
-soma:capsule/tools@0.1.0\x05\x0a\x04\0\x1asoma:capsule/capsule@0.1.0\x04\0\x0b\x0d\
-\x01\0\x07capsule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
-nt\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01B\x05\x02\x03\x02\x01\x07\x04\0\x05error\x03\0\0\x01j\x01s\x01\x01\x01@\x03\x06\
+methods\x03urls\x07secondsy\0\x02\x04\0\x07presign\x01\x03\x03\0\x18soma:capsule\
+/links@0.1.0\x05\x09\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07messag\
+e\x01\x01\0\x04\0\x06report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x0a\
+\x01B\x08\x01kw\x01r\x03\x04codes\x06details\x0eretry-after-ms\0\x04\0\x07proble\
+m\x03\0\x01\x01q\x02\x06denied\x01s\0\x07problem\x01\x02\0\x04\0\x05error\x03\0\x03\
+\x01j\x01s\x01\x04\x01@\x03\x07capsules\x04tools\x0ainput-jsons\0\x05\x04\0\x04c\
+all\x01\x06\x03\0\x1asoma:capsule/toolbox@0.1.0\x05\x0b\x01B\x1f\x01r\x04\x09rea\
+d-only\x7f\x0bdestructive\x7f\x0aidempotent\x7f\x0aopen-world\x7f\x04\0\x0bannot\
+ations\x03\0\0\x01ks\x01r\x06\x04names\x05title\x02\x0bdescriptions\x0cinput-sch\
+emas\x0doutput-schema\x02\x0bannotations\x01\x04\0\x04tool\x03\0\x03\x01p}\x01r\x02\
+\x09mime-types\x04data\x05\x04\0\x05media\x03\0\x06\x01q\x02\x04text\x01s\0\x04b\
+lob\x01\x05\0\x04\0\x0dresource-body\x03\0\x08\x01r\x03\x03uris\x09mime-type\x02\
+\x04body\x09\x04\0\x11embedded-resource\x03\0\x0a\x01q\x04\x04text\x01s\0\x05ima\
+ge\x01\x07\0\x05audio\x01\x07\0\x11embedded-resource\x01\x0b\0\x04\0\x07content\x03\
+\0\x0c\x01p\x0d\x01r\x02\x0astructured\x02\x07content\x0e\x04\0\x06output\x03\0\x0f\
+\x01kw\x01r\x02\x07messages\x0eretry-after-ms\x11\x04\0\x0arate-limit\x03\0\x12\x01\
+k{\x01r\x02\x07messages\x06status\x14\x04\0\x10upstream-failure\x03\0\x15\x01q\x07\
+\x0dinvalid-input\x01s\0\x09not-found\x01s\0\x0cunauthorized\x01s\0\x06denied\x01\
+s\0\x0crate-limited\x01\x13\0\x08upstream\x01\x16\0\x06failed\x01s\0\x04\0\x0ato\
+ol-error\x03\0\x17\x01p\x04\x01@\0\0\x19\x04\0\x08describe\x01\x1a\x01j\x01\x10\x01\
+\x18\x01@\x02\x04tools\x0ainput-jsons\0\x1b\x04\0\x04call\x01\x1c\x04\0\x18soma:\
+capsule/tools@0.1.0\x05\x0c\x04\0\x1asoma:capsule/capsule@0.1.0\x04\0\x0b\x0d\x01\
+\0\x07capsule\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -3974,9 +4396,9 @@ pub use __export_capsule_impl as export_capsule;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1632] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc2\x0b\x01A\x02\x01\
-A\x12\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1890] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc4\x0d\x01A\x02\x01\
+A\x16\x01B\x04\x01m\x05\x05trace\x05debug\x04info\x04warn\x05error\x04\0\x05leve\
 l\x03\0\0\x01@\x03\x05level\x01\x06targets\x07messages\x01\0\x04\0\x05write\x01\x02\
 \x03\0\x16soma:capsule/log@0.1.0\x05\0\x01B\x03\x01@\0\0w\x04\0\x03now\x01\0\x04\
 \0\x07elapsed\x01\0\x03\0\x18soma:capsule/clock@0.1.0\x05\x01\x01B\x03\x01ks\x01\
@@ -4008,11 +4430,17 @@ hod]exchange.head\x01\x11\x01k\x0c\x01j\x01\x12\x01\x03\x01@\x02\x04self\x0b\x03
 maxy\0\x13\x04\0\x15[method]exchange.read\x01\x14\x01i\x0a\x01j\x01\x15\x01\x03\x01\
 @\x01\x04head\x07\0\x16\x04\0\x05start\x01\x17\x01p\x0b\x01py\x01@\x01\x09exchan\
 ges\x18\0\x19\x04\0\x04wait\x01\x1a\x03\0\x1esoma:capsule/http-stream@0.1.0\x05\x08\
-\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07message\x01\x01\0\x04\0\x06\
-report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x09\x04\0:soma:capsule/c\
-apsule-with-all-of-its-exports-removed@0.1.0\x04\0\x0b-\x01\0'capsule-with-all-o\
-f-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-com\
-ponent\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x01B\x05\x02\x03\x02\x01\x07\x04\0\x05error\x03\0\0\x01j\x01s\x01\x01\x01@\x03\x06\
+methods\x03urls\x07secondsy\0\x02\x04\0\x07presign\x01\x03\x03\0\x18soma:capsule\
+/links@0.1.0\x05\x09\x01B\x04\x01ku\x01ks\x01@\x03\x04doneu\x05total\0\x07messag\
+e\x01\x01\0\x04\0\x06report\x01\x02\x03\0\x1bsoma:capsule/progress@0.1.0\x05\x0a\
+\x01B\x08\x01kw\x01r\x03\x04codes\x06details\x0eretry-after-ms\0\x04\0\x07proble\
+m\x03\0\x01\x01q\x02\x06denied\x01s\0\x07problem\x01\x02\0\x04\0\x05error\x03\0\x03\
+\x01j\x01s\x01\x04\x01@\x03\x07capsules\x04tools\x0ainput-jsons\0\x05\x04\0\x04c\
+all\x01\x06\x03\0\x1asoma:capsule/toolbox@0.1.0\x05\x0b\x04\0:soma:capsule/capsu\
+le-with-all-of-its-exports-removed@0.1.0\x04\0\x0b-\x01\0'capsule-with-all-of-it\
+s-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
+nt\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

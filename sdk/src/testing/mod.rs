@@ -25,16 +25,20 @@
 //! ```
 
 mod exchange;
+pub(crate) mod links;
 mod script;
 mod settings;
 pub(crate) mod store;
+pub(crate) mod toolbox;
 
 pub(crate) use exchange::ScriptedExchange;
+pub use links::Links;
 pub(crate) use script::exchange;
 pub use script::{Http, Reply, Sent, fails, reply};
 pub use settings::Settings;
 pub(crate) use settings::setting;
 pub use store::Store;
+pub use toolbox::{ToolProblem, Toolbox, problem};
 
 use serde_json::Value;
 

@@ -6,10 +6,11 @@ mod grants;
 mod health;
 mod keys;
 mod masked;
+mod narrowed;
 mod secrets;
 mod settings;
 mod tenants;
 mod tokens;
 
 pub(crate) use settings::SETTINGS;
-pub(crate) use tenants::tenant;
+pub(crate) use tenants::{key, tenant};

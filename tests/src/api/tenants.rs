@@ -18,7 +18,7 @@ pub(crate) async fn tenant(host: &TestHost, name: &str) -> Client {
 }
 
 /// A client with a new key.
-pub(super) async fn key(host: &TestHost, wanted: Value) -> Client {
+pub(crate) async fn key(host: &TestHost, wanted: Value) -> Client {
     let key = host.admin.post("/v1/admin/keys", &wanted).await.expect(201);
     host.admin.with_key(key["secret"].as_str().unwrap())
 }

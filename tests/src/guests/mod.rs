@@ -6,8 +6,10 @@ mod describe;
 mod files;
 mod isolation;
 mod limits;
+mod links;
 mod network;
 mod store;
+mod toolbox;
 mod with_sdk;
 
 use serde_json::json;
@@ -18,8 +20,10 @@ use answers::*;
 use describe::*;
 use isolation::*;
 use limits::*;
+use links::*;
 use network::*;
 use store::*;
+use toolbox::*;
 use with_sdk::*;
 
 include!(concat!(env!("OUT_DIR"), "/guests.rs"));

@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::json;
 use soma_capability::{
     AddressRange, Capabilities, CapsuleName, CredentialName, Grant, HttpGrant, KvCapability,
+    ToolCapability, ToolPattern,
 };
 
 pub(crate) use self::standing::{Standing, Target, show_asked};
@@ -41,6 +42,7 @@ pub(crate) enum GrantCommand {
   soma grant set acme/weather --http 'GET https://api.example.com/v1/**'
   soma grant set acme/weather --all
   soma grant set acme/notes --kv 1024
+  soma grant set acme/report --tool acme/notes/read --tool 'soma/jq/*'
   soma grant set acme/weather --file weather.toml --expires 2027-01-01T00:00:00Z
 
 A capsule gets what it asks for and what is granted, both. `soma grant show` lists what it asks for.")]
@@ -66,6 +68,11 @@ pub(crate) struct Set {
     #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20),
           conflicts_with_all = ["all", "file"])]
     kv: Option<u64>,
+
+    /// Another capsule's tool, NAMESPACE/NAME/TOOL or NAMESPACE/NAME/* for all of them, where it asks
+    /// for it; may be given more than once
+    #[arg(long = "tool", value_name = "TOOL", conflicts_with_all = ["all", "file"])]
+    tools: Vec<ToolPattern>,
 
     /// Everything that it asks for
     #[arg(long, conflicts_with = "file")]
@@ -122,10 +129,16 @@ pub(super) async fn offer(
     let missing = asked.http.into_iter();
     all.http
         .extend(missing.filter(|asked| !granted.http.iter().any(|it| is_same(it, asked))));
+    let missing = asked.links.into_iter();
+    all.links
+        .extend(missing.filter(|asked| !granted.links.contains(asked)));
     let has_room = |asked| granted.kv.is_some_and(|granted| granted.covers(asked));
     if let Some(kv) = asked.kv.filter(|asked| !has_room(*asked)) {
         all.kv = Some(kv);
     }
+    let missing = asked.tools.into_iter();
+    all.tools
+        .extend(missing.filter(|asked| !granted.tools.iter().any(|it| it.includes(asked))));
     if all == granted {
         return Ok(());
     }
@@ -191,7 +204,7 @@ impl Set {
         let capsule = &self.target.capsule;
         if self.all && grant.is_empty() {
             let words = format_args!(
-                "{capsule} asks for no requests and no store: there is nothing to grant"
+                "{capsule} asks for no requests, no store and no tools: there is nothing to grant"
             );
             return Err(Failure::usage(words));
         }
@@ -235,9 +248,10 @@ impl Set {
                 ..everything(asked)
             });
         }
-        if self.http.is_empty() && self.kv.is_none() {
+        if self.http.is_empty() && self.kv.is_none() && self.tools.is_empty() {
             return Err(Failure::usage("what is to be granted?").hint(
-                "give --http REQUESTS, --kv KIB, --all or --file; `soma grant revoke` takes all back",
+                "give --http REQUESTS, --kv KIB, --tool TOOL, --all or --file; `soma grant revoke` \
+                 takes all back",
             ));
         }
         let mut http = self.http.clone();
@@ -246,7 +260,13 @@ impl Set {
             entry.addresses.clone_from(&self.addresses);
         }
         let kv = self.kv.map(|quota_kib| KvCapability { quota_kib });
-        Ok(Grant { http, kv, config })
+        Ok(Grant {
+            http,
+            kv,
+            tools: self.tools.clone(),
+            config,
+            ..Grant::default()
+        })
     }
 }
 
@@ -263,7 +283,13 @@ fn is_same(granted: &HttpGrant, asked: &HttpGrant) -> bool {
 fn everything(asked: &Capabilities) -> Grant {
     Grant {
         http: asked.http.iter().map(HttpGrant::from).collect(),
+        links: asked.links.iter().map(HttpGrant::from).collect(),
         kv: asked.kv,
+        tools: asked
+            .tools
+            .iter()
+            .flat_map(ToolCapability::patterns)
+            .collect(),
         ..Grant::default()
     }
 }

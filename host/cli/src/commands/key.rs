@@ -1,8 +1,12 @@
 //! `soma key`: who may do what, for which tenant, until when.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
+use soma_capability::Narrowing;
 
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::clock::time;
@@ -26,6 +30,7 @@ pub(crate) enum KeyCommand {
 #[command(after_help = "Examples:
   soma key create --tenant acme
   soma key create --tenant acme --name 'support bot' --tool soma/web/read --expires 2027-01-01T00:00:00Z
+  soma key create --tenant acme --narrow less.toml
   soma key create --tenant acme --scope install --scope invoke")]
 pub(crate) struct Create {
     /// The tenant whose key it is
@@ -43,6 +48,10 @@ pub(crate) struct Create {
     /// The only tool it may call, as NAMESPACE/NAME/TOOL; may be given more than once
     #[arg(long = "tool", value_name = "TOOL")]
     tools: Vec<String>,
+
+    /// What its calls may use of the capsules' grants, as this TOML file says (docs/grants.md)
+    #[arg(long, value_name = "FILE")]
+    narrow: Option<PathBuf>,
 
     /// When it ends, as in 2027-01-01T00:00:00Z (RFC 3339) [default: never]
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -116,12 +125,16 @@ async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
         name,
         scopes,
         tools,
+        narrow,
         expires,
         host,
     } = command;
     let mut wanted = json!({"tenant": tenant, "name": name, "scopes": scopes});
     if !tools.is_empty() {
         wanted["tools"] = json!(tools);
+    }
+    if let Some(file) = narrow {
+        wanted["narrowed"] = json!(read(&file)?);
     }
     if let Some(expires) = expires {
         wanted["expires_at"] = json!(expires);
@@ -130,6 +143,14 @@ async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
     let body = Body::Json(wanted.to_string());
     let key = client.send(Method::POST, &["admin", "keys"], body).await?;
     show_secret(&key, screen)
+}
+
+fn read(file: &Path) -> Result<Narrowing, Failure> {
+    let shown = file.display();
+    let text = fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format_args!("cannot read {shown}: {error}")))?;
+    toml::from_str(&text)
+        .map_err(|error| Failure::usage(format_args!("{shown} narrows nothing: {error}")))
 }
 
 /// The secret alone on standard output, fit for a file or a variable.
@@ -155,7 +176,9 @@ async fn list(List { tenant, host }: List, screen: Screen) -> Result<(), Failure
     let keys = list["keys"].as_array().into_iter().flatten();
     let rows = keys.map(row).collect();
     screen.show(&list, |out| {
-        let headings = ["id", "tenant", "name", "scopes", "tools", "state"];
+        let headings = [
+            "id", "tenant", "name", "scopes", "tools", "narrowed", "state",
+        ];
         table(out, &headings, rows, "There are no keys.")
     })
 }
@@ -174,6 +197,8 @@ fn row(key: &Value) -> Vec<String> {
     } else {
         "all".to_owned()
     };
+    let narrowed = key["narrowed"].as_object().into_iter().flatten();
+    let narrowed: Vec<&str> = narrowed.map(|(capsule, _)| capsule.as_str()).collect();
     let state = match (key["revoked_at"].as_str(), key["expires_at"].as_str()) {
         (Some(_), _) => "revoked".to_owned(),
         (None, Some(end)) => format!("until {end}"),
@@ -185,6 +210,7 @@ fn row(key: &Value) -> Vec<String> {
         text("name"),
         words("scopes"),
         tools,
+        narrowed.join(", "),
         state,
     ]
 }

@@ -110,6 +110,7 @@ impl Run {
                 network: network.map_err(Failure::failed)?,
                 settings: settings.asked(&asked.config),
                 kv: asked.kv.map(in_memory).unwrap_or_default(),
+                ..Given::default()
             },
             herald: None,
             progress: Some(progress),

@@ -1,12 +1,12 @@
 //! AWS Signature Version 4: the secret stays here, and what goes out is a signature of the request.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningInstructions, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -66,8 +66,8 @@ impl SigV4 {
             .all(is_part)
     }
 
-    /// Signs a request as it is at this moment, but for a body that nobody knows yet. The value is the secret key, and on a second line the
-    /// session's token, where there is one.
+    /// Signs a request as it is at this moment, but for a body that nobody knows yet. The value is the
+    /// secret key, and on a second line the session's token, where there is one.
     pub(super) fn sign(
         &self,
         value: &SecretString,
@@ -76,6 +76,52 @@ impl SigV4 {
         headers: &mut HeaderMap,
         body: Option<&[u8]>,
     ) -> Result<(), String> {
+        let said = headers.iter().filter_map(|(name, value)| {
+            // What is no text is sent, and not signed.
+            Some((name.as_str(), value.to_str().ok()?))
+        });
+        let body = body.map_or(SignableBody::UnsignedPayload, SignableBody::Bytes);
+        let request = SignableRequest::new(method.as_str(), url.as_str(), said, body)
+            .map_err(|error| error.to_string())?;
+        let (fields, _) = self.signed(value, request, self.settings())?.into_parts();
+        for field in fields {
+            let mut value =
+                HeaderValue::try_from(field.value()).map_err(|error| error.to_string())?;
+            value.set_sensitive(true);
+            headers.insert(field.name(), value);
+        }
+        Ok(())
+    }
+
+    /// Makes a link of the URL, with the signature in its query.
+    pub(super) fn presign(
+        &self,
+        value: &SecretString,
+        method: &Method,
+        url: &mut Url,
+        age: Duration,
+    ) -> Result<(), String> {
+        if secrets(value.expose_secret()).1.is_some() {
+            return Err("a link would show the token of the credential's session".to_owned());
+        }
+        let mut settings = self.settings();
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = Some(age);
+        let text = url.to_string();
+        let body = SignableBody::UnsignedPayload;
+        let request = SignableRequest::new(method.as_str(), &text, std::iter::empty(), body)
+            .map_err(|error| error.to_string())?;
+        let (_, parameters) = self.signed(value, request, settings)?.into_parts();
+        url.query_pairs_mut().extend_pairs(parameters);
+        Ok(())
+    }
+
+    fn signed(
+        &self,
+        value: &SecretString,
+        request: SignableRequest<'_>,
+        settings: SigningSettings,
+    ) -> Result<SigningInstructions, String> {
         let (secret, token) = secrets(value.expose_secret());
         let identity = Credentials::new(
             &self.access_key_id,
@@ -90,25 +136,11 @@ impl SigV4 {
             .region(&self.region)
             .name(&self.service)
             .time(SystemTime::now())
-            .settings(self.settings())
+            .settings(settings)
             .build()
             .map_err(|error| error.to_string())?;
-        let said = headers.iter().filter_map(|(name, value)| {
-            // What is no text is sent, and not signed.
-            Some((name.as_str(), value.to_str().ok()?))
-        });
-        let body = body.map_or(SignableBody::UnsignedPayload, SignableBody::Bytes);
-        let request = SignableRequest::new(method.as_str(), url.as_str(), said, body)
-            .map_err(|error| error.to_string())?;
         let signed = sign(request, &params.into()).map_err(|error| error.to_string())?;
-        let (fields, _) = signed.into_parts().0.into_parts();
-        for field in fields {
-            let mut value =
-                HeaderValue::try_from(field.value()).map_err(|error| error.to_string())?;
-            value.set_sensitive(true);
-            headers.insert(field.name(), value);
-        }
-        Ok(())
+        Ok(signed.into_parts().0)
     }
 
     /// S3 takes the path as it is sent, and wants to be told the body's hash; the others encode the

@@ -15,7 +15,8 @@ use super::body::MeteredBody;
 use super::fields::{headers_in, headers_out, refuse_credentials, refuse_host_fields, take_length};
 use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
-use crate::effects::Effects;
+use crate::credential::Credential;
+use crate::effects::{Done, Effects};
 use crate::log::GuestLog;
 use crate::mask::Masking;
 use crate::meter::Traffic;
@@ -121,7 +122,7 @@ impl SendHook {
         // Before anything is shortened: half a credential is none that could be found.
         let masked = |text: &str| self.masking.text(text).into_owned();
         let outcome = match &answer {
-            Ok(response) => Ok(response.status().as_u16()),
+            Ok(response) => Ok(Done::Answered(response.status().as_u16())),
             Err(error) => Err(masked(&error.to_string())),
         };
         self.effects.tell(&masked(&method), &masked(&url), outcome);
@@ -134,10 +135,7 @@ impl SendHook {
         &self,
         mut request: GuestRequest,
     ) -> Result<Response<MeteredBody>, SendError> {
-        if request.url.len() > MOST_URL_BYTES {
-            return Err(invalid(format!("a URL has at most {MOST_URL_BYTES} bytes")));
-        }
-        let mut url = Url::parse(&request.url).map_err(|error| invalid(format!("URL: {error}")))?;
+        let mut url = guest_url(&request.url)?;
         let method = guest_method(&request.method)?;
         let mut headers = std::mem::take(&mut request.headers);
         refuse_host_fields(&headers)?;
@@ -194,13 +192,48 @@ impl SendHook {
     }
 
     fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, SendError> {
-        self.network
-            .permit(method, url)
-            .map_err(|refusal| match refusal {
-                Refusal::Malformed(why) => invalid(why),
-                Refusal::Down(down) => SendError::Connect(down.to_string()),
-                Refusal::Denied(denial) => self.denied(&denial),
-            })
+        let leave = self.network.permit(method, url);
+        leave.map_err(|refusal| self.refused(refusal))
+    }
+
+    /// The credential that a link to this is signed with, where it is allowed. The URL becomes what was
+    /// matched.
+    pub(super) fn permit_link(
+        &self,
+        method: &Method,
+        url: &mut Url,
+    ) -> Result<&Credential, SendError> {
+        let credential = self.network.permit_link(method, url);
+        let credential = credential.map_err(|refusal| self.refused(refusal))?;
+        refuse_credentials(&HeaderMap::new(), url, Some(credential))?;
+        Ok(credential)
+    }
+
+    /// Goes on where an effect may be had.
+    pub(super) async fn announce(&self) -> Result<(), SendError> {
+        self.effects.announce().await
+    }
+
+    /// Tells whoever records what calls do of a link that was made, or was not.
+    pub(super) fn tell_link(
+        &self,
+        method: &str,
+        url: &str,
+        seconds: u32,
+        made: Result<(), &SendError>,
+    ) {
+        let made = made.map_err(|error| self.masking.text(&error.to_string()).into_owned());
+        let (method, url) = (self.masking.text(method), self.masking.text(url));
+        self.effects
+            .tell(&method, &url, made.map(|()| Done::Linked(seconds)));
+    }
+
+    fn refused(&self, refusal: Refusal) -> SendError {
+        match refusal {
+            Refusal::Malformed(why) => invalid(why),
+            Refusal::Down(down) => SendError::Connect(down.to_string()),
+            Refusal::Denied(denial) => self.denied(&denial),
+        }
     }
 
     /// Where a name leads is found out on the way, and whether anybody is there.
@@ -223,7 +256,14 @@ impl SendHook {
     }
 }
 
-fn guest_method(text: &str) -> Result<Method, SendError> {
+pub(super) fn guest_url(text: &str) -> Result<Url, SendError> {
+    if text.len() > MOST_URL_BYTES {
+        return Err(invalid(format!("a URL has at most {MOST_URL_BYTES} bytes")));
+    }
+    Url::parse(text).map_err(|error| invalid(format!("URL: {error}")))
+}
+
+pub(super) fn guest_method(text: &str) -> Result<Method, SendError> {
     match Method::from_bytes(text.as_bytes()) {
         Ok(Method::CONNECT | Method::TRACE) => {
             Err(invalid(format!("{text} is not sent for guests")))

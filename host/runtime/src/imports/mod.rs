@@ -10,10 +10,12 @@ pub(crate) mod http_stream;
 mod in_flight;
 pub(crate) mod keyvalue;
 mod kv;
+mod links;
 mod log;
 mod progress;
 mod random;
 pub(crate) mod stdio;
+mod toolbox;
 mod wasi_http;
 
 use wasmtime::component::{HasSelf, Linker};

@@ -3,7 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use soma_capability::{CredentialName, HttpCapability, HttpGrant, Origin, PathError};
+use http::Method;
+use soma_capability::{
+    CredentialName, HttpCapability, HttpGrant, Origin, PathError, normalise_path,
+};
+use url::Url;
 
 use super::breaker::Down;
 use crate::imports::fields::shortened;
@@ -28,6 +32,15 @@ pub(crate) enum Denial {
     /// The manifest asks for it, and it is not granted.
     #[error("no grant covers {0}")]
     NotGranted(Wanted),
+    /// The manifest asks for no such link.
+    #[error("the manifest does not ask for links to {0}")]
+    LinkNotAsked(Wanted),
+    /// The manifest asks for it, and it is not granted with a credential that both name.
+    #[error("no grant covers links to {0}")]
+    LinkNotGranted(Wanted),
+    /// It is granted, and the key of the call may not use all that is.
+    #[error("the key of this call does not allow {0}")]
+    Narrowed(Wanted),
     /// It is granted with a credential that is not there.
     #[error("the credential `{0}` is not to be had")]
     NoCredential(CredentialName),
@@ -52,6 +65,20 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// A request for a URL, whose path takes its normal form.
+    pub(super) fn of(method: &Method, origin: Origin, url: &mut Url) -> Result<Self, Refusal> {
+        let path = normalise_path(url.path()).map_err(|error| unreadable(&error))?;
+        url.set_path(&path);
+        if url.path() != path {
+            return Err(malformed("the path has no single form"));
+        }
+        Ok(Self {
+            method: method.to_string(),
+            origin,
+            path,
+        })
+    }
+
     pub(super) fn is_asked(&self, asked: &HttpCapability) -> bool {
         let (scheme, host, port) = self.place();
         asked.matches(&self.method, scheme, host, port, &self.path)
@@ -60,6 +87,11 @@ impl Wanted {
     pub(super) fn is_granted(&self, granted: &HttpGrant) -> bool {
         let (scheme, host, port) = self.place();
         granted.matches(&self.method, scheme, host, port, &self.path)
+    }
+
+    /// Whether one of these covers it.
+    pub(super) fn is_in(&self, granted: &[HttpGrant]) -> bool {
+        granted.iter().any(|granted| self.is_granted(granted))
     }
 
     fn place(&self) -> (&str, &str, u16) {
@@ -72,7 +104,7 @@ pub(super) fn malformed(why: &str) -> Refusal {
     Refusal::Malformed(why.to_owned())
 }
 
-pub(super) fn unreadable(error: &PathError) -> Refusal {
+fn unreadable(error: &PathError) -> Refusal {
     Refusal::Malformed(format!("the path: {error}"))
 }
 
@@ -85,6 +117,13 @@ impl Denial {
                 format!("the manifest must ask for `{wanted}`, or `--allow-http {origin}`")
             }
             Self::NotGranted(wanted) => format!("`soma grant set CAPSULE --http '{wanted}'`"),
+            Self::LinkNotAsked(wanted) => format!("the manifest must ask for links to `{wanted}`"),
+            Self::LinkNotGranted(wanted) => {
+                format!(
+                    "an entry of `links` for `{wanted}` in the grant's file, with the credential"
+                )
+            }
+            Self::Narrowed(_) => "a key that is not narrowed to less".to_owned(),
             Self::Host => "nothing: the host is never granted".to_owned(),
             Self::NoCredential(name) => format!(
                 "`soma secret set {name}`; where it is set, a line before says why it is not exchanged"

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use http::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use soma_capability::{CredentialName, HttpCapability, HttpGrant, Origin, normalise_path, special};
+use soma_capability::{CredentialName, HttpCapability, HttpGrant, Origin, special};
 use url::{Host, Url};
 
 use super::learned::Learned;
-use super::refusal::{Denial, Refusal, Wanted, malformed, unreadable};
+use super::refusal::{Denial, Refusal, Wanted, malformed};
 use crate::credential::Credential;
 
 /// What one capsule may reach; nothing by default.
@@ -22,6 +22,10 @@ pub struct Rules {
     pub asked: Vec<HttpCapability>,
     /// See `asked`.
     pub granted: Vec<HttpGrant>,
+    /// What of all that the key of the call may use; none is all.
+    pub narrowed: Option<Vec<HttpGrant>>,
+    /// The same for links.
+    pub links: Links,
     /// What the names of credentials stand for, where that is known.
     pub credentials: BTreeMap<CredentialName, Credential>,
     /// Where the host itself listens: what nobody can be allowed to reach.
@@ -29,6 +33,17 @@ pub struct Rules {
     /// Where requests are recorded: everything is allowed then, so that it can be granted later,
     /// but special addresses only where `open` names them.
     pub learned: Option<Learned>,
+}
+
+/// What links one capsule may give away; nothing by default.
+#[derive(Debug, Default)]
+pub struct Links {
+    /// What the manifest asks for, and what the operator granted: both must fit.
+    pub asked: Vec<HttpCapability>,
+    /// See `asked`.
+    pub granted: Vec<HttpGrant>,
+    /// What of all that the key of the call may use; none is all.
+    pub narrowed: Option<Vec<HttpGrant>>,
 }
 
 /// By what a request is allowed.
@@ -48,20 +63,15 @@ impl Rules {
     ) -> Result<Rule<'_>, Refusal> {
         let mut rule = Rule::Open;
         let mut sent = None;
-        if self.learned.is_some() || !self.open.contains(&origin) {
-            let path = normalise_path(url.path()).map_err(|error| unreadable(&error))?;
-            url.set_path(&path);
-            if url.path() != path {
-                return Err(malformed("the path has no single form"));
+        let is_open = self.open.contains(&origin);
+        if self.learned.is_some() || self.narrowed.is_some() || !is_open {
+            let wanted = Wanted::of(method, origin, url)?;
+            if self.narrowed.as_ref().is_some_and(|it| !wanted.is_in(it)) {
+                return Err(Refusal::Denied(Denial::Narrowed(wanted)));
             }
-            let wanted = Wanted {
-                method: method.to_string(),
-                origin,
-                path,
-            };
             if self.learned.is_some() {
                 sent = Some(wanted);
-            } else {
+            } else if !is_open {
                 rule = Rule::Granted(self.match_both(wanted).map_err(Refusal::Denied)?);
             }
         }
@@ -88,6 +98,31 @@ impl Rules {
             learned.record(sent);
         }
         Ok(rule)
+    }
+
+    /// The credential that a link is signed with: one that is asked for and granted with it.
+    pub(super) fn permit_link(&self, wanted: Wanted) -> Result<&Credential, Denial> {
+        let Links {
+            asked,
+            granted,
+            narrowed,
+        } = &self.links;
+        let asked: Vec<_> = asked.iter().filter(|it| wanted.is_asked(it)).collect();
+        if asked.is_empty() {
+            return Err(Denial::LinkNotAsked(wanted));
+        }
+        if narrowed.as_ref().is_some_and(|it| !wanted.is_in(it)) {
+            return Err(Denial::Narrowed(wanted));
+        }
+        let granted = granted.iter().filter(|it| wanted.is_granted(it));
+        let both = |name: &&CredentialName| {
+            let mut asked = asked.iter();
+            asked.any(|asked| asked.credential.as_ref() == Some(name))
+        };
+        let name = granted.filter_map(|it| it.credential.as_ref()).find(both);
+        let name = name.ok_or(Denial::LinkNotGranted(wanted))?;
+        let credential = self.credentials.get(name);
+        credential.ok_or_else(|| Denial::NoCredential(name.clone()))
     }
 
     /// Whether the host listens on this port, and at such an address.

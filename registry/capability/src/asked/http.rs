@@ -83,6 +83,22 @@ impl HttpCapability {
     }
 }
 
+impl HttpCapability {
+    /// As in "may give away links to GET `https://s3.example.com/reports/**`, signed with the
+    /// credential `reports`: whoever has one needs no other".
+    pub(super) fn as_link(&self) -> String {
+        let (methods, paths) = (and(&self.methods), and(&self.paths));
+        let credential = self.credential.as_ref();
+        let signed = credential.map_or_else(String::new, |name| {
+            format!(", signed with the credential `{name}`")
+        });
+        format!(
+            "may give away links to {methods} {}{paths}{signed}: whoever has one needs no other",
+            self.origin
+        )
+    }
+}
+
 impl fmt::Display for HttpCapability {
     /// As in "may send GET and POST requests to `https://api.github.com/repos/**`, with the
     /// credential `github`".

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::list::{self, and, distinct};
 use super::name::ConfigKey;
-use crate::{CapsuleName, Tool};
+use crate::{CapsuleName, Tool, ToolPattern};
 
 /// The largest quota that can be asked for: 1 GiB.
 const MAX_QUOTA_KIB: u64 = 1 << 20;
@@ -98,6 +98,21 @@ impl ConfigCapability {
 }
 
 impl ToolCapability {
+    /// The tools, one by one.
+    pub fn patterns(&self) -> Vec<ToolPattern> {
+        let pattern = |tool| ToolPattern::new(self.capsule.clone(), tool);
+        match &self.tools {
+            None => vec![pattern(None)],
+            Some(tools) => tools.iter().cloned().map(Some).map(pattern).collect(),
+        }
+    }
+
+    /// Whether this tool is asked for.
+    pub fn has(&self, capsule: &CapsuleName, tool: &str) -> bool {
+        let tools = self.tools.as_ref();
+        self.capsule == *capsule && tools.is_none_or(|tools| tools.iter().any(|own| own == tool))
+    }
+
     /// Whether every tool that `other` asks for is asked for here too.
     pub fn covers(&self, other: &Self) -> bool {
         let tools = match (&self.tools, &other.tools) {

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use soma_capability::{Capabilities, CapsuleName, ConfigKey, Grant, HttpGrant, KvCapability};
+use soma_capability::{
+    Capabilities, CapsuleName, ConfigKey, Grant, HttpCapability, HttpGrant, KvCapability,
+    ToolCapability, ToolPattern,
+};
 
 use crate::client::{Body, Client, HostArgs, of_tenant};
 use crate::failure::Failure;
@@ -139,24 +142,45 @@ pub(super) fn lines(grant: &Grant) -> Vec<String> {
     };
     let store = |kv: &KvCapability| format!("a store of {} KiB", kv.quota_kib);
     let store = grant.kv.iter().map(store);
+    let tools = grant.tools.iter().map(|tool| format!("the tool {tool}"));
     let setting = |(key, value)| format!("setting `{key}`: {value}");
     let settings = grant.config.iter().map(setting);
     let http = grant.http.iter().flat_map(entry);
-    http.chain(store).chain(settings).collect()
+    let links = grant.links.iter().flat_map(entry);
+    let links = links.map(|line| format!("links to {line}"));
+    http.chain(links)
+        .chain(store)
+        .chain(tools)
+        .chain(settings)
+        .collect()
 }
 
 /// What is granted although nothing asks for any of it.
 pub(super) fn vain(asked: &Capabilities, grant: &Grant) -> Vec<String> {
-    let reaches = |entry: &HttpGrant| {
-        asked.http.iter().any(|asked| {
+    let reaches = |asked: &[HttpCapability], entry: &HttpGrant| {
+        asked.iter().any(|asked| {
             let origins = asked.origin.covers(&entry.origin) || entry.origin.covers(&asked.origin);
             origins && asked.methods.iter().any(|it| entry.methods.contains(it))
         })
     };
-    let vain = grant.http.iter().filter(|entry| !reaches(entry));
-    let vain = vain.map(ToString::to_string);
+    let vain = grant
+        .http
+        .iter()
+        .filter(|entry| !reaches(&asked.http, entry));
+    let links = grant.links.iter();
+    let links = links.filter(|entry| !reaches(&asked.links, entry));
+    let links = links.map(|entry| format!("links to {entry}"));
+    let vain = vain.map(ToString::to_string).chain(links);
     let store = grant.kv.filter(|_| asked.kv.is_none());
     let vain = vain.chain(store.map(|_| "a store".to_owned()));
+    let wanted: Vec<ToolPattern> = asked
+        .tools
+        .iter()
+        .flat_map(ToolCapability::patterns)
+        .collect();
+    let tools = grant.tools.iter();
+    let tools = tools.filter(|tool| !wanted.iter().any(|wanted| wanted.meets(tool)));
+    let vain = vain.chain(tools.map(|tool| format!("the tool {tool}")));
     let settings = grant.config.iter().map(|(key, _)| key);
     let settings = settings.filter(|key| !asked.asks_setting(key));
     vain.chain(settings.map(|key| format!("setting `{key}`")))
