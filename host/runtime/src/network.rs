@@ -1,7 +1,9 @@
 //! What a call may reach on the network, and the client it goes through.
 
 mod breaker;
+mod judged;
 mod learned;
+mod operations;
 mod refusal;
 mod rules;
 
@@ -15,7 +17,9 @@ use url::Url;
 
 pub(crate) use self::breaker::Attempt;
 use self::breaker::Breakers;
+pub(crate) use self::judged::Judged;
 pub use self::learned::{Learned, Lesson};
+pub(crate) use self::operations::Sent;
 pub(crate) use self::refusal::{Denial, Refusal};
 use self::refusal::{Wanted, malformed};
 use self::rules::Guard;
@@ -45,10 +49,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[error("no HTTP client: {0}")]
 pub struct NetworkError(#[from] reqwest::Error);
 
-/// A leave to send one request.
+/// A leave to send one request, where its operations have nothing against it.
 pub(crate) struct Leave<'a> {
     pub(crate) client: &'a reqwest::Client,
-    pub(crate) rule: Rule<'a>,
+    pub(crate) judged: Judged<'a>,
     pub(crate) attempt: Attempt<'a>,
 }
 
@@ -102,12 +106,13 @@ impl Network {
                 method: method.to_string(),
                 origin,
                 path: url.path().to_owned(),
+                operations: Vec::new(),
             })));
         };
-        let rule = reach.rules.permit(method, origin.clone(), url)?;
+        let judged = reach.rules.permit(method, origin.clone(), url)?;
         Ok(Leave {
             client: &reach.client,
-            rule,
+            judged,
             attempt: reach.breakers.attempt(origin).map_err(Refusal::Down)?,
         })
     }

@@ -7,6 +7,7 @@ pub(crate) mod list;
 mod local;
 mod method;
 mod name;
+mod operation;
 mod origin;
 mod path;
 mod request_path;
@@ -26,6 +27,8 @@ pub(crate) use http::{methods, paths};
 pub use local::{ConfigCapability, KvCapability, ToolCapability};
 pub use method::{Method, MethodError};
 pub use name::{AskedNameError, ConfigKey, CredentialName};
+pub use operation::{GraphqlKind, MAX_OPERATIONS, Operation, OperationError, Protocol};
+pub(crate) use operation::{checked, covers, hides, operations};
 pub use origin::{OriginPattern, OriginPatternError};
 pub use path::{PathTemplate, TemplateError};
 pub use request_path::{MAX_PATH_BYTES, PathError, normalise_path};
@@ -33,6 +36,8 @@ pub use request_path::{MAX_PATH_BYTES, PathError, normalise_path};
 const MAX_HTTP: usize = 32;
 const MAX_CONFIG: usize = 64;
 const MAX_TOOLS: usize = 32;
+/// Nobody reads what is sent to where a link leads.
+pub(crate) const LINK_OPERATIONS: &str = "an entry for `links` names no operations";
 
 /// Everything one capsule asks for; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +79,9 @@ fn links<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpCapabilit
     if links.iter().any(|link| link.credential.is_none()) {
         let why = "an entry for `links` names the credential that signs them";
         return Err(serde::de::Error::custom(why));
+    }
+    if links.iter().any(|link| link.operations.is_some()) {
+        return Err(serde::de::Error::custom(LINK_OPERATIONS));
     }
     Ok(links)
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::address::AddressRange;
 use crate::asked::{
-    CredentialName, HttpCapability, KvCapability, Method, OriginPattern, PathTemplate, list,
-    methods, paths,
+    CredentialName, HttpCapability, KvCapability, LINK_OPERATIONS, Method, Operation,
+    OriginPattern, PathTemplate, checked, covers, hides, list, methods, operations, paths,
 };
 use crate::{Settings, ToolPattern};
 
@@ -24,7 +24,7 @@ pub struct Grant {
     #[serde(deserialize_with = "http", skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpGrant>,
     /// Links to such requests, at most 64 entries, each with the credential that signs them.
-    #[serde(deserialize_with = "http", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "links", skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<HttpGrant>,
     /// A store of the capsule's own, of at most this size.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +49,13 @@ pub struct HttpGrant {
     /// 1–32 path templates.
     #[serde(deserialize_with = "paths")]
     pub paths: Vec<PathTemplate>,
+    /// 1–128 operations, of which such a request has no others; any, where none is named.
+    #[serde(
+        default,
+        deserialize_with = "operations",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub operations: Option<Vec<Operation>>,
     /// The credential that accompanies such a request where the capsule asks for it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialName>,
@@ -67,7 +74,8 @@ pub struct HttpGrant {
 pub enum HttpGrantError {
     /// Not of the form.
     #[error(
-        "`{0}`: write METHOD[,METHOD…] ORIGIN/PATH, as in `GET,POST https://api.github.com/repos/**`"
+        "`{0}`: write METHOD[,METHOD…] ORIGIN/PATH, as in `GET,POST https://api.github.com/repos/**`, \
+         and operations after it, as in `query issues, mutation issueCreate`"
     )]
     Form(String),
     /// One of its parts is wrong.
@@ -83,6 +91,14 @@ fn tools<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ToolPattern>,
     list::of(deserializer, "tools", MAX_TOOLS)
 }
 
+fn links<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
+    let links = http(deserializer)?;
+    if links.iter().any(|link| link.operations.is_some()) {
+        return Err(D::Error::custom(LINK_OPERATIONS));
+    }
+    Ok(links)
+}
+
 fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AddressRange>, D::Error> {
     list::of(deserializer, "addresses", MAX_ADDRESSES)
 }
@@ -95,11 +111,23 @@ impl Grant {
 }
 
 impl HttpGrant {
-    /// Whether such a request is granted. Host and path must be in their normal form.
+    /// Whether such a request is granted, as far as its place says: see [`allows`](Self::allows)
+    /// for its operations. Host and path must be in their normal form.
     pub fn matches(&self, method: &str, scheme: &str, host: &str, port: u16, path: &str) -> bool {
         self.methods.iter().any(|m| m.as_str() == method)
             && self.origin.matches(scheme, host, port)
             && self.paths.iter().any(|template| template.matches(path))
+    }
+
+    /// Whether a request with these operations is granted.
+    pub fn allows(&self, operations: &[Operation]) -> bool {
+        covers(self.operations.as_deref(), Some(operations))
+    }
+
+    /// Whether what a request does there is not said by its path, and is not said here either.
+    pub fn hides_operations(&self) -> bool {
+        let host = self.origin.host().to_string();
+        hides(&host, self.paths.iter(), self.operations.as_deref())
     }
 }
 
@@ -110,19 +138,25 @@ impl From<&HttpCapability> for HttpGrant {
             origin: asked.origin.clone(),
             methods: asked.methods.clone(),
             paths: asked.paths.clone(),
+            operations: asked.operations.clone(),
             credential: asked.credential.clone(),
             addresses: Vec::new(),
         }
     }
 }
 
-/// `GET,POST https://api.github.com/repos/{owner}/**`: how it is written on a command line.
+/// `GET,POST https://api.github.com/repos/{owner}/**`, and operations after it: how it is written on
+/// a command line.
 impl FromStr for HttpGrant {
     type Err = HttpGrantError;
 
     fn from_str(text: &str) -> Result<Self, HttpGrantError> {
         let form = || HttpGrantError::Form(crate::asked::shown(text));
         let (methods, place) = text.split_once(' ').ok_or_else(form)?;
+        let (place, operations) = match place.split_once(' ') {
+            Some((place, operations)) => (place, Some(operations)),
+            None => (place, None),
+        };
         let (scheme, rest) = place.split_once("://").ok_or_else(form)?;
         let (authority, path) = rest.split_once('/').ok_or_else(form)?;
         let part = |error: &dyn fmt::Display| HttpGrantError::Part(error.to_string());
@@ -130,11 +164,17 @@ impl FromStr for HttpGrant {
             .split(',')
             .map(|method| method.parse().map_err(|e| part(&e)))
             .collect::<Result<_, _>>()?;
+        let operations = operations.map(|operations| {
+            let each = operations.split(',').map(|it| it.trim().parse());
+            each.collect::<Result<_, _>>().and_then(checked)
+        });
+        let operations = operations.transpose().map_err(|e| part(&e))?;
         let origin = format!("{scheme}://{authority}");
         Ok(Self {
             origin: origin.parse().map_err(|e| part(&e))?,
             methods,
             paths: vec![format!("/{path}").parse().map_err(|e| part(&e))?],
+            operations,
             credential: None,
             addresses: Vec::new(),
         })
@@ -145,9 +185,15 @@ impl fmt::Display for HttpGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
         let methods = methods.join(",");
+        let operations = self.operations.iter().flatten();
+        let operations: Vec<String> = operations.map(ToString::to_string).collect();
+        let operations = match operations.as_slice() {
+            [] => String::new(),
+            some => format!(" {}", some.join(", ")),
+        };
         for (position, path) in self.paths.iter().enumerate() {
             let between = if position == 0 { "" } else { "\n" };
-            write!(f, "{between}{methods} {}{path}", self.origin)?;
+            write!(f, "{between}{methods} {}{path}{operations}", self.origin)?;
         }
         Ok(())
     }
@@ -167,6 +213,19 @@ mod tests {
         assert!(!matches("DELETE", "api.github.com", "/repos/a/b"));
         assert!(!matches("GET", "github.com", "/repos/a/b"));
         assert!(!matches("GET", "api.github.com", "/user"));
+        for text in [
+            "POST https://a.test/graphql query issues, mutation issueCreate",
+            "POST https://ec2.eu-1.amazonaws.com/ DescribeInstances",
+        ] {
+            let grant: HttpGrant = text.parse().unwrap();
+            assert_eq!(grant.to_string(), text);
+            assert!(grant.allows(&grant.operations.clone().unwrap()));
+            assert!(!grant.allows(&["mutation issueDelete".parse().unwrap()]));
+            assert!(!grant.hides_operations());
+            let place: Vec<&str> = text.split(' ').take(2).collect();
+            let every: HttpGrant = place.join(" ").parse().unwrap();
+            assert!(every.hides_operations());
+        }
         for (text, part) in [
             ("", "write METHOD"),
             ("GET", "write METHOD"),
@@ -176,6 +235,10 @@ mod tests {
             ("GET https://A/b", "written `https://a`"),
             ("GET https://a//b", "empty"),
             ("TRACE https://a/b", "TRACE"),
+            ("POST https://a/graphql ", "no operation"),
+            ("POST https://a/graphql query", "no operation"),
+            ("POST https://a/graphql query a, GetItem", "either"),
+            ("POST https://a/graphql query a,, query b", "no operation"),
         ] {
             let message = text.parse::<HttpGrant>().unwrap_err().to_string();
             assert!(message.contains(part), "{text:?}: {message}");

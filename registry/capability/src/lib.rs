@@ -19,10 +19,10 @@ mod tool_pattern;
 
 pub use address::{AddressRange, AddressRangeError, special};
 pub use asked::{
-    AskedNameError, Capabilities, ConfigCapability, ConfigKey, CredentialName, HostError,
-    HostPattern, HttpCapability, KvCapability, MAX_PATH_BYTES, MAX_PATHS, Method, MethodError,
-    OriginPattern, OriginPatternError, PathError, PathTemplate, Sentence, TemplateError,
-    ToolCapability, normalise_path,
+    AskedNameError, Capabilities, ConfigCapability, ConfigKey, CredentialName, GraphqlKind,
+    HostError, HostPattern, HttpCapability, KvCapability, MAX_OPERATIONS, MAX_PATH_BYTES,
+    MAX_PATHS, Method, MethodError, Operation, OperationError, OriginPattern, OriginPatternError,
+    PathError, PathTemplate, Protocol, Sentence, TemplateError, ToolCapability, normalise_path,
 };
 pub use digest::{Digest, DigestError};
 pub use granted::{Grant, HttpGrant, HttpGrantError};

@@ -55,6 +55,7 @@ fn network(upstream: SocketAddr) -> anyhow::Result<Network> {
         origin: granted.origin.clone(),
         methods: granted.methods.clone(),
         paths: granted.paths.clone(),
+        operations: None,
         credential: granted.credential.clone(),
         why: "A benchmark.".to_owned(),
     };

@@ -1,5 +1,5 @@
 //! A request through `wasi:http` by an ordinary library, as a program that never heard of
-//! capsules would make it.
+//! capsules would make it: `method`, `url`, `headers`, `body` in.
 
 use serde_json::json;
 use soma_guests::{Output, ToolError, parse, structured, text};
@@ -10,8 +10,17 @@ soma_guests::tool!(run);
 fn run(input: String) -> Result<Output, ToolError> {
     let input = parse(&input);
     wstd::runtime::block_on(async {
-        let request = Request::get(text(&input, "url"))
-            .body(Body::empty())
+        let method = input["method"].as_str().unwrap_or("GET");
+        let mut request = Request::builder().method(method).uri(text(&input, "url"));
+        for (name, value) in input["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap_or_default());
+        }
+        let body = match input["body"].as_str() {
+            Some(body) => Body::from(body.to_owned()),
+            None => Body::empty(),
+        };
+        let request = request
+            .body(body)
             .map_err(|error| ToolError::InvalidInput(error.to_string()))?;
         let mut response = Client::new()
             .send(request)

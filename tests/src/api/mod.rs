@@ -7,6 +7,7 @@ mod health;
 mod keys;
 mod masked;
 mod narrowed;
+mod operations;
 mod secrets;
 mod settings;
 mod tenants;

@@ -66,3 +66,41 @@ fn what_was_sent_becomes_a_grant() {
     let said = run("GET", &upstream.url("/hello"), &allow).exits(2);
     assert!(said.err.contains("is no grant"), "{}", said.err);
 }
+
+#[test]
+fn operations_are_learned_where_they_can_be_read() {
+    let upstream = Upstream::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("http.wasm");
+    fs::write(&file, pack_guest("http").bytes()).unwrap();
+    let learned = folder.path().join("grant.toml");
+    let origin = upstream.origin();
+    let run = |body: &str| {
+        let input = json!({
+            "method": "POST", "url": upstream.url("/graphql"), "body": body,
+            "headers": {"content-type": "application/json"},
+        });
+        let mut command = command(folder.path());
+        command.args(["run", file.to_str().unwrap(), "run", &input.to_string()]);
+        command.args(["--learn", learned.to_str().unwrap()]);
+        command.args(["--allow-http", &origin]);
+        Said::of(command.output().unwrap()).exits(0)
+    };
+    let place = format!("POST {origin}/graphql");
+    let said = run(r#"{"query": "{ issues { id } }"}"#);
+    assert!(
+        said.err.contains(&format!("{place} query issues\n")),
+        "{}",
+        said.err
+    );
+    let said = run(r#"{"query": "query Q { i: issues { id } }"}"#);
+    assert!(said.err.contains("has all that was sent"), "{}", said.err);
+    // It is sent all the same, and nobody claims to know what it does.
+    let said = run(r#"{"id": "a-document-of-the-server"}"#);
+    assert!(
+        said.err.contains(&format!("{place}, every operation")),
+        "{}",
+        said.err
+    );
+    assert_eq!(upstream.requests(), 3);
+}

@@ -117,7 +117,9 @@ fn router(state: Arc<State>) -> Router {
     let gate = state.clone();
     Router::new()
         .route("/hello", get(async || "hello"))
+        .route("/", any(echo))
         .route("/echo", any(echo))
+        .route("/graphql", any(echo))
         .route("/never", any(std::future::pending::<String>))
         .route(
             "/gate",

@@ -40,6 +40,7 @@ pub(crate) enum GrantCommand {
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   soma grant set acme/weather --http 'GET https://api.example.com/v1/**'
+  soma grant set acme/issues --http 'POST https://api.example.com/graphql query issues'
   soma grant set acme/weather --all
   soma grant set acme/notes --kv 1024
   soma grant set acme/report --tool acme/notes/read --tool 'soma/jq/*'
@@ -50,8 +51,9 @@ pub(crate) struct Set {
     #[command(flatten)]
     target: Target,
 
-    /// Requests: METHOD[,METHOD…] ORIGIN/PATH, with `{name}` for one segment and `**` for the rest;
-    /// may be given more than once
+    /// Requests: METHOD[,METHOD…] ORIGIN/PATH [OPERATION, …], with `{name}` for one segment and `**`
+    /// for the rest, `query FIELD` or `mutation FIELD` for operations of GraphQL, and names for
+    /// actions of AWS; may be given more than once
     #[arg(long = "http", value_name = "REQUESTS", conflicts_with_all = ["all", "file"])]
     http: Vec<HttpGrant>,
 

@@ -17,7 +17,7 @@ const MOST_BYTES: u32 = 4 << 20;
 const PIECE_BYTES: usize = 64 << 10;
 
 /// Bytes of a body that is collected whole.
-const MOST_WHOLE: u32 = 1 << 20;
+pub(super) const MOST_WHOLE: u32 = 1 << 20;
 
 /// One call's share. Clones are the same share.
 #[derive(Clone)]

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use soma_capability::{Grant, HttpGrant, MAX_PATHS, Method, OriginPattern, PathTemplate};
+use soma_capability::{
+    Grant, HttpGrant, MAX_OPERATIONS, MAX_PATHS, Method, Operation, OriginPattern, PathTemplate,
+    Protocol,
+};
 
 use super::refusal::Wanted;
 
@@ -30,24 +33,27 @@ impl Learned {
     pub fn lesson(&self, known: &Grant) -> Lesson {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lesson = Lesson::default();
-        let mut methods: BTreeMap<(OriginPattern, PathTemplate), Vec<Method>> = BTreeMap::new();
+        let mut seen_at: BTreeMap<Place, Seen> = BTreeMap::new();
         for wanted in seen.iter().filter(|wanted| !is_known(wanted, known)) {
             match name(wanted) {
-                Some((place, method)) => methods.entry(place).or_default().push(method),
+                Some((place, method)) => seen_at.entry(place).or_default().add(wanted, method),
                 None => lesson.nameless.push(wanted.to_string()),
             }
         }
-        // One entry for the paths of an origin that are asked with the same methods.
-        let mut paths: BTreeMap<(OriginPattern, Vec<Method>), Vec<PathTemplate>> = BTreeMap::new();
-        for ((origin, path), methods) in methods {
-            paths.entry((origin, methods)).or_default().push(path);
+        // One entry for the paths of an origin that are asked with the same methods and operations.
+        let mut paths: BTreeMap<_, Vec<PathTemplate>> = BTreeMap::new();
+        for (place, seen) in seen_at {
+            let operations = seen.named();
+            let key = (place.origin, seen.methods, operations);
+            paths.entry(key).or_default().push(place.path);
         }
-        for ((origin, methods), paths) in paths {
+        for ((origin, methods, operations), paths) in paths {
             for paths in paths.chunks(MAX_PATHS) {
                 lesson.grant.http.push(HttpGrant {
                     origin: origin.clone(),
-                    methods: methods.clone(),
+                    methods: methods.iter().cloned().collect(),
                     paths: paths.to_vec(),
+                    operations: operations.clone(),
                     credential: None,
                     addresses: Vec::new(),
                 });
@@ -57,14 +63,50 @@ impl Learned {
     }
 }
 
-fn is_known(wanted: &Wanted, known: &Grant) -> bool {
-    known.http.iter().any(|entry| wanted.is_granted(entry))
+/// Where requests went, and how they said what they do there, where that was seen.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    origin: OriginPattern,
+    path: PathTemplate,
+    protocol: Option<Protocol>,
 }
 
-fn name(wanted: &Wanted) -> Option<((OriginPattern, PathTemplate), Method)> {
-    let origin = wanted.origin.to_string().parse().ok()?;
-    let path = wanted.path.parse().ok()?;
-    Some(((origin, path), wanted.method.parse().ok()?))
+/// The requests of one place.
+#[derive(Default)]
+struct Seen {
+    methods: BTreeSet<Method>,
+    operations: BTreeSet<Operation>,
+}
+
+impl Seen {
+    fn add(&mut self, wanted: &Wanted, method: Method) {
+        self.methods.insert(method);
+        self.operations.extend(wanted.operations.iter().cloned());
+    }
+
+    /// None for every operation: where none was seen, or more than an entry has.
+    fn named(&self) -> Option<Vec<Operation>> {
+        let fits = (1..=MAX_OPERATIONS).contains(&self.operations.len());
+        fits.then(|| self.operations.iter().cloned().collect())
+    }
+}
+
+fn is_known(wanted: &Wanted, known: &Grant) -> bool {
+    let is_said = |entry: &HttpGrant| match wanted.operations.as_slice() {
+        [] => entry.operations.is_none(),
+        some => entry.allows(some),
+    };
+    let mut entries = known.http.iter();
+    entries.any(|entry| wanted.is_granted(entry) && is_said(entry))
+}
+
+fn name(wanted: &Wanted) -> Option<(Place, Method)> {
+    let place = Place {
+        origin: wanted.origin.to_string().parse().ok()?,
+        path: wanted.path.parse().ok()?,
+        protocol: wanted.operations.first().map(Operation::protocol),
+    };
+    Some((place, wanted.method.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -87,6 +129,7 @@ mod tests {
                 method: method.to_owned(),
                 origin: origin.parse().unwrap(),
                 path: path.to_owned(),
+                operations: Vec::new(),
             });
         }
         let lesson = learned.lesson(&Grant::default());
@@ -102,5 +145,40 @@ mod tests {
         assert_eq!(lesson.nameless, ["put https://a.test/items"]);
         let again = learned.lesson(&lesson.grant);
         assert!(again.grant.is_empty());
+    }
+
+    #[test]
+    fn operations_are_learned_where_they_were_seen() {
+        let learned = Learned::default();
+        let record = |operations: &[&str]| {
+            learned.record(Wanted {
+                method: "POST".to_owned(),
+                origin: "https://a.test".parse().unwrap(),
+                path: "/graphql".to_owned(),
+                operations: operations.iter().map(|it| it.parse().unwrap()).collect(),
+            });
+        };
+        let lesson = |known: &[&str]| {
+            let http = known.iter().map(|it| it.parse().unwrap()).collect();
+            let known = Grant {
+                http,
+                ..Grant::default()
+            };
+            let lesson = learned.lesson(&known).grant.http;
+            lesson.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        record(&["query a", "mutation b"]);
+        record(&["query c"]);
+        let whole = "POST https://a.test/graphql query a, query c, mutation b";
+        assert_eq!(lesson(&[]), [whole]);
+        assert!(lesson(&[whole]).is_empty());
+        let rest = "POST https://a.test/graphql query a, mutation b";
+        let known = "POST https://a.test/graphql query *";
+        assert_eq!(lesson(&[known]), [rest]);
+        // What could not be seen is covered by no entry that names some.
+        record(&[]);
+        let every = "POST https://a.test/graphql";
+        assert_eq!(lesson(&[whole]), [every]);
+        assert!(lesson(&[every]).is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use http::Method;
 use soma_capability::{
-    CredentialName, HttpCapability, HttpGrant, Origin, PathError, normalise_path,
+    CredentialName, HttpCapability, HttpGrant, Operation, Origin, PathError, normalise_path,
 };
 use url::Url;
 
@@ -41,6 +41,9 @@ pub(crate) enum Denial {
     /// It is granted, and the key of the call may not use all that is.
     #[error("the key of this call does not allow {0}")]
     Narrowed(Wanted),
+    /// Some operations are granted there, and the server alone knows which these are.
+    #[error("{wanted} is granted for some operations alone, and {why}")]
+    Unseen { wanted: Wanted, why: &'static str },
     /// It is granted with a credential that is not there.
     #[error("the credential `{0}` is not to be had")]
     NoCredential(CredentialName),
@@ -62,6 +65,8 @@ pub(crate) struct Wanted {
     pub(super) method: String,
     pub(super) origin: Origin,
     pub(super) path: String,
+    /// What it does there, where somebody has looked.
+    pub(super) operations: Vec<Operation>,
 }
 
 impl Wanted {
@@ -76,9 +81,11 @@ impl Wanted {
             method: method.to_string(),
             origin,
             path,
+            operations: Vec::new(),
         })
     }
 
+    /// As far as its place says.
     pub(super) fn is_asked(&self, asked: &HttpCapability) -> bool {
         let (scheme, host, port) = self.place();
         asked.matches(&self.method, scheme, host, port, &self.path)
@@ -124,6 +131,10 @@ impl Denial {
                 )
             }
             Self::Narrowed(_) => "a key that is not narrowed to less".to_owned(),
+            Self::Unseen { wanted, .. } => format!(
+                "an entry that names no operations, in the manifest and by `soma grant set CAPSULE \
+                 --http '{wanted}'`"
+            ),
             Self::Host => "nothing: the host is never granted".to_owned(),
             Self::NoCredential(name) => format!(
                 "`soma secret set {name}`; where it is set, a line before says why it is not exchanged"
@@ -141,8 +152,13 @@ impl fmt::Display for Wanted {
             method,
             origin,
             path,
+            operations,
         } = self;
-        let place = format!("{method} {origin}{path}");
-        f.write_str(&shortened(&place))
+        let mut text = format!("{method} {origin}{path}");
+        for (position, operation) in operations.iter().enumerate() {
+            text.push_str(if position == 0 { " " } else { ", " });
+            text.push_str(&operation.to_string());
+        }
+        f.write_str(&shortened(&text))
     }
 }

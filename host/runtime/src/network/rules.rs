@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use http::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use soma_capability::{CredentialName, HttpCapability, HttpGrant, Origin, special};
+use soma_capability::{CredentialName, HttpCapability, HttpGrant, Origin, Protocol, special};
 use url::{Host, Url};
 
+use super::judged::{Judged, Unsettled};
 use super::learned::Learned;
 use super::refusal::{Denial, Refusal, Wanted, malformed};
 use crate::credential::Credential;
@@ -60,8 +61,8 @@ impl Rules {
         method: &Method,
         origin: Origin,
         url: &mut Url,
-    ) -> Result<Rule<'_>, Refusal> {
-        let mut rule = Rule::Open;
+    ) -> Result<Judged<'_>, Refusal> {
+        let mut judged = Judged::Settled(Rule::Open);
         let mut sent = None;
         let is_open = self.open.contains(&origin);
         if self.learned.is_some() || self.narrowed.is_some() || !is_open {
@@ -71,8 +72,8 @@ impl Rules {
             }
             if self.learned.is_some() {
                 sent = Some(wanted);
-            } else if !is_open {
-                rule = Rule::Granted(self.match_both(wanted).map_err(Refusal::Denied)?);
+            } else {
+                judged = self.judge(wanted, is_open, None)?;
             }
         }
         // Names are looked at when they are resolved.
@@ -95,9 +96,12 @@ impl Rules {
             return Err(Refusal::Denied(Denial::Host));
         }
         if let (Some(learned), Some(sent)) = (&self.learned, sent) {
+            if Protocol::at(sent.origin.host(), &sent.path).is_some() {
+                return Ok(Judged::Unsettled(Unsettled::to_learn(self, sent)));
+            }
             learned.record(sent);
         }
-        Ok(rule)
+        Ok(judged)
     }
 
     /// The credential that a link is signed with: one that is asked for and granted with it.
@@ -137,35 +141,6 @@ impl Rules {
             !granted.addresses.is_empty() && granted.origin.host().matches(host)
         };
         host == "localhost" || self.granted.iter().any(|granted| by_number(&granted))
-    }
-
-    /// The credential that goes along, where one does: the first that is both asked for and granted
-    /// with a request like this.
-    fn match_both(&self, wanted: Wanted) -> Result<Option<&Credential>, Denial> {
-        let asked = self.asked.iter();
-        let asked: Vec<_> = asked
-            .filter(|asked| wanted.is_asked(asked))
-            .map(|asked| asked.credential.as_ref())
-            .collect();
-        let granted = self.granted.iter();
-        let granted: Vec<_> = granted
-            .filter(|granted| wanted.is_granted(granted))
-            .map(|granted| granted.credential.as_ref())
-            .collect();
-        if asked.is_empty() {
-            return Err(Denial::NotAsked(wanted));
-        }
-        if granted.is_empty() {
-            return Err(Denial::NotGranted(wanted));
-        }
-        let both = |name: &&CredentialName| asked.contains(&Some(name));
-        let Some(name) = granted.into_iter().flatten().find(both) else {
-            return Ok(None);
-        };
-        match self.credentials.get(name) {
-            Some(credential) => Ok(Some(credential)),
-            None => Err(Denial::NoCredential(name.clone())),
-        }
     }
 
     /// Whether this host may be at this address.
@@ -236,6 +211,7 @@ mod tests {
                 origin: grant.origin,
                 methods: grant.methods,
                 paths: grant.paths,
+                operations: grant.operations,
                 credential: None,
                 why: "A test.".to_owned(),
             }

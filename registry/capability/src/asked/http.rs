@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use super::list::{self, and, distinct};
 use super::method::Method;
 use super::name::CredentialName;
+use super::operation::{self, Operation};
 use super::origin::OriginPattern;
 use super::path::PathTemplate;
 
@@ -28,6 +29,13 @@ pub struct HttpCapability {
     /// 1–32 path templates.
     #[serde(deserialize_with = "paths")]
     pub paths: Vec<PathTemplate>,
+    /// 1–128 operations, of which such a request has no others; any, where none is named.
+    #[serde(
+        default,
+        deserialize_with = "operation::operations",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub operations: Option<Vec<Operation>>,
     /// The credential that may accompany such a request. The guest never sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialName>,
@@ -57,12 +65,24 @@ pub(crate) fn paths<'de, D: Deserializer<'de>>(
 }
 
 impl HttpCapability {
-    /// Whether such a request is asked for here. Host and path must be in their normal form (see
+    /// Whether such a request is asked for here, as far as its place says: see
+    /// [`allows`](Self::allows) for its operations. Host and path must be in their normal form (see
     /// [`normalise_path`](super::normalise_path)); in another they are not matched.
     pub fn matches(&self, method: &str, scheme: &str, host: &str, port: u16, path: &str) -> bool {
         self.methods.iter().any(|m| m.as_str() == method)
             && self.origin.matches(scheme, host, port)
             && self.paths.iter().any(|template| template.matches(path))
+    }
+
+    /// Whether a request with these operations is asked for here.
+    pub fn allows(&self, operations: &[Operation]) -> bool {
+        operation::covers(self.operations.as_deref(), Some(operations))
+    }
+
+    /// Whether what a request does there is not said by its path, and is not said here either.
+    pub fn hides_operations(&self) -> bool {
+        let host = self.origin.host().to_string();
+        operation::hides(&host, self.paths.iter(), self.operations.as_deref())
     }
 
     /// Whether every request that `other` matches is one that this matches too, with its
@@ -79,6 +99,7 @@ impl HttpCapability {
         self.origin.covers(&other.origin)
             && self.methods.contains(method)
             && self.paths.iter().any(|mine| mine.covers(path))
+            && operation::covers(self.operations.as_deref(), other.operations.as_deref())
             && (other.credential.is_none() || self.credential == other.credential)
     }
 }
@@ -106,6 +127,11 @@ impl fmt::Display for HttpCapability {
         let methods = and(&self.methods);
         let paths = and(&self.paths);
         write!(f, "may send {methods} requests to {}{paths}", self.origin)?;
+        match self.operations.as_deref() {
+            Some(operations) => write!(f, ", for {} alone", and(operations))?,
+            None if self.hides_operations() => f.write_str(", for every operation")?,
+            None => {}
+        }
         match &self.credential {
             Some(name) => write!(f, ", with the credential `{name}`"),
             None => Ok(()),

@@ -55,6 +55,9 @@ impl Random {
             "why": "Random.",
         });
         if self.below(3) == 0 {
+            value["operations"] = self.some(&["query a", "query *", "mutation a"]).into();
+        }
+        if self.below(3) == 0 {
             value["credential"] = self.of(&["one", "two"]).into();
         }
         serde_json::from_value(value).unwrap()
@@ -106,7 +109,7 @@ fn capabilities_match_what_they_cover() {
     let paths = paths();
     let hosts = ["a.e.org", "b.e.org", "e.org", "a.b.e.org"];
     let (mut covered, mut matched) = (0, 0);
-    for _ in 0..10_000 {
+    for _ in 0..20_000 {
         let mine = Capabilities {
             http: (0..=random.below(3)).map(|_| random.http()).collect(),
             ..Capabilities::default()
@@ -129,7 +132,11 @@ fn capabilities_match_what_they_cover() {
             );
             let (host, port) = (random.of(&hosts), [443, 80, 1][random.below(3)]);
             let path = &paths[random.below(100)];
-            let matches = |http: &HttpCapability| http.matches(method, scheme, host, port, path);
+            let operations = [random.of(&["query a", "query b", "mutation a"])];
+            let operations = operations.map(|text| text.parse().unwrap());
+            let matches = |http: &HttpCapability| {
+                http.matches(method, scheme, host, port, path) && http.allows(&operations)
+            };
             if !matches(&narrow) {
                 continue;
             }
@@ -153,6 +160,18 @@ fn is_read_written_and_put_into_words() {
             "paths": ["/repos/{owner}/{repo}/issues/**", "/user"],
             "credential": "github",
             "why": "Reads and files issues.",
+        }, {
+            "origin": "https://api.github.com",
+            "methods": ["POST"],
+            "paths": ["/graphql"],
+            "operations": ["query viewer", "mutation addStar"],
+            "why": "Stars.",
+        }, {
+            "origin": "https://api.github.com",
+            "methods": ["POST"],
+            "paths": ["/graphql"],
+            "credential": "github",
+            "why": "Whatever.",
         }],
         "kv": {"quota-kib": 64},
         "config": [{"key": "region", "why": "Where to look."}],
@@ -165,6 +184,8 @@ fn is_read_written_and_put_into_words() {
         sentences,
         [
             "may send GET and POST requests to https://api.github.com/repos/{owner}/{repo}/issues/** and /user, with the credential `github`",
+            "may send POST requests to https://api.github.com/graphql, for query viewer and mutation addStar alone",
+            "may send POST requests to https://api.github.com/graphql, for every operation, with the credential `github`",
             "may keep up to 64 KiB of data from call to call",
             "may read the setting `region`",
             "may call the tool jq of soma/jq",
@@ -230,6 +251,22 @@ fn refuses_what_is_not_well_formed() {
         (
             http(|e| e["credential"] = "GitHub".into()),
             "`GitHub` is not a name",
+        ),
+        (
+            http(|e| e["operations"] = json!([])),
+            "0 operations; 1 to 128",
+        ),
+        (
+            http(|e| e["operations"] = json!(["query a", "GetItem"])),
+            "either GraphQL's or AWS's",
+        ),
+        (
+            http(|e| e["operations"] = json!(["query a", "query a"])),
+            "`query a` is there twice",
+        ),
+        (
+            http(|e| e["operations"] = json!(["query a b"])),
+            "`query a b` is no operation",
         ),
         (http(|e| e["why"] = " ".into()), "the reason is empty"),
         (

@@ -137,7 +137,11 @@ pub(super) fn lines(grant: &Grant) -> Vec<String> {
             some => format!(" at {}", some.join(", ")),
         };
         let requests = entry.to_string();
-        let line = move |requests: &str| format!("{requests}{credential}{addresses}");
+        let every = match entry.hides_operations() {
+            true => ", every operation",
+            false => "",
+        };
+        let line = move |requests: &str| format!("{requests}{every}{credential}{addresses}");
         requests.lines().map(line).collect::<Vec<_>>()
     };
     let store = |kv: &KvCapability| format!("a store of {} KiB", kv.quota_kib);

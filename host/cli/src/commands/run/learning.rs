@@ -47,8 +47,12 @@ impl LearningFile {
             return Ok(());
         }
         for entry in &grant.http {
+            let every = match entry.hides_operations() {
+                true => ", every operation: which it was could not be seen",
+                false => "",
+            };
             for line in entry.to_string().lines() {
-                screen.step("Learned", line);
+                screen.step("Learned", &format!("{line}{every}"));
             }
         }
         let mut all = self.known;
