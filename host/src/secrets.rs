@@ -100,7 +100,8 @@ impl Secrets {
     pub(crate) async fn of(&self, tenant: &str, grant: &Grant) -> Result<Accompanying, Error> {
         let mut all = Accompanying::default();
         let entries = grant.http.iter().chain(&grant.links);
-        for name in entries.filter_map(|entry| entry.credential.as_ref()) {
+        let named = entries.flat_map(|entry| [&entry.credential, &entry.client_certificate]);
+        for name in named.flatten() {
             if all.credentials.contains_key(name) {
                 continue;
             }

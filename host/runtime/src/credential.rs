@@ -1,5 +1,6 @@
 //! A credential that accompanies a guest's request, and that the guest never sees.
 
+mod client_certificate;
 mod sigv4;
 
 use std::sync::Arc;
@@ -37,6 +38,9 @@ pub enum Presentation {
         /// As it is sent, before its encoding.
         name: String,
     },
+    /// In the handshake, to servers that ask who connects: a certificate's chain and its key, in PEM.
+    #[serde(rename = "client-certificate")]
+    ClientCertificate,
     /// Not at all: each request is signed with it, as AWS wants it.
     SigV4(SigV4),
 }
@@ -67,6 +71,9 @@ pub enum CredentialError {
     /// Not a parameter's name.
     #[error("a parameter's name has 1 to 64 characters, and no control characters")]
     Parameter,
+    /// No certificate with its key.
+    #[error("it is no client certificate: {0}")]
+    Certificate(String),
     /// Not parts of a signature.
     #[error("the id of the access key, region and service have letters, digits, `-`, `.` and `_`")]
     SigV4,
@@ -118,6 +125,10 @@ impl Credential {
                     return Err(CredentialError::Value);
                 }
             }
+            Presentation::ClientCertificate => {
+                client_certificate::check(value.expose_secret())
+                    .map_err(CredentialError::Certificate)?;
+            }
             Presentation::Bearer => {}
         }
         let credential = Self {
@@ -143,8 +154,22 @@ impl Credential {
                     .map(SecretString::from)
                     .collect()
             }
+            // Its key is shown to nobody.
+            Presentation::ClientCertificate => Vec::new(),
             _ => vec![value.into()],
         }
+    }
+
+    /// Whether it goes with connections, and with no request.
+    pub(crate) fn is_certificate(&self) -> bool {
+        self.presentation == Presentation::ClientCertificate
+    }
+
+    /// Whom a connection is made as, where it is for that.
+    pub(crate) fn identity(&self) -> Option<reqwest::Result<reqwest::Identity>> {
+        let pem = self.value.expose_secret().as_bytes();
+        self.is_certificate()
+            .then(|| reqwest::Identity::from_pem(pem))
     }
 
     /// Whether a guest must not set this field, because the credential does.
@@ -222,7 +247,9 @@ impl Credential {
                 HeaderName::from_bytes(name.as_bytes()).ok()?,
                 value.to_owned(),
             ),
-            Presentation::Query { .. } | Presentation::SigV4(_) => return None,
+            Presentation::Query { .. }
+            | Presentation::SigV4(_)
+            | Presentation::ClientCertificate => return None,
         };
         let mut value = HeaderValue::try_from(text).ok();
         if let Some(value) = &mut value {

@@ -6,10 +6,10 @@ mod learned;
 mod operations;
 mod refusal;
 mod rules;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Method;
 use soma_capability::Origin;
@@ -22,27 +22,26 @@ pub use self::learned::{Learned, Lesson};
 pub(crate) use self::operations::Sent;
 pub(crate) use self::refusal::{Denial, Refusal};
 use self::refusal::{Wanted, malformed};
-use self::rules::Guard;
 pub(crate) use self::rules::Rule;
 pub use self::rules::{Links, Rules};
+pub(crate) use self::tls::Clients;
+pub use self::tls::check_authorities;
 use crate::credential::Credential;
 use crate::mask::{Looks, Masking};
 
 /// What one capsule may send requests to. Cheap to clone; clones share one connection pool, and
-/// others do not: a connection that was made under one grant serves no other.
+/// others do not: a connection that was made under one grant serves no other, and within one grant
+/// none that was made as somebody else.
 #[derive(Clone, Debug, Default)]
 pub struct Network(Option<Arc<Reach>>);
 
 #[derive(Debug)]
 struct Reach {
     rules: Arc<Rules>,
-    client: reqwest::Client,
+    clients: Clients,
     breakers: Breakers,
     looks: Arc<Looks>,
 }
-
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// The HTTP client could not be made; most likely the machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +50,7 @@ pub struct NetworkError(#[from] reqwest::Error);
 
 /// A leave to send one request, where its operations have nothing against it.
 pub(crate) struct Leave<'a> {
-    pub(crate) client: &'a reqwest::Client,
+    pub(crate) clients: &'a Clients,
     pub(crate) judged: Judged<'a>,
     pub(crate) attempt: Attempt<'a>,
 }
@@ -72,20 +71,12 @@ impl Network {
         // Whoever was first wins, and it is the same provider everywhere in this project.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let rules = Arc::new(rules);
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            // A proxy from the environment would see what was granted to somebody else.
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(Guard(rules.clone())))
-            .build()?;
+        let clients = Clients::new(&rules)?;
         let secrets = rules.credentials.values().flat_map(Credential::secrets);
         let looks = Arc::new(Looks::of(secrets));
         let reach = Reach {
             rules,
-            client,
+            clients,
             breakers: Breakers::default(),
             looks,
         };
@@ -111,7 +102,7 @@ impl Network {
         };
         let judged = reach.rules.permit(method, origin.clone(), url)?;
         Ok(Leave {
-            client: &reach.client,
+            clients: &reach.clients,
             judged,
             attempt: reach.breakers.attempt(origin).map_err(Refusal::Down)?,
         })

@@ -8,6 +8,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use soma_capability::{Capabilities, CapsuleName, Grant};
+use soma_runtime::check_authorities;
 
 use crate::app::{App, AppState};
 use crate::audit::Event;
@@ -93,6 +94,9 @@ pub(crate) async fn put(
 ) -> Result<Json<Granted>, Error> {
     if wanted.expires_at.is_some_and(|end| end <= Timestamp::now()) {
         return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
+    }
+    for authorities in wanted.grant.http.iter().filter_map(|it| it.ca.as_ref()) {
+        check_authorities(authorities).map_err(Error::BadRequest)?;
     }
     let target = find(&app, &caller, &capsule, query).await?;
     let new = New {

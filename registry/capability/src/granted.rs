@@ -10,7 +10,7 @@ use crate::asked::{
     CredentialName, HttpCapability, KvCapability, LINK_OPERATIONS, Method, Operation,
     OriginPattern, PathTemplate, checked, covers, hides, list, methods, operations, paths,
 };
-use crate::{Settings, ToolPattern};
+use crate::{Authorities, Settings, ToolPattern};
 
 const MAX_HTTP: usize = 64;
 const MAX_ADDRESSES: usize = 32;
@@ -59,6 +59,12 @@ pub struct HttpGrant {
     /// The credential that accompanies such a request where the capsule asks for it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<CredentialName>,
+    /// The authorities that servers must be vouched for by, in the place of everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Authorities>,
+    /// The credential that holds the certificate which is shown to servers that ask for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<CredentialName>,
     /// Addresses that are [special](crate::special) and that the origin's name may lead to all the
     /// same; at most 32.
     #[serde(
@@ -84,7 +90,13 @@ pub enum HttpGrantError {
 }
 
 fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
-    list::of(deserializer, "entries for `http`", MAX_HTTP)
+    let entries: Vec<HttpGrant> = list::of(deserializer, "entries for `http`", MAX_HTTP)?;
+    if entries.iter().any(HttpGrant::has_vain_tls) {
+        return Err(D::Error::custom(
+            "`ca` and `client-certificate` go with an origin of `https`",
+        ));
+    }
+    Ok(entries)
 }
 
 fn tools<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ToolPattern>, D::Error> {
@@ -95,6 +107,12 @@ fn links<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D
     let links = http(deserializer)?;
     if links.iter().any(|link| link.operations.is_some()) {
         return Err(D::Error::custom(LINK_OPERATIONS));
+    }
+    let is_connection = |link: &HttpGrant| link.ca.is_some() || link.client_certificate.is_some();
+    if links.iter().any(is_connection) {
+        return Err(D::Error::custom(
+            "an entry for `links` has neither `ca` nor `client-certificate`: whoever has the link connects",
+        ));
     }
     Ok(links)
 }
@@ -124,6 +142,12 @@ impl HttpGrant {
         covers(self.operations.as_deref(), Some(operations))
     }
 
+    /// Whether it says who is who on connections that nobody proves anything on.
+    fn has_vain_tls(&self) -> bool {
+        let says = self.ca.is_some() || self.client_certificate.is_some();
+        says && self.origin.scheme() != "https"
+    }
+
     /// Whether what a request does there is not said by its path, and is not said here either.
     pub fn hides_operations(&self) -> bool {
         let host = self.origin.host().to_string();
@@ -140,6 +164,8 @@ impl From<&HttpCapability> for HttpGrant {
             paths: asked.paths.clone(),
             operations: asked.operations.clone(),
             credential: asked.credential.clone(),
+            ca: None,
+            client_certificate: None,
             addresses: Vec::new(),
         }
     }
@@ -176,6 +202,8 @@ impl FromStr for HttpGrant {
             paths: vec![format!("/{path}").parse().map_err(|e| part(&e))?],
             operations,
             credential: None,
+            ca: None,
+            client_certificate: None,
             addresses: Vec::new(),
         })
     }

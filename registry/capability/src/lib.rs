@@ -5,6 +5,7 @@
 mod address;
 mod as_text;
 mod asked;
+mod authorities;
 mod digest;
 mod granted;
 mod limits;
@@ -24,6 +25,7 @@ pub use asked::{
     MAX_PATHS, Method, MethodError, Operation, OperationError, OriginPattern, OriginPatternError,
     PathError, PathTemplate, Protocol, Sentence, TemplateError, ToolCapability, normalise_path,
 };
+pub use authorities::{Authorities, AuthoritiesError};
 pub use digest::{Digest, DigestError};
 pub use granted::{Grant, HttpGrant, HttpGrantError};
 pub use limits::{Limits, LimitsAsked};

@@ -22,8 +22,9 @@ pub enum NarrowingError {
     Capsules(usize),
     /// More than whether something may be used.
     #[error(
-        "{0}: a key decides neither which credential accompanies a request, nor which addresses its \
-         host may be at, nor what settings are: leave `credential`, `addresses` and `config` out"
+        "{0}: a key decides neither which credential accompanies a request, nor who its host is and \
+         where it may be, nor what settings are: leave `credential`, `client-certificate`, `ca`, \
+         `addresses` and `config` out"
     )]
     Gives(CapsuleName),
 }
@@ -47,8 +48,10 @@ impl TryFrom<BTreeMap<CapsuleName, Grant>> for Narrowing {
         if !(1..=MAX_CAPSULES).contains(&grants.len()) {
             return Err(NarrowingError::Capsules(grants.len()));
         }
-        let entry_gives =
-            |entry: &HttpGrant| entry.credential.is_some() || !entry.addresses.is_empty();
+        let entry_gives = |entry: &HttpGrant| {
+            let named = entry.credential.is_some() || entry.client_certificate.is_some();
+            named || entry.ca.is_some() || !entry.addresses.is_empty()
+        };
         let gives = |grant: &Grant| {
             let mut entries = grant.http.iter().chain(&grant.links);
             !grant.config.is_empty() || entries.any(entry_gives)
@@ -80,6 +83,10 @@ mod tests {
             ),
             (
                 format!(r#"{{"a/b": {{"http": [{{{http}, "credential": "c"}}]}}}}"#),
+                "a/b: a key",
+            ),
+            (
+                format!(r#"{{"a/b": {{"http": [{{{http}, "client-certificate": "c"}}]}}}}"#),
                 "a/b: a key",
             ),
             (

@@ -4,6 +4,7 @@ mod answers;
 mod bad_upstreams;
 mod describe;
 mod files;
+mod identities;
 mod isolation;
 mod limits;
 mod links;

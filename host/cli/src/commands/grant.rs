@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
 use soma_capability::{
-    AddressRange, Capabilities, CapsuleName, CredentialName, Grant, HttpGrant, KvCapability,
-    ToolCapability, ToolPattern,
+    AddressRange, Authorities, Capabilities, CapsuleName, CredentialName, Grant, HttpGrant,
+    KvCapability, ToolCapability, ToolPattern,
 };
 
 pub(crate) use self::standing::{Standing, Target, show_asked};
@@ -65,6 +65,16 @@ pub(crate) struct Set {
     /// to which the hosts of --http may lead; may be given more than once
     #[arg(long = "address", value_name = "RANGE", requires = "http", conflicts_with_all = ["all", "file"])]
     addresses: Vec<AddressRange>,
+
+    /// A PEM file of the authorities that the servers of --http must be vouched for by, in the place of
+    /// everybody's
+    #[arg(long, value_name = "FILE", requires = "http", conflicts_with_all = ["all", "file"])]
+    ca: Option<PathBuf>,
+
+    /// The secret whose certificate is shown to the servers of --http, where they ask for one (`soma
+    /// secret set NAME --client-certificate`)
+    #[arg(long, value_name = "NAME", requires = "http", conflicts_with_all = ["all", "file"])]
+    client_certificate: Option<CredentialName>,
 
     /// A store of its own, of so many kibibytes, where it asks for one
     #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20),
@@ -256,10 +266,15 @@ impl Set {
                  takes all back",
             ));
         }
+        let ca = self.ca.as_deref().map(authorities).transpose()?;
         let mut http = self.http.clone();
         for entry in &mut http {
             entry.credential.clone_from(&self.credential);
             entry.addresses.clone_from(&self.addresses);
+            entry.ca.clone_from(&ca);
+            entry
+                .client_certificate
+                .clone_from(&self.client_certificate);
         }
         let kv = self.kv.map(|quota_kib| KvCapability { quota_kib });
         Ok(Grant {
@@ -272,10 +287,21 @@ impl Set {
     }
 }
 
-/// Whether the same requests are granted, at whatever addresses.
+/// The certificates in a PEM file.
+fn authorities(path: &Path) -> Result<Authorities, Failure> {
+    let shown = path.display();
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|e| Failure::usage(format_args!("cannot read {shown}: {e}")))?;
+    text.parse()
+        .map_err(|e| Failure::usage(format_args!("{shown}: {e}")))
+}
+
+/// Whether the same requests are granted, at whatever addresses and servers vouched for by whomever.
 fn is_same(granted: &HttpGrant, asked: &HttpGrant) -> bool {
     let anywhere = HttpGrant {
         addresses: Vec::new(),
+        ca: None,
+        client_certificate: None,
         ..granted.clone()
     };
     anywhere == *asked

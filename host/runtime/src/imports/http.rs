@@ -1,5 +1,7 @@
 //! `soma:capsule/http`, and the one hook through which every request of every guest goes.
 
+mod whole;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +15,14 @@ use url::Url;
 
 use super::body::MeteredBody;
 use super::fields::{headers_in, headers_out, refuse_credentials, refuse_host_fields, take_length};
-use super::in_flight::{InFlight, MOST_WHOLE};
+use super::in_flight::InFlight;
 use crate::bindings::soma::capsule::http as wit;
 use crate::credential::Credential;
 use crate::effects::{Done, Effects};
 use crate::log::GuestLog;
 use crate::mask::Masking;
 use crate::meter::Traffic;
-use crate::network::{Attempt, Denial, Judged, Leave, Network, Refusal, Rule, Sent};
+use crate::network::{Attempt, Denial, Leave, Network, Refusal, Rule};
 use crate::state::InvocationState;
 
 /// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
@@ -147,29 +149,16 @@ impl SendHook {
         };
         let deadline = within(timeouts.exchange);
         let leave = self.permit(&method, &mut url)?;
-        let rule = match leave.judged {
-            Judged::Settled(rule) => rule,
-            Judged::Unsettled(unsettled) => {
-                request.body = self.whole(request.body, deadline).await?;
-                let body = request.body.as_bytes().unwrap_or_default();
-                if body.len() > MOST_WHOLE as usize {
-                    return Err(SendError::TooLarge(MOST_WHOLE.into()));
-                }
-                let sent = Sent {
-                    method: &method,
-                    url: &url,
-                    headers: &headers,
-                    body,
-                };
-                let settled = unsettled.settle(&sent);
-                settled.map_err(|refusal| self.refused(refusal))?
-            }
-        };
-        if let Rule::Granted(credential) = rule {
+        let sent = (&method, &url, &headers);
+        let rule = self.rule(leave.judged, sent, &mut request.body, deadline);
+        let rule = rule.await?;
+        let client = leave.clients.of(&rule);
+        let client = client.map_err(|denial| self.denied(&denial))?;
+        if let Rule::Granted(_, credential) = rule {
             refuse_credentials(&headers, &url, credential)?;
             if let Some(credential) = credential {
                 if credential.signs_whole() {
-                    request.body = self.whole(request.body, deadline).await?;
+                    self.whole(&mut request.body, deadline).await?;
                 }
                 let body = request.body.as_bytes();
                 let applied = credential.apply(&method, &mut url, &mut headers, body);
@@ -180,8 +169,7 @@ impl SendHook {
 
         let body = MeteredBody::sent(request.body, length, self.traffic.clone(), deadline)?;
         Traffic::add(&self.traffic.requests, 1);
-        let answer = leave
-            .client
+        let answer = client
             .request(method, url.clone())
             .headers(headers)
             .body(reqwest::Body::wrap(body))
@@ -250,20 +238,6 @@ impl SendHook {
             Refusal::Down(down) => SendError::Connect(down.to_string()),
             Refusal::Denied(denial) => self.denied(&denial),
         }
-    }
-
-    /// The same body, collected where it comes in pieces.
-    async fn whole(
-        &self,
-        body: reqwest::Body,
-        deadline: Instant,
-    ) -> Result<reqwest::Body, SendError> {
-        if body.as_bytes().is_some() {
-            return Ok(body);
-        }
-        let whole = self.whole.clone().collect(body);
-        let whole = tokio::time::timeout_at(deadline, whole).await;
-        Ok(whole.map_err(|_| SendError::Timeout)??.into())
     }
 
     /// Where a name leads is found out on the way, and whether anybody is there.

@@ -126,14 +126,16 @@ impl Rules {
             return Ok(Judged::Settled(Rule::Open));
         };
         let both =
-            |name: &&CredentialName| asked.iter().any(|it| it.credential.as_ref() == Some(*name));
-        let mut names = granted.iter().filter_map(|it| it.credential.as_ref());
-        let Some(name) = names.find(both) else {
-            return Ok(Judged::Settled(Rule::Granted(None)));
+            |name: &CredentialName| asked.iter().any(|it| it.credential.as_ref() == Some(name));
+        let named = |it: &&HttpGrant| it.credential.as_ref().is_some_and(both);
+        let Some(entry) = granted.iter().copied().find(named) else {
+            return Ok(Judged::Settled(Rule::Granted(granted[0], None)));
         };
-        match self.credentials.get(name) {
-            Some(credential) => Ok(Judged::Settled(Rule::Granted(Some(credential)))),
-            None => Err(Refusal::Denied(Denial::NoCredential(name.clone()))),
+        let name = entry.credential.as_ref();
+        let known = name.and_then(|name| self.credentials.get(name));
+        match (known.filter(|it| !it.is_certificate()), name) {
+            (None, Some(name)) => Err(Refusal::Denied(Denial::NoCredential(name.clone()))),
+            (known, _) => Ok(Judged::Settled(Rule::Granted(entry, known))),
         }
     }
 }

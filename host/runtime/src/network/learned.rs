@@ -55,6 +55,8 @@ impl Learned {
                     paths: paths.to_vec(),
                     operations: operations.clone(),
                     credential: None,
+                    ca: None,
+                    client_certificate: None,
                     addresses: Vec::new(),
                 });
             }

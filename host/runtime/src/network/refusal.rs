@@ -47,6 +47,9 @@ pub(crate) enum Denial {
     /// It is granted with a credential that is not there.
     #[error("the credential `{0}` is not to be had")]
     NoCredential(CredentialName),
+    /// It is granted with a client certificate that is not there.
+    #[error("the client certificate `{0}` is not to be had")]
+    NoCertificate(CredentialName),
     /// The server is at an address that is granted by number or not at all.
     #[error("{host} is at {address}, which is {what}")]
     Special {
@@ -139,6 +142,9 @@ impl Denial {
             Self::NoCredential(name) => format!(
                 "`soma secret set {name}`; where it is set, a line before says why it is not exchanged"
             ),
+            Self::NoCertificate(name) => {
+                format!("`soma secret set {name} --client-certificate --file FILE`")
+            }
             Self::Special { address, .. } => {
                 format!("the grant's entry for that host needs `--address {address}`")
             }

@@ -51,8 +51,8 @@ pub struct Links {
 pub(crate) enum Rule<'a> {
     /// Its origin is open.
     Open,
-    /// It is asked for and granted, with this credential.
-    Granted(Option<&'a Credential>),
+    /// It is asked for, and granted by this entry, with this credential.
+    Granted(&'a HttpGrant, Option<&'a Credential>),
 }
 
 impl Rules {

@@ -136,12 +136,20 @@ pub(super) fn lines(grant: &Grant) -> Vec<String> {
             [] => String::new(),
             some => format!(" at {}", some.join(", ")),
         };
+        let mut tls = String::new();
+        if let Some(name) = &entry.client_certificate {
+            tls = format!(", as the client of the certificate `{name}`");
+        }
+        if let Some(ca) = &entry.ca {
+            let all: Vec<String> = ca.fingerprints().map(|it| format!("sha256:{it}")).collect();
+            tls = format!("{tls}, vouched for by {}", all.join(" or "));
+        }
         let requests = entry.to_string();
         let every = match entry.hides_operations() {
             true => ", every operation",
             false => "",
         };
-        let line = move |requests: &str| format!("{requests}{every}{credential}{addresses}");
+        let line = move |requests: &str| format!("{requests}{every}{credential}{addresses}{tls}");
         requests.lines().map(line).collect::<Vec<_>>()
     };
     let store = |kv: &KvCapability| format!("a store of {} KiB", kv.quota_kib);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Without any of these it is a bearer's token.
 #[derive(clap::Args)]
-#[command(group = ArgGroup::new("how").args(["basic", "header", "query", "sigv4", "oauth", "google"]))]
+#[command(group = ArgGroup::new("how").args(["basic", "header", "query", "sigv4", "oauth", "google", "client_certificate"]))]
 pub(super) struct How {
     /// Show it as HTTP Basic, with this user; the value is the password
     #[arg(long, value_name = "USER")]
@@ -53,6 +53,11 @@ pub(super) struct How {
     /// Exchange it for a token of a service account's; the value is its key, in JSON
     #[arg(long, requires = "scopes")]
     google: bool,
+
+    /// Show it to servers that ask who connects, where a grant names it as its client certificate; the
+    /// value is the certificate, those that vouch for it, and its key, in PEM
+    #[arg(long)]
+    client_certificate: bool,
 }
 
 /// A client that an authorization server knows.
@@ -101,6 +106,9 @@ impl How {
             let scopes = &self.client.scopes;
             return json!({"kind": "google-service-account", "scopes": scopes});
         }
+        if self.client_certificate {
+            return json!({"kind": "client-certificate"});
+        }
         json!({"kind": "bearer"})
     }
 }
@@ -134,6 +142,7 @@ pub(super) fn shown(kind: &Value) -> String {
         "oauth-client" => format!("token of the client {}", text("client_id")),
         "oauth-refresh" => format!("token of a login, client {}", text("client_id")),
         "google-service-account" => "token of a service account".to_owned(),
+        "client-certificate" => "client certificate".to_owned(),
         kind => kind.to_owned(),
     }
 }

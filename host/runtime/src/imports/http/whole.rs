@@ -1,0 +1,54 @@
+//! Requests of which the host must have the whole body before it sends the first byte: to sign them,
+//! or to see what they do.
+
+use http::{HeaderMap, Method};
+use tokio::time::Instant;
+use url::Url;
+
+use super::super::in_flight::MOST_WHOLE;
+use super::{SendError, SendHook};
+use crate::network::{Judged, Rule, Sent};
+
+impl SendHook {
+    /// By what a request is allowed, where its operations have nothing against it.
+    pub(super) async fn rule<'a>(
+        &self,
+        judged: Judged<'a>,
+        (method, url, headers): (&Method, &Url, &HeaderMap),
+        body: &mut reqwest::Body,
+        deadline: Instant,
+    ) -> Result<Rule<'a>, SendError> {
+        let unsettled = match judged {
+            Judged::Settled(rule) => return Ok(rule),
+            Judged::Unsettled(unsettled) => unsettled,
+        };
+        self.whole(body, deadline).await?;
+        let body = body.as_bytes().unwrap_or_default();
+        if body.len() > MOST_WHOLE as usize {
+            return Err(SendError::TooLarge(MOST_WHOLE.into()));
+        }
+        let sent = Sent {
+            method,
+            url,
+            headers,
+            body,
+        };
+        let settled = unsettled.settle(&sent);
+        settled.map_err(|refusal| self.refused(refusal))
+    }
+
+    /// Collects a body that comes in pieces.
+    pub(super) async fn whole(
+        &self,
+        body: &mut reqwest::Body,
+        deadline: Instant,
+    ) -> Result<(), SendError> {
+        if body.as_bytes().is_some() {
+            return Ok(());
+        }
+        let whole = self.whole.clone().collect(std::mem::take(body));
+        let whole = tokio::time::timeout_at(deadline, whole).await;
+        *body = whole.map_err(|_| SendError::Timeout)??.into();
+        Ok(())
+    }
+}
