@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-const PREFIX: &str = "soma_";
+pub(crate) const PREFIX: &str = "soma_";
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 32;
 
@@ -60,23 +60,27 @@ impl ApiKey {
     }
 }
 
+/// Whether it can be the public part of a key.
+pub(crate) fn is_id(text: &str) -> bool {
+    is_hex(text, ID_BYTES)
+}
+
+fn is_hex(text: &str, bytes: usize) -> bool {
+    text.len() == 2 * bytes && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 impl FromStr for ApiKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let is_hex = |part: &str, bytes: usize| {
-            part.len() == 2 * bytes && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        };
         match text
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split_once('_'))
         {
-            Some((id, secret)) if is_hex(id, ID_BYTES) && is_hex(secret, SECRET_BYTES) => {
-                Ok(Self {
-                    id: id.to_owned(),
-                    text: text.into(),
-                })
-            }
+            Some((id, secret)) if is_id(id) && is_hex(secret, SECRET_BYTES) => Ok(Self {
+                id: id.to_owned(),
+                text: text.into(),
+            }),
             _ => Err(KeyError),
         }
     }

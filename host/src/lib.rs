@@ -53,7 +53,7 @@ pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder}
 pub use input::{InvalidInput, check as check_input};
 pub use key::{ApiKey, KeyError};
 pub use limits::{GivenLimits, GivenLimitsError};
-pub use local_keys::{DEFAULT_TENANT, write as write_local_key};
+pub use local_keys::{DEFAULT_TENANT, KeptKey, SealedKey, write as write_local_key};
 pub use problem::{InputError, Kind, TYPE_PREFIX};
 pub use serve::{Running, serve, start};
 pub use settings::{COMPILE_COMMAND, Live, Settings};

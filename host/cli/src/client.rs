@@ -92,11 +92,7 @@ impl Client {
             data,
             plain_http,
         } = args;
-        let folder = match data {
-            Some(folder) => folder,
-            None => soma_host::default_data_folder()?,
-        };
-        let folder = DataFolder::new(folder);
+        let folder = data_folder(data)?;
         let served = folder.host()?;
         let base = match (&host, &served) {
             (Some(host), _) => host.clone(),
@@ -128,6 +124,22 @@ impl Client {
             base,
             folder: own.then_some(folder),
         })
+    }
+
+    /// The data folder of this host, where it is on this machine and its address is not only named.
+    pub(crate) fn folder(&self) -> Result<&DataFolder, Failure> {
+        self.folder.as_ref().ok_or_else(|| {
+            let words = format_args!("{} is not the host of the data folder", self.base);
+            Failure::usage(words).hint("leave out --host, or name the folder with --data DIR")
+        })
+    }
+
+    /// Makes sure that a new secret of this key can be kept where the data folder has the key.
+    pub(crate) fn prepare(&self, id: &str) -> Result<(), Failure> {
+        match &self.folder {
+            Some(folder) => folder.prepare(id),
+            None => Ok(()),
+        }
     }
 
     /// Keeps a key's new secret where the data folder has that key.
@@ -262,6 +274,15 @@ impl Client {
         }
         failure
     }
+}
+
+/// The folder that is named, or the user's own.
+pub(crate) fn data_folder(named: Option<PathBuf>) -> Result<DataFolder, Failure> {
+    let folder = match named {
+        Some(folder) => folder,
+        None => soma_host::default_data_folder()?,
+    };
+    Ok(DataFolder::new(folder))
 }
 
 fn host_url(text: &str) -> anyhow::Result<Url> {

@@ -12,11 +12,10 @@ use soma_registry::{PublicKey, SecretKey};
 
 use crate::config_folder::{self, check_private, write_private};
 use crate::failure::{Exit, Failure};
+use crate::sealed;
 
 /// What a key's text begins with, so that nobody takes it for a public one.
 const SECRET_PREFIX: &str = "ed25519-secret:";
-/// What a file under a passphrase begins with. <https://age-encryption.org/v1>
-const AGE: &[u8] = b"age-encryption.org/v1";
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
 /// The folder of keys, which may be missing.
@@ -100,8 +99,7 @@ impl Keyring {
     ) -> Result<(), Failure> {
         self.check_free(name)?;
         config_folder::make_private(&self.0)?;
-        let sealed = age::encrypt(recipient, secret_text(key).expose_secret().as_bytes())
-            .map_err(|e| Failure::failed(format_args!("the key cannot be encrypted: {e}")))?;
+        let sealed = sealed::seal(secret_text(key).expose_secret().as_bytes(), recipient)?;
         // The public half first: what has a `.key` is whole.
         write_private(
             &self.file(name, "pub"),
@@ -164,21 +162,11 @@ pub(crate) fn read_key(
         return Err(not_a_key(path));
     }
     let bytes = fs::read(path).map_err(|error| cannot_read(path, &error))?;
-    if !bytes.starts_with(AGE) {
+    if !sealed::is_sealed(&bytes) {
         check_private(path)?;
         return parse_secret(&bytes).ok_or_else(|| not_a_key(path));
     }
-    let identity = scrypt::Identity::new(ask()?);
-    let text = age::decrypt(&identity, &bytes).map_err(|error| {
-        let path = path.display();
-        match error {
-            age::DecryptError::DecryptionFailed | age::DecryptError::KeyDecryptionFailed => {
-                let words = format_args!("the passphrase does not fit {path}");
-                Failure::new(Exit::NotAllowed, words)
-            }
-            error => Failure::usage(format_args!("{path} cannot be decrypted: {error}")),
-        }
-    })?;
+    let text = sealed::open(&bytes, ask()?, path)?;
     parse_secret(&text).ok_or_else(|| not_a_key(path))
 }
 

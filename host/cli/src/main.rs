@@ -19,6 +19,7 @@ mod passphrase;
 mod problem;
 mod project;
 mod screen;
+mod sealed;
 mod signer;
 
 use std::process::ExitCode;

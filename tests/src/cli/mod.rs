@@ -9,6 +9,7 @@ pub(crate) mod languages;
 mod learn;
 mod market;
 mod oci;
+mod sealed;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use soma_capability::Narrowing;
+use soma_host::ApiKey;
 
-use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::client::{Body, Client, HostArgs, LocalKey, data_folder};
 use crate::clock::time;
 use crate::failure::Failure;
+use crate::passphrase;
 use crate::screen::{Screen, table, visible};
 
 #[derive(clap::Subcommand)]
@@ -23,6 +25,23 @@ pub(crate) enum KeyCommand {
     /// Revoke a key for good
     #[command(after_help = "Example:\n  soma key revoke 3f9a0c1d2e4b5a69")]
     Revoke(Identified),
+    /// Put the data folder's admin key under a passphrase, and give it a new secret
+    #[command(after_help = "Example:\n  soma key seal
+
+Whoever has read the key before has nothing any more. From then on commands that need it ask for the
+passphrase, of at least 8 characters, or take it from SOMA_PASSPHRASE; `soma call` and `soma list` use
+the invoke-only key and never ask. Sealing it again gives it another passphrase.")]
+    Seal(HostArgs),
+    Unseal(Unseal),
+}
+
+/// Keep the data folder's admin key under no passphrase again
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  soma key unseal")]
+pub(crate) struct Unseal {
+    /// The host's data folder [default: $XDG_DATA_HOME/soma or ~/.local/share/soma]
+    #[arg(long, env = "SOMA_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 /// Make a key; its secret is shown this once
@@ -100,11 +119,17 @@ impl KeyCommand {
             Self::List(command) => list(command, screen).await,
             Self::Rotate(Identified { id, host }) => {
                 let client = Client::new(host, LocalKey::Admin)?;
-                let path = ["admin", "keys", &id, "rotate"];
-                let key = client.send(Method::POST, &path, Body::None).await?;
-                let secret = key["secret"].as_str().unwrap_or_default();
-                client.keep(&secret.parse().map_err(Failure::failed)?)?;
+                client.prepare(&id)?;
+                let key = rotate(&client, &id).await?;
+                client.keep(&secret(&key)?)?;
                 show_secret(&key, screen)
+            }
+            Self::Seal(host) => seal(host, screen).await,
+            Self::Unseal(Unseal { data }) => {
+                let id = data_folder(data)?.unseal_admin()?;
+                screen.show(&json!({"unsealed": id}), |out| {
+                    writeln!(out, "under no passphrase any more: {id}")
+                })
             }
             Self::Revoke(Identified { id, host }) => {
                 let client = Client::new(host, LocalKey::Admin)?;
@@ -117,6 +142,31 @@ impl KeyCommand {
             }
         }
     }
+}
+
+async fn rotate(client: &Client, id: &str) -> Result<Value, Failure> {
+    let path = ["admin", "keys", id, "rotate"];
+    client.send(Method::POST, &path, Body::None).await
+}
+
+fn secret(key: &Value) -> Result<ApiKey, Failure> {
+    let secret = key["secret"].as_str().unwrap_or_default();
+    secret.parse().map_err(Failure::damaged)
+}
+
+/// The key gets a new secret on the way: the old one was on the disk, and in copies of it.
+async fn seal(host: HostArgs, screen: Screen) -> Result<(), Failure> {
+    let client = Client::new(host, LocalKey::Admin)?;
+    let folder = client.folder()?;
+    let id = folder.admin_key()?.id().to_owned();
+    let passphrase = passphrase::new("admin")?;
+    let key = rotate(&client, &id).await?;
+    folder.seal(&secret(&key)?, passphrase)?;
+    screen.show(&json!({"sealed": id}), |out| {
+        writeln!(out, "under a passphrase, with a new secret: {id}")
+    })?;
+    screen.aside("Nobody can tell you the passphrase: who forgets it moves the file away, and has `soma serve` make another key.");
+    Ok(())
 }
 
 async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
