@@ -5,6 +5,7 @@ mod answer;
 mod carried;
 mod client;
 mod clock;
+mod columns;
 mod commands;
 mod config_folder;
 mod data_folder;

@@ -55,6 +55,13 @@ impl Screen {
         }
     }
 
+    /// Lines that are fit for a terminal already, on standard error; nothing with `--json`.
+    pub(crate) fn drawn(self, lines: &[String]) {
+        if !self.json {
+            lines.iter().for_each(|line| complain(line));
+        }
+    }
+
     /// Why the command failed, on standard error.
     pub(crate) fn failure(self, failure: &Failure) {
         if failure.is_silent() {
@@ -74,6 +81,12 @@ impl Screen {
         }
         complain(&text);
     }
+}
+
+/// How wide the terminal is that standard error goes to; none where it goes elsewhere.
+pub(crate) fn width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
+    Some(width.0.into())
 }
 
 /// Writes a line to standard error. Where that is closed there is nobody to tell.
@@ -129,7 +142,8 @@ pub(crate) fn tool_text(text: &str) -> String {
     }
 }
 
-fn is_fit(c: char) -> bool {
+/// Whether it neither controls a terminal nor turns text around.
+pub(crate) fn is_fit(c: char) -> bool {
     let bidirectional = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     matches!(c, '\n' | '\t') || !(c.is_control() || bidirectional)
 }

@@ -10,8 +10,8 @@ use super::grant;
 use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::difference::difference;
 use crate::failure::{Exit, Failure};
-use crate::passphrase;
 use crate::screen::{Screen, table, visible};
+use crate::{columns, passphrase, screen};
 
 /// Have an update serve that is held, once it is seen what changes
 #[derive(clap::Args)]
@@ -169,11 +169,9 @@ fn tell(capsule: &CapsuleName, standing: &Value, screen: Screen) {
     }
 }
 
-/// Says what changes from one version to another, a line each.
+/// Shows what changes from one version to another.
 pub(super) fn tell_changes(from: &Value, to: &Value, screen: Screen) {
-    for change in difference(from, to) {
-        screen.aside(&format!("  {change}"));
-    }
+    screen.drawn(&columns::draw(&difference(from, to), screen::width()));
 }
 
 fn reasons(held: &Value) -> String {
