@@ -48,6 +48,10 @@ unit:
 integration *filter:
     cargo test --workspace --test '*' -- "$@"
 
+# What a real Vault says to the host: RustyVault, in target/tools
+vault: build guests
+    cargo test --workspace --test integration -- --ignored rusty
+
 # The four ratios against bare wasmtime and bare axum
 bench *parts: build guests capsules
     target/debug/soma-bench "$@"

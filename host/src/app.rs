@@ -19,6 +19,7 @@ use crate::audit::Audit;
 use crate::auth::Keyring;
 use crate::catalog::Catalog;
 use crate::grants::{Grants, Networks};
+use crate::keepers::Keepers;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::secrets::{Sealer, Secrets};
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) keyring: Keyring,
     pub(crate) catalog: Catalog,
     pub(crate) grants: Grants,
+    pub(crate) keepers: Keepers,
     pub(crate) secrets: Secrets,
     pub(crate) stores: Stores,
     pub(crate) logs: Logs,
@@ -99,6 +101,7 @@ impl App {
             Some(file) => Sealer::open_file(file, false)?,
             None => Sealer::open_file(&settings.data.join("secrets.key"), true)?,
         };
+        let keepers = Keepers::new(&settings.keepers).context("where credentials are read from")?;
         let audit = Arc::new(Audit::open(&settings.data)?);
         let capsules = settings.data.join("capsules/sha256");
         let trust = &settings.live.trust;
@@ -109,7 +112,8 @@ impl App {
             keyring: Keyring::new(pool.clone()),
             catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
             grants: Grants::new(pool.clone()),
-            secrets: Secrets::new(pool.clone(), sealer)?,
+            secrets: Secrets::new(pool.clone(), sealer, keepers.clone())?,
+            keepers,
             stores: Stores::new(pool.clone()),
             logs,
             audit,

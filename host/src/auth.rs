@@ -15,6 +15,7 @@ use crate::believed::Believed;
 use crate::db::keys::{self, StoredKey};
 use crate::error::Error;
 use crate::key::{ApiKey, Scope};
+use crate::secrets::Whose;
 
 /// Checks keys, most of the time without the database.
 pub(crate) struct Keyring {
@@ -95,6 +96,15 @@ impl Caller {
     /// The public part of the key.
     pub(crate) fn key_id(&self) -> &str {
         &self.0.key.id
+    }
+
+    /// Whose credentials accompany what it calls.
+    pub(crate) fn whose(&self) -> Whose<'_> {
+        Whose {
+            tenant_id: self.tenant_id(),
+            tenant: self.tenant(),
+            key: Some(self.key_id()),
+        }
     }
 
     /// Goes on where the key has this scope.

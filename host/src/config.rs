@@ -10,6 +10,7 @@ use serde::Deserialize;
 use soma_capability::Origin;
 use soma_runtime::Compiler;
 
+use crate::keepers::GivenVault;
 use crate::limits::GivenLimits;
 use crate::settings::Settings;
 use crate::trust::GivenTrust;
@@ -58,6 +59,15 @@ pub struct Config {
     /// share [default: secrets.key in the data folder, made at the first start]
     #[arg(long, env = "SOMA_SECRETS_KEY", value_name = "FILE")]
     pub secrets_key: Option<PathBuf>,
+
+    /// What the names of variables begin with that credentials can be read from: PREFIX, the tenant's
+    /// name, `__` and the credential's, in capitals and with `_` for `-` [default: none]
+    #[arg(long, env = "SOMA_SECRETS_ENV", value_name = "PREFIX")]
+    pub secrets_env: Option<String>,
+
+    /// Folder of files that credentials can be read from: DIR/tenant/name [default: none]
+    #[arg(long, env = "SOMA_SECRETS_FILES", value_name = "DIR")]
+    pub secrets_files: Option<PathBuf>,
 
     /// Certificate chain, PEM; read again when the file changes
     #[arg(long, env = "SOMA_TLS_CERT", value_name = "FILE")]
@@ -166,6 +176,10 @@ pub struct Config {
     #[command(flatten)]
     pub trust: GivenTrust,
 
+    /// The Vault that credentials can be read from.
+    #[command(flatten)]
+    pub vault: GivenVault,
+
     /// How components are compiled; none is this very program's `compile-component` command.
     #[arg(skip)]
     #[serde(skip)]
@@ -233,6 +247,8 @@ impl Config {
             database: self.database.or(file.database),
             allow_http: first_given(self.allow_http, file.allow_http),
             secrets_key: self.secrets_key.or(file.secrets_key),
+            secrets_env: self.secrets_env.or(file.secrets_env),
+            secrets_files: self.secrets_files.or(file.secrets_files),
             tls_cert: self.tls_cert.or(file.tls_cert),
             tls_key: self.tls_key.or(file.tls_key),
             behind_proxy: self.behind_proxy.or(file.behind_proxy),
@@ -254,6 +270,7 @@ impl Config {
             otlp_endpoint: self.otlp_endpoint.or(file.otlp_endpoint),
             shutdown_grace: self.shutdown_grace.or(file.shutdown_grace),
             trust: self.trust.over(file.trust),
+            vault: self.vault.over(file.vault),
             compiler: self.compiler,
         }
     }

@@ -97,7 +97,10 @@ async fn network(
     let tenant = origin.caller.tenant_id();
     let (mut credentials, mut revision) = (BTreeMap::new(), String::new());
     if let Some(in_force) = &in_force {
-        let accompanying = app.secrets.of(tenant, &in_force.grant).await?;
+        let accompanying = app
+            .secrets
+            .of(origin.caller.whose(), &in_force.grant)
+            .await?;
         credentials = accompanying.credentials;
         revision = format!("{}{}", in_force.revision, accompanying.revision);
     }

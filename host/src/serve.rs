@@ -35,7 +35,7 @@ pub struct Running {
     server: Option<JoinHandle<std::io::Result<()>>>,
     certificate: Option<JoinHandle<()>>,
     /// Follows the marketplaces' logs.
-    followers: [AbortHandle; 3],
+    followers: [AbortHandle; 4],
 }
 
 /// Runs a host until it is told to stop (SIGTERM, SIGINT); a second time stops it at once.
@@ -127,6 +127,7 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
             tokio::spawn(follow::run(app.clone())).abort_handle(),
             tokio::spawn(updates::run(app.clone())).abort_handle(),
             tokio::spawn(audit::sweep(app.clone())).abort_handle(),
+            tokio::spawn(app.keepers.clone().keep_logged_in()).abort_handle(),
         ],
         app,
         config,

@@ -13,6 +13,7 @@ use url::Url;
 use crate::admission::within;
 use crate::catalog::Quota;
 use crate::config::{Config, LogFormat, TlsFiles};
+use crate::keepers::KeeperSettings;
 use crate::trust::Trust;
 
 /// The command of the `soma` binary that compiles a component in a process of its own.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub database: String,
     /// The file of the key for secrets; none for the one in the data folder.
     pub secrets_key: Option<PathBuf>,
+    /// Where credentials may be read from.
+    pub(crate) keepers: KeeperSettings,
     /// The certificate, where the host speaks TLS itself.
     pub tls: Option<TlsFiles>,
     /// Whether somebody else ends TLS.
@@ -117,6 +120,7 @@ impl Settings {
             listen,
             database,
             secrets_key: config.secrets_key.clone(),
+            keepers: KeeperSettings::resolve(config)?,
             tls,
             behind_proxy,
             // Whoever reaches a proxy reaches what it stands before.
@@ -157,6 +161,10 @@ impl Settings {
             ("listen", self.listen != new.listen),
             ("database", self.database != new.database),
             ("secrets-key", self.secrets_key != new.secrets_key),
+            (
+                "secrets-env, secrets-files, vault",
+                self.keepers != new.keepers,
+            ),
             ("tls-cert, tls-key", self.tls != new.tls),
             ("behind-proxy", self.behind_proxy != new.behind_proxy),
             ("open-metrics", self.open_metrics != new.open_metrics),

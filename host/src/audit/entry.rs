@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::auth::Caller;
 use crate::catalog::Change;
 use crate::consent::Reason;
+use crate::keepers::Source;
 
 /// One entry: who, when, what.
 #[derive(Serialize)]
@@ -99,11 +100,19 @@ pub(crate) enum Event {
     Secret {
         name: String,
         of: String,
+        /// The id of the key whose calls it is for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        for_key: Option<String>,
+        /// Where its value is read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        source: Option<Source>,
     },
     /// A credential was removed.
     SecretRemoved {
         name: String,
         of: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        for_key: Option<String>,
     },
     /// A key was made, got a new secret, or was revoked.
     KeyCreated {

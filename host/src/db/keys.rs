@@ -161,12 +161,21 @@ pub(crate) async fn set_secret(
     Ok(done.rows_affected() > 0)
 }
 
-/// False where there is no such key. Revoking twice keeps the first time.
+/// False where there is no such key. Revoking twice keeps the first time. The credentials that it had
+/// for itself are forgotten.
 pub(crate) async fn revoke(pool: &AnyPool, id: &str) -> sqlx::Result<bool> {
+    let mut transaction = pool.begin().await?;
     let done = sqlx::query("UPDATE keys SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
         .bind(now())
         .bind(id)
-        .execute(pool)
+        .execute(&mut *transaction)
         .await?;
+    if done.rows_affected() > 0 {
+        sqlx::query("DELETE FROM secrets WHERE key = $1")
+            .bind(id)
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
     Ok(done.rows_affected() > 0)
 }

@@ -1,4 +1,4 @@
-//! The `secrets` table: credentials, sealed.
+//! The `secrets` table: credentials, sealed, or where they are read.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,15 +9,23 @@ use uuid::Uuid;
 
 use super::logs::encoded;
 use super::{corrupt, now, time};
-use crate::secrets::Kind;
+use crate::keepers::Source;
+use crate::secrets::{Kind, Place};
 
 /// One credential; its value is sealed, and never shown.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Stored {
     pub(crate) name: CredentialName,
+    /// The id of the API key whose calls it is for; none is all of the tenant's others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
     /// How it is shown to a server, or what it is exchanged for.
     #[serde(rename = "as")]
     pub(crate) kind: Kind,
+    /// Where the value is read; none where it is kept here.
+    #[serde(rename = "from", skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<Source>,
+    /// Empty where there is a source.
     #[serde(skip)]
     pub(crate) sealed: String,
     /// What it was exchanged for.
@@ -39,8 +47,24 @@ pub(crate) struct SealedToken {
 /// What is to be kept.
 pub(crate) struct New<'a> {
     pub(crate) kind: &'a Kind,
+    pub(crate) source: Option<&'a Source>,
     pub(crate) sealed: &'a str,
     pub(crate) token: Option<&'a SealedToken>,
+}
+
+impl Stored {
+    /// Where it is, of a tenant with this id.
+    pub(crate) fn place<'a>(&'a self, tenant: &'a str) -> Place<'a> {
+        Place {
+            tenant,
+            name: &self.name,
+            key: self.key.as_deref(),
+        }
+    }
+
+    fn key_text(&self) -> &str {
+        self.key.as_deref().unwrap_or_default()
+    }
 }
 
 impl FromRow<'_, AnyRow> for Stored {
@@ -49,8 +73,12 @@ impl FromRow<'_, AnyRow> for Stored {
         let (token, ends): (Option<String>, Option<i64>) =
             (row.try_get("token")?, row.try_get("token_ends_at")?);
         let ends = ends.map(time).transpose()?;
+        let (key, source): (&str, Option<String>) = (row.try_get("key")?, row.try_get("source")?);
+        let source = source.map(|source| serde_json::from_str(&source));
         Ok(Self {
             name: name.parse().map_err(corrupt)?,
+            key: (!key.is_empty()).then(|| key.to_owned()),
+            source: source.transpose().map_err(corrupt)?,
             kind: serde_json::from_str(row.try_get("presentation")?).map_err(corrupt)?,
             sealed: row.try_get("sealed")?,
             token: token
@@ -62,32 +90,47 @@ impl FromRow<'_, AnyRow> for Stored {
     }
 }
 
-/// Keeps one, in place of the one of that name.
+/// Keeps one, in place of the one that is there. None where it is for a key that the tenant does not
+/// have, or has no more: the key's row is changed first, so that whoever revokes it waits or is seen.
 pub(crate) async fn put(
     pool: &AnyPool,
-    tenant: &str,
-    name: &CredentialName,
+    place: Place<'_>,
     new: &New<'_>,
-) -> sqlx::Result<Stored> {
-    sqlx::query_as(
-        "INSERT INTO secrets
-             (tenant, name, presentation, sealed, revision, set_at, token, token_ends_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (tenant, name) DO UPDATE SET presentation = excluded.presentation,
-             sealed = excluded.sealed, revision = excluded.revision, set_at = excluded.set_at,
-             token = excluded.token, token_ends_at = excluded.token_ends_at, turn_until = NULL
-         RETURNING name, presentation, sealed, revision, set_at, token, token_ends_at",
+) -> sqlx::Result<Option<Stored>> {
+    let source = new.source.map(serde_json::to_string).transpose();
+    let mut transaction = pool.begin().await?;
+    if let Some(key) = place.key {
+        let statement = "UPDATE keys SET name = name
+             WHERE id = $1 AND tenant = $2 AND revoked_at IS NULL";
+        let held = sqlx::query(statement).bind(key).bind(place.tenant);
+        if held.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(None);
+        }
+    }
+    let stored = sqlx::query_as(
+        "INSERT INTO secrets (tenant, name, key, presentation, source, sealed, revision, set_at,
+             token, token_ends_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (tenant, name, key) DO UPDATE SET presentation = excluded.presentation,
+             source = excluded.source, sealed = excluded.sealed, revision = excluded.revision,
+             set_at = excluded.set_at, token = excluded.token,
+             token_ends_at = excluded.token_ends_at, turn_until = NULL
+         RETURNING name, key, presentation, source, sealed, revision, set_at, token, token_ends_at",
     )
-    .bind(tenant)
-    .bind(name.to_string())
+    .bind(place.tenant)
+    .bind(place.name.to_string())
+    .bind(place.key.unwrap_or_default())
     .bind(serde_json::to_string(new.kind).map_err(encoded)?)
+    .bind(source.map_err(encoded)?)
     .bind(new.sealed)
     .bind(Uuid::now_v7().to_string())
     .bind(now())
     .bind(new.token.map(|token| token.sealed.clone()))
     .bind(new.token.map(|token| token.ends.as_millisecond()))
-    .fetch_one(pool)
-    .await
+    .fetch_one(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(Some(stored))
 }
 
 /// Takes the turn to exchange it, for so many milliseconds. False where another host has it, or it
@@ -101,13 +144,14 @@ pub(crate) async fn take_turn(
     let now = now();
     let done = sqlx::query(
         "UPDATE secrets SET turn_until = $1
-         WHERE tenant = $2 AND name = $3 AND revision = $4
-             AND (turn_until IS NULL OR turn_until < $5)",
+         WHERE tenant = $2 AND name = $3 AND revision = $4 AND key = $5
+             AND (turn_until IS NULL OR turn_until < $6)",
     )
     .bind(now + ms)
     .bind(tenant)
     .bind(stored.name.to_string())
     .bind(&stored.revision)
+    .bind(stored.key_text())
     .bind(now)
     .execute(pool)
     .await?;
@@ -125,8 +169,8 @@ pub(crate) async fn end_turn(
     sqlx::query_as(
         "UPDATE secrets SET sealed = $1, token = $2, token_ends_at = $3, revision = $4,
              turn_until = NULL
-         WHERE tenant = $5 AND name = $6 AND revision = $7
-         RETURNING name, presentation, sealed, revision, set_at, token, token_ends_at",
+         WHERE tenant = $5 AND name = $6 AND revision = $7 AND key = $8
+         RETURNING name, key, presentation, source, sealed, revision, set_at, token, token_ends_at",
     )
     .bind(new.sealed)
     .bind(new.token.map(|token| token.sealed.clone()))
@@ -135,6 +179,7 @@ pub(crate) async fn end_turn(
     .bind(tenant)
     .bind(stored.name.to_string())
     .bind(&stored.revision)
+    .bind(stored.key_text())
     .fetch_optional(pool)
     .await
 }
@@ -147,35 +192,48 @@ pub(crate) async fn give_turn_back(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE secrets SET turn_until = NULL
-         WHERE tenant = $1 AND name = $2 AND revision = $3",
+         WHERE tenant = $1 AND name = $2 AND revision = $3 AND key = $4",
     )
     .bind(tenant)
     .bind(stored.name.to_string())
     .bind(&stored.revision)
+    .bind(stored.key_text())
     .execute(pool)
     .await?;
     Ok(())
 }
 
-pub(crate) async fn get(
-    pool: &AnyPool,
-    tenant: &str,
-    name: &CredentialName,
-) -> sqlx::Result<Option<Stored>> {
+/// The one of this place alone.
+pub(crate) async fn get(pool: &AnyPool, place: Place<'_>) -> sqlx::Result<Option<Stored>> {
     sqlx::query_as(
-        "SELECT name, presentation, sealed, revision, set_at, token, token_ends_at FROM secrets
-         WHERE tenant = $1 AND name = $2",
+        "SELECT name, key, presentation, source, sealed, revision, set_at, token, token_ends_at
+         FROM secrets WHERE tenant = $1 AND name = $2 AND key = $3",
     )
-    .bind(tenant)
-    .bind(name.to_string())
+    .bind(place.tenant)
+    .bind(place.name.to_string())
+    .bind(place.key.unwrap_or_default())
+    .fetch_optional(pool)
+    .await
+}
+
+/// The key's own one, or else the tenant's.
+pub(crate) async fn that_holds(pool: &AnyPool, place: Place<'_>) -> sqlx::Result<Option<Stored>> {
+    sqlx::query_as(
+        "SELECT name, key, presentation, source, sealed, revision, set_at, token, token_ends_at
+         FROM secrets WHERE tenant = $1 AND name = $2 AND key IN ('', $3)
+         ORDER BY CASE key WHEN '' THEN 1 ELSE 0 END LIMIT 1",
+    )
+    .bind(place.tenant)
+    .bind(place.name.to_string())
+    .bind(place.key.unwrap_or_default())
     .fetch_optional(pool)
     .await
 }
 
 pub(crate) async fn list(pool: &AnyPool, tenant: &str) -> sqlx::Result<Vec<Stored>> {
     sqlx::query_as(
-        "SELECT name, presentation, sealed, revision, set_at, token, token_ends_at FROM secrets
-         WHERE tenant = $1 ORDER BY name",
+        "SELECT name, key, presentation, source, sealed, revision, set_at, token, token_ends_at
+         FROM secrets WHERE tenant = $1 ORDER BY name, key",
     )
     .bind(tenant)
     .fetch_all(pool)
@@ -183,14 +241,11 @@ pub(crate) async fn list(pool: &AnyPool, tenant: &str) -> sqlx::Result<Vec<Store
 }
 
 /// False where there was none.
-pub(crate) async fn delete(
-    pool: &AnyPool,
-    tenant: &str,
-    name: &CredentialName,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query("DELETE FROM secrets WHERE tenant = $1 AND name = $2")
-        .bind(tenant)
-        .bind(name.to_string())
+pub(crate) async fn delete(pool: &AnyPool, place: Place<'_>) -> sqlx::Result<bool> {
+    let done = sqlx::query("DELETE FROM secrets WHERE tenant = $1 AND name = $2 AND key = $3")
+        .bind(place.tenant)
+        .bind(place.name.to_string())
+        .bind(place.key.unwrap_or_default())
         .execute(pool)
         .await?;
     Ok(done.rows_affected() > 0)

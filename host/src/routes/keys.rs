@@ -156,9 +156,10 @@ pub(crate) async fn revoke(
             "this is the key you are using: revoke it with another admin key".to_owned(),
         ));
     }
-    let revoked = keys::revoke(&app.pool, &id).await?;
+    let revoked = keys::revoke(&app.pool, &id).await;
     app.keyring.forget();
-    if !revoked {
+    app.secrets.forget();
+    if !revoked? {
         return Err(Error::UnknownKey(id));
     }
     tracing::info!(key = id, "key revoked");

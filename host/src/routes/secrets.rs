@@ -1,38 +1,118 @@
 //! Credentials, for administrators. No answer has a value in it.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State, rejection::QueryRejection};
 use http::StatusCode;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use soma_capability::CredentialName;
 use soma_runtime::Presentation;
 
 use super::grants::{OfQuery, tenant};
-use crate::app::AppState;
+use super::keys::find_tenant;
+use crate::app::{App, AppState};
 use crate::audit::Event;
-use crate::auth::Admin;
+use crate::auth::{Admin, Caller};
 use crate::body::Document;
+use crate::db::keys;
 use crate::db::secrets::{self, Stored};
+use crate::db::tenants::Tenant;
 use crate::error::Error;
+use crate::keepers::{MOST_BYTES, Source};
 use crate::path::NamePath;
-use crate::secrets::Kind;
+use crate::secrets::{Content, Kind, Whose};
 
-const FORM: &str = "the body is {\"value\": \"…\"}, with \"as\" besides to say how it is shown \
-                    (docs/grants.md); what it is instead is not repeated here";
+const FORM: &str = "the body is {\"value\": \"…\"}, or {\"from\": {…}} for what is read elsewhere, \
+                    with \"as\" besides to say how it is shown (docs/grants.md); what it is instead \
+                    is not repeated here";
 
-/// More than any token has.
-const MOST_BYTES: usize = 16 << 10;
-
-/// A value, and how it is shown to servers.
+/// A value, or where it is read, and how it is shown to servers.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
-    value: SecretString,
+    value: Option<SecretString>,
+    from: Option<Source>,
     /// As before, where it is left out.
     #[serde(rename = "as")]
     kind: Option<Kind>,
+}
+
+/// Whose it is: the tenant's, or one key's of its.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    tenant: Option<String>,
+    key: Option<String>,
+}
+
+type WhichQuery = Result<Query<Which>, QueryRejection>;
+
+/// A tenant, and a key that need not be its.
+struct Holder {
+    tenant: Tenant,
+    key: Option<String>,
+}
+
+impl Holder {
+    async fn find(app: &App, caller: &Caller, query: WhichQuery) -> Result<Self, Error> {
+        let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+        let tenant = which.tenant.as_deref().unwrap_or(caller.tenant());
+        Ok(Self {
+            tenant: find_tenant(app, tenant).await?,
+            key: which.key.filter(|key| !key.is_empty()),
+        })
+    }
+
+    /// Whether the key, where one is named, is one of the tenant's that opens something.
+    async fn has_key(&self, app: &App) -> Result<bool, Error> {
+        let Some(key) = &self.key else {
+            return Ok(true);
+        };
+        let found = keys::by_id(&app.pool, key).await?;
+        Ok(found.is_some_and(|found| {
+            found.tenant_id == self.tenant.id && found.key.revoked_at.is_none()
+        }))
+    }
+
+    fn whose(&self) -> Whose<'_> {
+        Whose {
+            tenant_id: &self.tenant.id,
+            tenant: &self.tenant.name,
+            key: self.key.as_deref(),
+        }
+    }
+}
+
+impl Wanted {
+    fn content(value: Option<SecretString>, from: Option<Source>) -> Result<Content, Error> {
+        match (value, from) {
+            (Some(value), None) if value.expose_secret().len() > MOST_BYTES => {
+                let words = format!("a credential's value has at most {MOST_BYTES} bytes");
+                Err(Error::BadRequest(words))
+            }
+            (Some(value), None) => Ok(Content::Value(value)),
+            (None, Some(source)) => Ok(Content::From(source)),
+            _ => Err(Error::BadRequest(FORM.to_owned())),
+        }
+    }
+}
+
+/// How it is shown where nobody says: as before, or, of a key's first one, as the tenant's.
+async fn usual(
+    app: &App,
+    whose: Whose<'_>,
+    name: &CredentialName,
+    content: &Content,
+) -> Result<Kind, Error> {
+    if let Content::From(source) = content
+        && source.has_user()
+    {
+        let user = String::new();
+        return Ok(Kind::Shown(Presentation::Basic { user }));
+    }
+    let before = secrets::that_holds(&app.pool, whose.place(name)).await?;
+    Ok(before.map_or(Kind::Shown(Presentation::Bearer), |before| before.kind))
 }
 
 pub(crate) async fn list(
@@ -49,33 +129,43 @@ pub(crate) async fn set(
     State(app): State<AppState>,
     Admin(caller): Admin,
     NamePath(name): NamePath,
-    query: OfQuery,
+    query: WhichQuery,
     wanted: Result<Document<Wanted>, Error>,
 ) -> Result<Json<Stored>, Error> {
-    use secrecy::ExposeSecret as _;
     let Document(wanted) = wanted.map_err(|error| match error {
         // What is wrong with it may be the secret itself.
         Error::BadRequest(_) | Error::Input(_) => Error::BadRequest(FORM.to_owned()),
         error => error,
     })?;
     let name = parse(&name)?;
-    if wanted.value.expose_secret().len() > MOST_BYTES {
-        let words = format!("a credential's value has at most {MOST_BYTES} bytes");
-        return Err(Error::BadRequest(words));
+    let content = Wanted::content(wanted.value, wanted.from)?;
+    let holder = Holder::find(&app, &caller, query).await?;
+    let whose = holder.whose();
+    if !holder.has_key(&app).await? {
+        return Err(unknown(holder.key));
     }
-    let tenant = tenant(&app, &caller, query).await?;
     let kind = match wanted.kind {
         Some(kind) => kind,
-        None => {
-            let before = secrets::get(&app.pool, &tenant.id, &name).await?;
-            before.map_or(Kind::Shown(Presentation::Bearer), |before| before.kind)
-        }
+        None => usual(&app, whose, &name, &content).await?,
     };
-    let stored = app.secrets.set(&tenant.id, &name, kind, wanted.value);
-    let stored = stored.await?;
-    tracing::warn!(tenant = tenant.name, %name, key = caller.key_id(), "credential set");
-    let (name, of) = (name.to_string(), tenant.name);
-    app.audit.by(&caller, Event::Secret { name, of }).await?;
+    let stored = app.secrets.set(whose, &name, kind, content).await?;
+    let Some(stored) = stored else {
+        return Err(unknown(holder.key));
+    };
+    tracing::warn!(
+        tenant = holder.tenant.name,
+        %name,
+        of_key = holder.key,
+        key = caller.key_id(),
+        "credential set"
+    );
+    let event = Event::Secret {
+        name: name.to_string(),
+        of: holder.tenant.name,
+        for_key: holder.key,
+        source: stored.source.clone(),
+    };
+    app.audit.by(&caller, event).await?;
     Ok(Json(stored))
 }
 
@@ -83,18 +173,32 @@ pub(crate) async fn remove(
     State(app): State<AppState>,
     Admin(caller): Admin,
     NamePath(name): NamePath,
-    query: OfQuery,
+    query: WhichQuery,
 ) -> Result<StatusCode, Error> {
     let name = parse(&name)?;
-    let tenant = tenant(&app, &caller, query).await?;
-    if !app.secrets.remove(&tenant.id, &name).await? {
+    let holder = Holder::find(&app, &caller, query).await?;
+    if !app.secrets.remove(holder.whose(), &name).await? {
         return Err(Error::UnknownSecret(name));
     }
-    tracing::warn!(tenant = tenant.name, %name, key = caller.key_id(), "credential removed");
-    let (name, of) = (name.to_string(), tenant.name);
-    let event = Event::SecretRemoved { name, of };
+    tracing::warn!(
+        tenant = holder.tenant.name,
+        %name,
+        of_key = holder.key,
+        key = caller.key_id(),
+        "credential removed"
+    );
+    let event = Event::SecretRemoved {
+        name: name.to_string(),
+        of: holder.tenant.name,
+        for_key: holder.key,
+    };
     app.audit.by(&caller, event).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn unknown(key: Option<String>) -> Error {
+    let key = key.unwrap_or_default();
+    Error::UnknownKey(key.chars().take(64).collect())
 }
 
 fn parse(name: &str) -> Result<CredentialName, Error> {

@@ -59,6 +59,13 @@ pub(crate) struct GoogleServiceAccount {
     pub(crate) scopes: Vec<String>,
 }
 
+impl Kind {
+    /// Whether the value can be replaced when it is exchanged.
+    pub(super) fn is_used_up(&self) -> bool {
+        matches!(self, Self::Exchanged(Exchange::OauthRefresh(_)))
+    }
+}
+
 impl Exchange {
     /// Says what is wrong with it.
     pub(crate) fn check(&self) -> Result<(), String> {
@@ -87,7 +94,7 @@ impl Exchange {
 }
 
 /// A credential goes there: so that nobody reads it on the way, by TLS, or not over a network.
-pub(super) fn check_url(url: &Url) -> Result<(), String> {
+pub(crate) fn check_url(url: &Url) -> Result<(), String> {
     if url.scheme() == "https" || url.scheme() == "http" && is_loopback(url) {
         return Ok(());
     }

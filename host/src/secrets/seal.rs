@@ -25,6 +25,16 @@ pub(super) enum Part {
     Token,
 }
 
+/// Whose a value is.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The tenant's id.
+    pub(crate) tenant: &'a str,
+    pub(crate) name: &'a CredentialName,
+    /// The API key that it is for; none is all of the tenant's.
+    pub(crate) key: Option<&'a str>,
+}
+
 /// Seals values and opens them.
 pub(crate) struct Sealer(XChaCha20Poly1305);
 
@@ -61,36 +71,34 @@ impl Sealer {
     pub(super) fn seal(
         &self,
         part: Part,
-        tenant: &str,
-        name: &CredentialName,
+        place: Place<'_>,
         value: &SecretString,
     ) -> Result<String, crate::error::Error> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
-        let place = place(part, tenant, name);
+        let bound_to = bound_to(part, place);
         let payload = Payload {
             msg: value.expose_secret().as_bytes(),
-            aad: place.as_bytes(),
+            aad: bound_to.as_bytes(),
         };
         let sealed = self.0.encrypt(XNonce::from_slice(&nonce), payload);
-        let sealed = sealed.map_err(|_| Unsealed::Failed(name.clone()))?;
+        let sealed = sealed.map_err(|_| Unsealed::Failed(place.name.clone()))?;
         Ok(BASE64_STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
     pub(super) fn open(
         &self,
         part: Part,
-        tenant: &str,
-        name: &CredentialName,
+        place: Place<'_>,
         sealed: &str,
     ) -> Result<SecretString, Unsealed> {
-        let damaged = || Unsealed::Damaged(name.clone());
+        let damaged = || Unsealed::Damaged(place.name.clone());
         let bytes = BASE64_STANDARD.decode(sealed).map_err(|_| damaged())?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES).ok_or_else(damaged)?;
-        let place = place(part, tenant, name);
+        let bound_to = bound_to(part, place);
         let payload = Payload {
             msg: sealed,
-            aad: place.as_bytes(),
+            aad: bound_to.as_bytes(),
         };
         let opened = self.0.decrypt(XNonce::from_slice(nonce), payload);
         let opened = Zeroizing::new(opened.map_err(|_| damaged())?);
@@ -99,13 +107,17 @@ impl Sealer {
     }
 }
 
-/// What a value is bound to. A tenant's id and a name have no `/`.
-fn place(part: Part, tenant: &str, name: &CredentialName) -> String {
+/// What a value is bound to. Ids and names have no `/`.
+fn bound_to(part: Part, place: Place<'_>) -> String {
     let part = match part {
         Part::Value => "secret",
         Part::Token => "token",
     };
-    format!("soma/{part}/{tenant}/{name}")
+    let Place { tenant, name, key } = place;
+    match key {
+        None => format!("soma/{part}/{tenant}/{name}"),
+        Some(key) => format!("soma/{part}/{tenant}/{name}/{key}"),
+    }
 }
 
 /// Makes a key.
@@ -127,27 +139,43 @@ mod tests {
         assert!(Sealer::open_file(&path, false).is_err());
         let sealer = Sealer::open_file(&path, true).unwrap();
         let again = Sealer::open_file(&path, false).unwrap();
-        let name: CredentialName = "github".parse().unwrap();
-        let sealed = sealer
-            .seal(Part::Value, "a", &name, &"s3cret".into())
-            .unwrap();
+        let (name, other) = ("github".parse().unwrap(), "gitlab".parse().unwrap());
+        let place = Place {
+            tenant: "a",
+            name: &name,
+            key: None,
+        };
+        let sealed = sealer.seal(Part::Value, place, &"s3cret".into()).unwrap();
         assert!(!sealed.contains("s3cret"));
-        let opened = again.open(Part::Value, "a", &name, &sealed).unwrap();
+        let opened = again.open(Part::Value, place, &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "s3cret");
-        let other: CredentialName = "gitlab".parse().unwrap();
-        assert!(again.open(Part::Value, "b", &name, &sealed).is_err());
-        assert!(again.open(Part::Token, "a", &name, &sealed).is_err());
-        assert!(again.open(Part::Value, "a", &other, &sealed).is_err());
+        assert!(again.open(Part::Token, place, &sealed).is_err());
+        for elsewhere in [
+            Place {
+                tenant: "b",
+                ..place
+            },
+            Place {
+                name: &other,
+                ..place
+            },
+            Place {
+                key: Some("k"),
+                ..place
+            },
+        ] {
+            assert!(again.open(Part::Value, elsewhere, &sealed).is_err());
+        }
         let mut changed = BASE64_STANDARD.decode(&sealed).unwrap();
         *changed.last_mut().unwrap() ^= 1;
         let changed = BASE64_STANDARD.encode(changed);
-        assert!(again.open(Part::Value, "a", &name, &changed).is_err());
+        assert!(again.open(Part::Value, place, &changed).is_err());
         for short in ["", "AAAA", "?"] {
-            assert!(again.open(Part::Value, "a", &name, short).is_err());
+            assert!(again.open(Part::Value, place, short).is_err());
         }
         let elsewhere = folder.path().join("other.key");
         let stranger = Sealer::open_file(&elsewhere, true).unwrap();
-        assert!(stranger.open(Part::Value, "a", &name, &sealed).is_err());
+        assert!(stranger.open(Part::Value, place, &sealed).is_err());
         fs::write(&elsewhere, "12").unwrap();
         assert!(Sealer::open_file(&elsewhere, true).is_err());
     }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use moka::future::Cache;
 use secrecy::SecretString;
-use soma_capability::CredentialName;
 use soma_runtime::{Credential, Presentation};
 use sqlx::AnyPool;
 
 use super::kind::Exchange;
 use super::mint::{Mint, MintError, Token};
-use super::seal::Part;
-use super::{Opened, Sealer};
+use super::seal::{Part, Place};
+use super::values::Values;
+use super::{Opened, Whose};
 use crate::db::secrets::{self, New, SealedToken, Stored};
 use crate::error::Error;
 use crate::finished::Finished;
@@ -36,19 +36,19 @@ const BETWEEN: Duration = Duration::from_secs(1);
 /// Exchanges credentials, and keeps what comes of it.
 pub(super) struct Tokens {
     pool: AnyPool,
-    sealer: Arc<Sealer>,
+    values: Arc<Values>,
     mint: Mint,
     /// Revisions that could not be exchanged a moment ago.
     failed: Cache<String, ()>,
 }
 
 impl Tokens {
-    pub(super) fn new(pool: AnyPool, sealer: Arc<Sealer>) -> anyhow::Result<Self> {
+    pub(super) fn new(pool: AnyPool, values: Arc<Values>) -> anyhow::Result<Self> {
         let mint = Mint::new()?;
         let failed = Cache::builder().max_capacity(10_000).time_to_live(ALONE);
         Ok(Self {
             pool,
-            sealer,
+            values,
             mint,
             failed: failed.build(),
         })
@@ -58,8 +58,7 @@ impl Tokens {
     /// next time.
     pub(super) async fn first(
         &self,
-        tenant: &str,
-        name: &CredentialName,
+        place: Place<'_>,
         how: &Exchange,
         value: SecretString,
     ) -> Result<(SealedToken, SecretString), Error> {
@@ -68,18 +67,18 @@ impl Tokens {
         let token = token.map_err(|error: MintError| Error::BadRequest(error.to_string()))?;
         Credential::new(Presentation::Bearer, token.value.clone())
             .map_err(|_| Error::BadRequest("the issuer's token fits no field".to_owned()))?;
-        let sealed = self.seal(tenant, name, &token)?;
+        let sealed = self.seal(place, &token)?;
         Ok((sealed, token.next.unwrap_or(value)))
     }
 
     /// The credential as a token that is good for a while: the one that is kept, or a new one.
     pub(super) async fn open(
         self: &Arc<Self>,
-        tenant: &str,
+        whose: Whose<'_>,
         mut stored: Stored,
         how: &Exchange,
     ) -> Result<Opened, Error> {
-        let name = stored.name.clone();
+        let tenant = whose.tenant_id;
         let end = Timestamp::now().saturating_add(WAIT);
         let end = end.unwrap_or(Timestamp::MAX);
         loop {
@@ -89,11 +88,18 @@ impl Tokens {
             }
             let is_failed = self.failed.contains_key(&stored.revision);
             if !is_failed {
-                let (tokens, tenant, how) = (self.clone(), tenant.to_owned(), how.clone());
-                let mine = stored.clone();
+                let (tokens, how, mine) = (self.clone(), how.clone(), stored.clone());
+                let (id, name) = (tenant.to_owned(), whose.tenant.to_owned());
                 // An exchange can use the credential up: whoever waits for it may go, what came of
                 // it is kept.
-                let exchange = async move { tokens.exchange(&tenant, mine, &how).await };
+                let exchange = async move {
+                    let whose = Whose {
+                        tenant_id: &id,
+                        tenant: &name,
+                        key: None,
+                    };
+                    tokens.exchange(whose, mine, &how).await
+                };
                 if let Some(opened) = Finished::new(exchange).await? {
                     return Ok(opened);
                 }
@@ -106,7 +112,7 @@ impl Tokens {
                 return Ok(Opened::unavailable(stored));
             }
             tokio::time::sleep(LOOK).await;
-            match secrets::get(&self.pool, tenant, &name).await? {
+            match secrets::get(&self.pool, stored.place(tenant)).await? {
                 Some(now) => stored = now,
                 None => return Ok(Opened::unavailable(stored)),
             }
@@ -117,19 +123,21 @@ impl Tokens {
     /// as long as it is one, and it is tried again for a call that comes later.
     async fn exchange(
         &self,
-        tenant: &str,
+        whose: Whose<'_>,
         stored: Stored,
         how: &Exchange,
     ) -> Result<Option<Opened>, Error> {
-        let name = &stored.name;
-        let value = self
-            .sealer
-            .open(Part::Value, tenant, name, &stored.sealed)?;
+        let (tenant, name) = (whose.tenant_id, &stored.name);
+        let Some(value) = self.values.of(whose, &stored).await? else {
+            self.failed.insert(stored.revision.clone(), ()).await;
+            let last = self.kept(tenant, &stored, Timestamp::now())?;
+            return Ok(Some(last.unwrap_or_else(|| Opened::unavailable(stored))));
+        };
         let turn = i64::try_from(TURN.as_millis()).unwrap_or(i64::MAX);
         if !secrets::take_turn(&self.pool, tenant, &stored, turn).await? {
             return Ok(None);
         }
-        let token = match self.mint.exchange(how, &value).await {
+        let token = match self.mint.exchange(how, &value.text).await {
             Ok(token) => token,
             Err(error) => {
                 tracing::error!(%name, %error, "a credential is not exchanged for a token");
@@ -140,15 +148,17 @@ impl Tokens {
             }
         };
         let next = token.next.as_ref();
-        let next = next.map(|next| self.sealer.seal(Part::Value, tenant, name, next));
+        let place = stored.place(tenant);
+        let next = next.map(|next| self.values.sealer.seal(Part::Value, place, next));
         let new = New {
             kind: &stored.kind,
+            source: stored.source.as_ref(),
             sealed: &next.transpose()?.unwrap_or_else(|| stored.sealed.clone()),
-            token: Some(&self.seal(tenant, name, &token)?),
+            token: Some(&self.seal(place, &token)?),
         };
         let kept = self.keep(tenant, &stored, &new).await?;
         Ok(Some(match kept {
-            Some(kept) => Opened::of(Presentation::Bearer, token.value, kept)?,
+            Some(kept) => Opened::of(Presentation::Bearer, token.value, &kept)?,
             None => Opened::unavailable(stored),
         }))
     }
@@ -180,19 +190,15 @@ impl Tokens {
         let Some(token) = stored.token.as_ref().filter(|token| token.ends > until) else {
             return Ok(None);
         };
-        let name = &stored.name;
-        let token = self.sealer.open(Part::Token, tenant, name, &token.sealed)?;
-        Opened::of(Presentation::Bearer, token, stored.clone()).map(Some)
+        let place = stored.place(tenant);
+        let token = self.values.sealer.open(Part::Token, place, &token.sealed)?;
+        Opened::of(Presentation::Bearer, token, stored).map(Some)
     }
 
-    fn seal(
-        &self,
-        tenant: &str,
-        name: &CredentialName,
-        token: &Token,
-    ) -> Result<SealedToken, Error> {
+    fn seal(&self, place: Place<'_>, token: &Token) -> Result<SealedToken, Error> {
+        let sealer = &self.values.sealer;
         Ok(SealedToken {
-            sealed: self.sealer.seal(Part::Token, tenant, name, &token.value)?,
+            sealed: sealer.seal(Part::Token, place, &token.value)?,
             ends: token.ends,
         })
     }

@@ -10,6 +10,7 @@ mod narrowed;
 mod operations;
 mod secrets;
 mod settings;
+mod sources;
 mod tenants;
 mod tokens;
 

@@ -221,6 +221,14 @@ impl TestHost {
         self.restart(|_| {}).await;
     }
 
+    /// Starts it again on the same data with another value of a flag that it was given.
+    pub(crate) async fn say_again(&mut self, flag: &str, value: &str) {
+        let arguments = &mut self.setup.arguments;
+        let place = arguments.iter().position(|argument| argument == flag);
+        arguments[place.expect("it was given") + 1] = value.into();
+        self.restart(|_| {}).await;
+    }
+
     fn check_slots(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {

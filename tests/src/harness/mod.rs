@@ -14,6 +14,7 @@ mod recorder;
 mod s3;
 mod setup;
 mod upstream;
+mod vault;
 mod witness;
 
 pub(crate) use answer::Answer;
@@ -30,6 +31,7 @@ pub(crate) use recorder::Recorder;
 pub(crate) use s3::S3;
 pub(crate) use setup::Setup;
 pub(crate) use upstream::{Upstream, encoded};
+pub(crate) use vault::{DocumentedVault, ROLE_ID};
 pub(crate) use witness::TestWitness;
 
 /// Whether the slow tests run too.

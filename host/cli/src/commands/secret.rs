@@ -2,6 +2,7 @@
 
 mod how;
 mod login;
+mod source;
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use soma_capability::CredentialName;
 
 use self::how::{How, shown};
+use self::source::{Place, place};
 use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::failure::{Exit, Failure};
 use crate::screen::{Screen, table};
@@ -36,6 +38,18 @@ struct Of {
     host: HostArgs,
 }
 
+/// Whose it is.
+#[derive(clap::Args)]
+struct Whose {
+    /// The id of an API key of the tenant's: it is for the calls of this key alone, in place of the
+    /// tenant's, and is forgotten when the key is revoked
+    #[arg(long, value_name = "ID")]
+    key: Option<String>,
+
+    #[command(flatten)]
+    of: Of,
+}
+
 /// Where a value comes from: never the command line, which other users can read.
 #[derive(clap::Args)]
 struct From {
@@ -53,6 +67,13 @@ struct From {
   soma secret set crm --oauth https://login.example.com/token --client-id soma < client-secret
   soma secret set drive --google --scope https://www.googleapis.com/auth/drive --file account.json
   soma secret set store --sigv4 AKIDEXAMPLE --region eu-central-1 --service s3 < secret-key
+  soma secret set github --from file
+  soma secret set ci --from vault:ci/github#token
+  soma secret set github --key 0198c2f4 < ada.txt
+
+--from has the host read the value whenever it is needed, where its operator lets it (`soma serve
+--secrets-env`, --secrets-files, --vault-addr): from the tenant's variable or file of that name, a field
+of a secret in the tenant's folder in Vault, or as a user of a database that Vault makes.
 
 It accompanies the requests whose entry in the manifest and in the grant both name it.")]
 pub(crate) struct Set {
@@ -65,8 +86,13 @@ pub(crate) struct Set {
     #[command(flatten)]
     from: From,
 
+    /// Have the host read it whenever it is needed: env[:NAME], file[:NAME], vault:PATH[#FIELD] or
+    /// vault-database:ROLE
+    #[arg(long = "from", value_name = "PLACE", value_parser = place, conflicts_with = "file")]
+    place: Option<Place>,
+
     #[command(flatten)]
-    of: Of,
+    whose: Whose,
 }
 
 /// Give a credential a new value; the next request has it
@@ -80,7 +106,7 @@ pub(crate) struct Rotate {
     from: From,
 
     #[command(flatten)]
-    of: Of,
+    whose: Whose,
 }
 
 /// List credentials, without their values
@@ -99,7 +125,7 @@ pub(crate) struct Rm {
     name: CredentialName,
 
     #[command(flatten)]
-    of: Of,
+    whose: Whose,
 }
 
 impl SecretCommand {
@@ -109,8 +135,8 @@ impl SecretCommand {
             Self::Login(login) => login.run(screen).await,
             Self::Rotate(rotate) => rotate.run(screen).await,
             Self::List(List { of }) => list(&of, screen).await,
-            Self::Rm(Rm { name, of }) => {
-                of.send(Method::DELETE, Some(&name), Body::None).await?;
+            Self::Rm(Rm { name, whose }) => {
+                whose.send(Method::DELETE, &name, Body::None).await?;
                 screen.show(&json!({"removed": name}), |out| {
                     writeln!(out, "removed: {name}")
                 })
@@ -121,26 +147,44 @@ impl SecretCommand {
 
 impl Set {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let value = self.from.value(&self.name)?;
-        let kind = Some(self.how.kind());
-        keep(&self.name, kind, &value, &self.of, screen).await
+        // A key's own is shown as the tenant's, and what has a user with it as `basic`.
+        let is_told = self.whose.key.is_some() || self.place.as_ref().is_some_and(Place::has_user);
+        let kind = self.how.given().or((!is_told).then(How::usual));
+        let Some(place) = &self.place else {
+            let value = self.from.value(&self.name)?;
+            return keep(&self.name, kind, &value, &self.whose, screen).await;
+        };
+        let wanted = json!({"from": place.wanted(&self.name), "as": kind});
+        put(&self.name, &wanted, &self.whose, screen).await
     }
 }
 
 impl Rotate {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let all = self.of.send(Method::GET, None, Body::None).await?;
+        let all = self
+            .whose
+            .of
+            .send(Method::GET, &[], None, Body::None)
+            .await?;
         let all = all["secrets"].as_array().map(Vec::as_slice);
         let name = self.name.to_string();
-        let is_there = |secret: &Value| secret["name"] == name.as_str();
-        if !all.unwrap_or_default().iter().any(is_there) {
+        let is_it = |secret: &&Value| {
+            secret["name"] == name.as_str() && secret["key"].as_str() == self.whose.key.as_deref()
+        };
+        let Some(found) = all.unwrap_or_default().iter().find(is_it) else {
             return Err(
                 Failure::new(Exit::NotFound, format_args!("there is no `{name}`"))
                     .hint(format_args!("`soma secret set {name}` makes it")),
             );
+        };
+        if let Some(place) = source::shown(&found["from"]) {
+            let words = format_args!("`{name}` is read from {place}: give it its new value there");
+            return Err(Failure::usage(words).hint(format_args!(
+                "`soma secret set {name}` has the host keep a value itself"
+            )));
         }
         let value = self.from.value(&self.name)?;
-        keep(&self.name, None, &value, &self.of, screen).await
+        keep(&self.name, None, &value, &self.whose, screen).await
     }
 }
 
@@ -148,15 +192,28 @@ impl Of {
     async fn send(
         &self,
         method: Method,
-        name: Option<&CredentialName>,
+        name: &[&str],
+        key: Option<&str>,
         body: Body,
     ) -> Result<Value, Failure> {
         let client = Client::new(self.host.clone(), LocalKey::Admin)?;
-        let name = name.map(ToString::to_string);
-        let mut path = vec!["admin", "secrets"];
-        path.extend(name.as_deref());
-        let tenant = of_tenant(self.tenant.as_deref());
-        client.send_with(method, &path, &tenant, body).await
+        let path = [&["admin", "secrets"], name].concat();
+        let mut query = of_tenant(self.tenant.as_deref());
+        query.extend(key.map(|key| ("key", key.to_owned())));
+        client.send_with(method, &path, &query, body).await
+    }
+}
+
+impl Whose {
+    async fn send(
+        &self,
+        method: Method,
+        name: &CredentialName,
+        body: Body,
+    ) -> Result<Value, Failure> {
+        let key = self.key.as_deref();
+        let name = name.to_string();
+        self.of.send(method, &[&name], key, body).await
     }
 }
 
@@ -164,14 +221,28 @@ async fn keep(
     name: &CredentialName,
     kind: Option<Value>,
     value: &SecretString,
-    of: &Of,
+    whose: &Whose,
     screen: Screen,
 ) -> Result<(), Failure> {
     let wanted = json!({"value": value.expose_secret(), "as": kind});
+    put(name, &wanted, whose, screen).await
+}
+
+async fn put(
+    name: &CredentialName,
+    wanted: &Value,
+    whose: &Whose,
+    screen: Screen,
+) -> Result<(), Failure> {
     let body = Body::Json(wanted.to_string());
-    let stored = of.send(Method::PUT, Some(name), body).await?;
+    let stored = whose.send(Method::PUT, name, body).await?;
+    let from = source::shown(&stored["from"]).map(|place| format!(", from {place}"));
+    let key = stored["key"]
+        .as_str()
+        .map(|key| format!(", for the key {key}"));
+    let (from, key) = (from.unwrap_or_default(), key.unwrap_or_default());
     screen.show(&stored, |out| {
-        writeln!(out, "set: {name}, {}", shown(&stored["as"]))
+        writeln!(out, "set: {name}, {}{from}{key}", shown(&stored["as"]))
     })
 }
 
@@ -211,17 +282,24 @@ fn without_end(text: &str) -> SecretString {
 }
 
 async fn list(of: &Of, screen: Screen) -> Result<(), Failure> {
-    let list = of.send(Method::GET, None, Body::None).await?;
+    let list = of.send(Method::GET, &[], None, Body::None).await?;
     let items = list["secrets"].as_array().map(Vec::as_slice);
     let row = |secret: &Value| {
         let text = |member: &str| secret[member].as_str().unwrap_or_default().to_owned();
-        vec![text("name"), shown(&secret["as"]), text("set_at")]
+        let kept = || "the host".to_owned();
+        vec![
+            text("name"),
+            text("key"),
+            shown(&secret["as"]),
+            source::shown(&secret["from"]).unwrap_or_else(kept),
+            text("set_at"),
+        ]
     };
     let rows = items.unwrap_or_default().iter().map(row).collect();
     screen.show(&list, |out| {
         table(
             out,
-            &["name", "shown as", "set"],
+            &["name", "key", "shown as", "kept by", "set"],
             rows,
             "No credential is set.",
         )

@@ -77,22 +77,27 @@ pub(super) struct OauthClient {
 }
 
 impl How {
-    /// As the host takes it.
-    pub(super) fn kind(&self) -> Value {
+    /// Where nobody says.
+    pub(super) fn usual() -> Value {
+        json!({"kind": "bearer"})
+    }
+
+    /// What was said, as the host takes it.
+    pub(super) fn given(&self) -> Option<Value> {
         if let Some(user) = &self.basic {
-            return json!({"kind": "basic", "user": user});
+            return Some(json!({"kind": "basic", "user": user}));
         }
         if let Some(name) = &self.header {
-            return json!({"kind": "header", "name": name.to_lowercase()});
+            return Some(json!({"kind": "header", "name": name.to_lowercase()}));
         }
         if let Some(name) = &self.query {
-            return json!({"kind": "query", "name": name});
+            return Some(json!({"kind": "query", "name": name}));
         }
         if let Some(id) = &self.sigv4 {
             let (region, service) = (&self.region, &self.service);
-            return json!({
+            return Some(json!({
                 "kind": "sigv4", "access_key_id": id, "region": region, "service": service,
-            });
+            }));
         }
         if let Some(url) = &self.oauth {
             let kind = if self.refresh {
@@ -100,16 +105,14 @@ impl How {
             } else {
                 "oauth-client"
             };
-            return self.client.kind(kind, url);
+            return Some(self.client.kind(kind, url));
         }
         if self.google {
             let scopes = &self.client.scopes;
-            return json!({"kind": "google-service-account", "scopes": scopes});
+            return Some(json!({"kind": "google-service-account", "scopes": scopes}));
         }
-        if self.client_certificate {
-            return json!({"kind": "client-certificate"});
-        }
-        json!({"kind": "bearer"})
+        self.client_certificate
+            .then(|| json!({"kind": "client-certificate"}))
     }
 }
 
@@ -130,6 +133,7 @@ impl OauthClient {
 pub(super) fn shown(kind: &Value) -> String {
     let text = |member: &str| kind[member].as_str().unwrap_or_default();
     match text("kind") {
+        "basic" if text("user").is_empty() => "basic".to_owned(),
         "basic" => format!("basic, user {}", text("user")),
         "header" => format!("the field {}", text("name")),
         "query" => format!("the parameter {}", text("name")),

@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 use super::how::OauthClient;
-use super::{Of, keep, read_value};
+use super::{Whose, keep, read_value};
 use crate::client::http_client;
 use crate::failure::Failure;
 use crate::screen::{Screen, visible};
@@ -64,7 +64,7 @@ pub(crate) struct Login {
     port: u16,
 
     #[command(flatten)]
-    of: Of,
+    whose: Whose,
 }
 
 /// Where things are done at an issuer.
@@ -113,7 +113,7 @@ impl Login {
             ..self.client
         };
         let kind = client.kind("oauth-refresh", &token_url);
-        keep(&self.name, Some(kind), &value, &self.of, screen).await
+        keep(&self.name, Some(kind), &value, &self.whose, screen).await
     }
 
     fn scopes(&self) -> impl Iterator<Item = Scope> {
