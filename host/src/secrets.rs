@@ -7,7 +7,7 @@ mod seal;
 mod tokens;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -172,10 +172,8 @@ impl Secrets {
         let mut all = Accompanying::default();
         let entries = grant.http.iter().chain(&grant.links);
         let named = entries.flat_map(|entry| [&entry.credential, &entry.client_certificate]);
-        for name in named.flatten() {
-            if all.credentials.contains_key(name) {
-                continue;
-            }
+        let named: BTreeSet<&CredentialName> = named.flatten().collect();
+        for name in named {
             let key = whose.key.map(str::to_owned);
             let key = (whose.tenant_id.to_owned(), name.clone(), key);
             let found = self.opened.get(&key, || self.open(whose, name)).await?;

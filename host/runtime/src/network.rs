@@ -93,12 +93,12 @@ impl Network {
     pub(crate) fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, Refusal> {
         let origin = origin_of(url)?;
         let Some(reach) = self.0.as_deref() else {
-            return Err(Refusal::Denied(Denial::NotAsked(Wanted {
+            return Err(Refusal::Denied(Denial::NotAsked(Box::new(Wanted {
                 method: method.to_string(),
                 origin,
                 path: url.path().to_owned(),
                 operations: Vec::new(),
-            })));
+            }))));
         };
         let judged = reach.rules.permit(method, origin.clone(), url)?;
         Ok(Leave {
@@ -118,7 +118,7 @@ impl Network {
         let wanted = Wanted::of(method, origin_of(url)?, url)?;
         match self.0.as_deref() {
             Some(reach) => reach.rules.permit_link(wanted).map_err(Refusal::Denied),
-            None => Err(Refusal::Denied(Denial::LinkNotAsked(wanted))),
+            None => Err(Refusal::Denied(Denial::LinkNotAsked(wanted.into()))),
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) enum GrantCommand {
     /// Show what a capsule asks for, and what of it is granted
     #[command(after_help = "Example:\n  soma grant show acme/weather")]
     Show(Target),
-    Set(Set),
+    Set(Box<Set>),
     /// Take back everything that is granted to a capsule
     #[command(after_help = "Example:\n  soma grant revoke acme/weather")]
     Revoke(Target),

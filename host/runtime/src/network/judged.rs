@@ -51,7 +51,7 @@ impl<'a> Unsettled<'a> {
             Judged::Settled(rule) => Ok(rule),
             // It was looked at.
             Judged::Unsettled(unsettled) => {
-                Err(Refusal::Denied(Denial::NotGranted(unsettled.wanted)))
+                Err(Refusal::Denied(Denial::NotGranted(unsettled.wanted.into())))
             }
         }
     }
@@ -81,7 +81,7 @@ impl Readings {
         mut self,
         named: Option<&[Operation]>,
         mut wanted: Wanted,
-        denial: fn(Wanted) -> Denial,
+        denial: fn(Box<Wanted>) -> Denial,
     ) -> Refusal {
         let protocol = named
             .and_then(<[Operation]>::first)
@@ -90,10 +90,13 @@ impl Readings {
             Some(Err(Unread::Malformed(why))) => {
                 Refusal::Malformed(format!("which operations it has cannot be told: {why}"))
             }
-            Some(Err(Unread::Unseen(why))) => Refusal::Denied(Denial::Unseen { wanted, why }),
+            Some(Err(Unread::Unseen(why))) => Refusal::Denied(Denial::Unseen {
+                wanted: wanted.into(),
+                why,
+            }),
             read => {
                 wanted.operations = read.and_then(Result::ok).unwrap_or_default();
-                Refusal::Denied(denial(wanted))
+                Refusal::Denied(denial(wanted.into()))
             }
         }
     }
@@ -150,7 +153,8 @@ struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     fn at(rules: &'a Rules, wanted: &Wanted, is_open: bool) -> Result<Self, Refusal> {
-        let denied = |denial: fn(Wanted) -> Denial| Err(Refusal::Denied(denial(wanted.clone())));
+        let denied =
+            |denial: fn(Box<Wanted>) -> Denial| Err(Refusal::Denied(denial(wanted.clone().into())));
         let of = |all: &'a Vec<HttpGrant>| -> Vec<&'a HttpGrant> {
             all.iter().filter(|it| wanted.is_granted(it)).collect()
         };

@@ -28,22 +28,25 @@ pub(crate) enum Refusal {
 pub(crate) enum Denial {
     /// The manifest does not ask for it, so that nothing can be granted.
     #[error("the manifest does not ask for {0}")]
-    NotAsked(Wanted),
+    NotAsked(Box<Wanted>),
     /// The manifest asks for it, and it is not granted.
     #[error("no grant covers {0}")]
-    NotGranted(Wanted),
+    NotGranted(Box<Wanted>),
     /// The manifest asks for no such link.
     #[error("the manifest does not ask for links to {0}")]
-    LinkNotAsked(Wanted),
+    LinkNotAsked(Box<Wanted>),
     /// The manifest asks for it, and it is not granted with a credential that both name.
     #[error("no grant covers links to {0}")]
-    LinkNotGranted(Wanted),
+    LinkNotGranted(Box<Wanted>),
     /// It is granted, and the key of the call may not use all that is.
     #[error("the key of this call does not allow {0}")]
-    Narrowed(Wanted),
+    Narrowed(Box<Wanted>),
     /// Some operations are granted there, and the server alone knows which these are.
     #[error("{wanted} is granted for some operations alone, and {why}")]
-    Unseen { wanted: Wanted, why: &'static str },
+    Unseen {
+        wanted: Box<Wanted>,
+        why: &'static str,
+    },
     /// It is granted with a credential that is not there.
     #[error("the credential `{0}` is not to be had")]
     NoCredential(CredentialName),

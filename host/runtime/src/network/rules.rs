@@ -68,7 +68,7 @@ impl Rules {
         if self.learned.is_some() || self.narrowed.is_some() || !is_open {
             let wanted = Wanted::of(method, origin, url)?;
             if self.narrowed.as_ref().is_some_and(|it| !wanted.is_in(it)) {
-                return Err(Refusal::Denied(Denial::Narrowed(wanted)));
+                return Err(Refusal::Denied(Denial::Narrowed(wanted.into())));
             }
             if self.learned.is_some() {
                 sent = Some(wanted);
@@ -113,10 +113,10 @@ impl Rules {
         } = &self.links;
         let asked: Vec<_> = asked.iter().filter(|it| wanted.is_asked(it)).collect();
         if asked.is_empty() {
-            return Err(Denial::LinkNotAsked(wanted));
+            return Err(Denial::LinkNotAsked(wanted.into()));
         }
         if narrowed.as_ref().is_some_and(|it| !wanted.is_in(it)) {
-            return Err(Denial::Narrowed(wanted));
+            return Err(Denial::Narrowed(wanted.into()));
         }
         let granted = granted.iter().filter(|it| wanted.is_granted(it));
         let both = |name: &&CredentialName| {
@@ -124,7 +124,7 @@ impl Rules {
             asked.any(|asked| asked.credential.as_ref() == Some(name))
         };
         let name = granted.filter_map(|it| it.credential.as_ref()).find(both);
-        let name = name.ok_or(Denial::LinkNotGranted(wanted))?;
+        let name = name.ok_or(Denial::LinkNotGranted(wanted.into()))?;
         let credential = self.credentials.get(name);
         credential.ok_or_else(|| Denial::NoCredential(name.clone()))
     }

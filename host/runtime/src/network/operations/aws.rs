@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn asked(
-        method: Method,
+        method: &Method,
         query: &str,
         fields: &[(&'static str, &str)],
         body: &str,
@@ -81,7 +81,7 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         let sent = Sent {
-            method: &method,
+            method,
             url: &format!("https://a.test/{query}").parse().unwrap(),
             headers: &headers,
             body: body.as_bytes(),
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn each_way_to_say_it() {
-        let post = |query, fields: &[_], body| asked(Method::POST, query, fields, body).unwrap();
+        let post = |query, fields: &[_], body| asked(&Method::POST, query, fields, body).unwrap();
         let form = "Version=2016-11-15&Action=DescribeInstances&A.1=%3B";
         assert_eq!(post("", &[FORM], form), "DescribeInstances");
         let form = "Ac%74ion=Describe%49nstances";
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(post("?Action=A", &[FORM], "Version=1"), "A");
         let target = "DynamoDB_20120810.GetItem";
         assert_eq!(post("", &[JSON, GET_ITEM], "{\"Action\": \"A\"}"), target);
-        let get = asked(Method::GET, "?Action=ListTopics", &[], "");
+        let get = asked(&Method::GET, "?Action=ListTopics", &[], "");
         assert_eq!(get.unwrap(), "ListTopics");
     }
 
@@ -152,11 +152,11 @@ mod tests {
             ("", &[FORM, gzip], action),
             ("", &[FORM, FORM], action),
         ] {
-            let refused = asked(Method::POST, query, fields, body);
+            let refused = asked(&Method::POST, query, fields, body);
             let is_refused = matches!(refused, Err(Unread::Malformed(_)));
             assert!(is_refused, "{query} {fields:?} {body}: {refused:?}");
         }
-        assert!(asked(Method::PUT, "", &[FORM], action).is_err());
-        assert!(asked(Method::GET, "?Action=A", &[], "Action=B").is_err());
+        assert!(asked(&Method::PUT, "", &[FORM], action).is_err());
+        assert!(asked(&Method::GET, "?Action=A", &[], "Action=B").is_err());
     }
 }

@@ -7,7 +7,7 @@ use soma_capability::Protocol;
 use super::super::{Sent, Unread, read};
 
 fn sent(
-    method: Method,
+    method: &Method,
     url: &str,
     fields: &[(&'static str, &str)],
     body: &str,
@@ -17,7 +17,7 @@ fn sent(
         headers.append(*name, value.parse().unwrap());
     }
     let sent = Sent {
-        method: &method,
+        method,
         url: &url.parse().unwrap(),
         headers: &headers,
         body: body.as_bytes(),
@@ -31,7 +31,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const URL: &str = "https://a.test/graphql";
 
 fn post(body: &str) -> Result<String, Unread> {
-    sent(Method::POST, URL, &[JSON], body)
+    sent(&Method::POST, URL, &[JSON], body)
 }
 
 fn document(text: &str) -> Result<String, Unread> {
@@ -40,7 +40,7 @@ fn document(text: &str) -> Result<String, Unread> {
 
 fn get(parameters: &[(&str, &str)]) -> Result<String, Unread> {
     let url = url::Url::parse_with_params(URL, parameters).unwrap();
-    sent(Method::GET, url.as_str(), &[], "")
+    sent(&Method::GET, url.as_str(), &[], "")
 }
 
 fn is_malformed(read: &Result<String, Unread>) -> bool {
@@ -113,12 +113,12 @@ fn every_way_to_send_it() {
     assert_eq!(post(&batch.to_string()).unwrap(), "query a, mutation b");
     let utf8 = ("content-type", "Application/JSON; Charset=UTF-8");
     assert_eq!(
-        sent(Method::POST, URL, &[utf8], r#"{"query": "{ a }"}"#).unwrap(),
+        sent(&Method::POST, URL, &[utf8], r#"{"query": "{ a }"}"#).unwrap(),
         "query a"
     );
     let text = ("content-type", "application/graphql");
     assert_eq!(
-        sent(Method::POST, URL, &[text], "mutation { b }").unwrap(),
+        sent(&Method::POST, URL, &[text], "mutation { b }").unwrap(),
         "mutation b"
     );
     let parameters = [
@@ -163,8 +163,8 @@ fn what_could_be_read_in_two_ways_is_refused() {
         assert!(is_malformed(&read), "{url} {fields:?} {body}: {read:?}");
     };
     let query = format!("{URL}?query=mutation%7Bb%7D");
-    refused(Method::POST, &query, &[JSON], body);
-    refused(Method::POST, &format!("{URL}?id=b"), &[JSON], body);
+    refused(&Method::POST, &query, &[JSON], body);
+    refused(&Method::POST, &format!("{URL}?id=b"), &[JSON], body);
     for fields in [
         &[][..],
         &[JSON, JSON],
@@ -176,12 +176,12 @@ fn what_could_be_read_in_two_ways_is_refused() {
         &[("content-type", "application/x-www-form-urlencoded")],
         &[("content-type", "text/plain")],
     ] {
-        refused(Method::POST, URL, fields, body);
+        refused(&Method::POST, URL, fields, body);
     }
-    refused(Method::PUT, URL, &[JSON], body);
-    refused(Method::HEAD, &query, &[], "");
-    refused(Method::GET, &query, &[JSON], body);
-    refused(Method::GET, URL, &[], "");
+    refused(&Method::PUT, URL, &[JSON], body);
+    refused(&Method::HEAD, &query, &[], "");
+    refused(&Method::GET, &query, &[JSON], body);
+    refused(&Method::GET, URL, &[], "");
     for more in [
         ("query", "mutation{b}"),
         ("Query", "x"),
@@ -193,12 +193,12 @@ fn what_could_be_read_in_two_ways_is_refused() {
         assert!(is_malformed(&read), "{more:?}: {read:?}");
     }
     refused(
-        Method::GET,
+        &Method::GET,
         &format!("{URL}?x=1;query=mutation%7Bb%7D&query=%7Ba%7D"),
         &[],
         "",
     );
-    refused(Method::GET, &format!("{URL}?query=%7Ba%23%85b%7D"), &[], "");
+    refused(&Method::GET, &format!("{URL}?query=%7Ba%23%85b%7D"), &[], "");
 }
 
 #[test]
