@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::secrets::{Sealer, Secrets};
 use crate::settings::{Live, Settings};
 use crate::stores::Stores;
+use crate::watches::Watches;
 use crate::{db, local_keys};
 
 /// What every handler is given.
@@ -43,6 +44,7 @@ pub(crate) struct App {
     pub(crate) keepers: Keepers,
     pub(crate) secrets: Secrets,
     pub(crate) stores: Stores,
+    pub(crate) watches: Watches,
     pub(crate) logs: Logs,
     pub(crate) audit: Arc<Audit>,
     pub(crate) admission: Admission,
@@ -115,6 +117,7 @@ impl App {
             secrets: Secrets::new(pool.clone(), sealer, keepers.clone())?,
             keepers,
             stores: Stores::new(pool.clone()),
+            watches: Watches::new(pool.clone()),
             logs,
             audit,
             admission: Admission::new(

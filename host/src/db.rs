@@ -10,6 +10,7 @@ pub(crate) mod releases;
 pub(crate) mod secrets;
 pub(crate) mod stores;
 pub(crate) mod tenants;
+pub(crate) mod watches;
 
 use std::time::Duration;
 

@@ -48,6 +48,7 @@ mod trace;
 mod trust;
 mod unread;
 mod updates;
+mod watches;
 
 pub use audit::{is_erased, leaf};
 pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};

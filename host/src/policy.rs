@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::invoke::Origin;
 use crate::settings::Live;
 use crate::toolbox;
+use crate::watches::Watched;
 
 /// The manifest's wishes over the host's defaults, nothing above the host's maximum.
 pub(crate) fn limits(live: &Live, manifest: &Manifest) -> Limits {
@@ -41,7 +42,8 @@ pub(crate) async fn given(
 ) -> Result<Given, Error> {
     let asked = &installed.about.manifest.capabilities;
     let narrowed = origin.caller.narrowed(&installed.row.name);
-    if asked.is_empty() && narrowed.is_none() {
+    let watched = app.watches.of(origin.caller.tenant_id(), installed);
+    if asked.is_empty() && narrowed.is_none() && watched.is_none() {
         return Ok(Given {
             network: live.networks.open(),
             ..Given::default()
@@ -64,7 +66,7 @@ pub(crate) async fn given(
             .as_ref()
             .and_then(|granted| toolbox::of(app, origin, installed, granted))
             .unwrap_or_default(),
-        network: network(app, live, origin, installed, in_force).await?,
+        network: network(app, live, origin, installed, in_force, watched).await?,
     })
 }
 
@@ -88,10 +90,12 @@ async fn network(
     origin: &Origin,
     installed: &Installed,
     in_force: Option<Arc<Granted>>,
+    watched: Option<Arc<Watched>>,
 ) -> Result<Network, Error> {
     let asked = &installed.about.manifest.capabilities;
     let narrowed = origin.caller.narrowed(&installed.row.name);
-    if asked.http.is_empty() && asked.links.is_empty() && narrowed.is_none() {
+    let is_bare = asked.http.is_empty() && asked.links.is_empty();
+    if is_bare && narrowed.is_none() && watched.is_none() {
         return Ok(live.networks.open());
     }
     let tenant = origin.caller.tenant_id();
@@ -107,6 +111,9 @@ async fn network(
     if narrowed.is_some() {
         revision.push_str(origin.caller.key_id());
     }
+    if let Some(watched) = &watched {
+        revision.push_str(&watched.revision);
+    }
     let make = || {
         let granted = in_force.as_ref().map(|it| &it.grant);
         Network::new(Rules {
@@ -121,6 +128,7 @@ async fn network(
             },
             credentials,
             host: Some(app.address),
+            watched: watched.as_ref().map(|it| it.learned.clone()),
             ..Rules::default()
         })
     };

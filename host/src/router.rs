@@ -11,8 +11,8 @@ use crate::edge::edge;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::routes::{
-    audit, calls, capsules, grants, health, installs, keys, logs, pins, secrets, stores, tenants,
-    updates,
+    audit, calls, capsules, grants, health, installs, keys, learned, logs, pins, secrets, stores,
+    tenants, updates,
 };
 
 pub(crate) fn router(app: AppState) -> Router {
@@ -56,6 +56,10 @@ fn administration() -> Router<AppState> {
         .route(
             "/v1/admin/grants/{namespace}/{name}",
             get(grants::get).put(grants::put).delete(grants::revoke),
+        )
+        .route(
+            "/v1/admin/grants/{namespace}/{name}/learned",
+            get(learned::get).put(learned::start).delete(learned::stop),
         )
         .route(
             "/v1/admin/stores/{namespace}/{name}",

@@ -7,6 +7,7 @@ pub(crate) mod grants;
 pub(crate) mod health;
 pub(crate) mod installs;
 pub(crate) mod keys;
+pub(crate) mod learned;
 pub(crate) mod logs;
 pub(crate) mod pins;
 pub(crate) mod secrets;

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::router::router;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
-use crate::{audit, follow, tls, updates};
+use crate::{audit, follow, tls, updates, watches};
 
 /// A connection on which nothing arrives for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -34,8 +34,8 @@ pub struct Running {
     handle: Handle<SocketAddr>,
     server: Option<JoinHandle<std::io::Result<()>>>,
     certificate: Option<JoinHandle<()>>,
-    /// Follows the marketplaces' logs.
-    followers: [AbortHandle; 4],
+    /// What goes on beside the calls, over and over.
+    rounds: [AbortHandle; 5],
 }
 
 /// Runs a host until it is told to stop (SIGTERM, SIGINT); a second time stops it at once.
@@ -96,6 +96,7 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
         .with_context(|| format!("cannot listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
     let app = Arc::new(App::new(settings, address).await?);
+    app.watches.settle().await?;
 
     let handle = Handle::new();
     let server = axum_server::from_tcp(listener)?.handle(handle.clone());
@@ -123,11 +124,12 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
     app.audit.record(&began).await?;
     let running = Running {
         url: format!("{scheme}://{}", reachable(address)),
-        followers: [
+        rounds: [
             tokio::spawn(follow::run(app.clone())).abort_handle(),
             tokio::spawn(updates::run(app.clone())).abort_handle(),
             tokio::spawn(audit::sweep(app.clone())).abort_handle(),
             tokio::spawn(app.keepers.clone().keep_logged_in()).abort_handle(),
+            tokio::spawn(watches::run(app.clone())).abort_handle(),
         ],
         app,
         config,
@@ -219,7 +221,7 @@ impl Running {
         let grace = self.app.settings.shutdown_grace;
         let end = Instant::now() + grace;
         self.app.stop();
-        self.followers.iter().for_each(AbortHandle::abort);
+        self.rounds.iter().for_each(AbortHandle::abort);
         self.handle.graceful_shutdown(Some(grace));
         if let Some(server) = self.server.take() {
             server.await??;
@@ -230,6 +232,9 @@ impl Running {
         }
         let cut_off = cut_off(&self.app);
         self.app.audit.checkpoint().await?;
+        if let Err(error) = self.app.watches.settle().await {
+            tracing::error!(%error, "what capsules sent last could not be kept");
+        }
         self.app.pool.close().await;
         cut_off
     }
@@ -242,7 +247,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.handle.shutdown();
-        self.followers.iter().for_each(AbortHandle::abort);
+        self.rounds.iter().for_each(AbortHandle::abort);
         if let Some(certificate) = self.certificate.take() {
             certificate.abort();
         }

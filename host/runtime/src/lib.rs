@@ -39,7 +39,9 @@ pub use given::Given;
 pub use invocation::{Call, Progress};
 pub use kv::{Change, Changed, Kv, KvError, KvStore, MemoryKv, Write};
 pub use loader::{LoadError, Loader};
-pub use network::{Learned, Lesson, Links, Network, NetworkError, Rules, check_authorities};
+pub use network::{
+    Learned, Lesson, Links, Network, NetworkError, Rules, Wanted, check_authorities,
+};
 pub use outcome::{Failure, Outcome, Side, Usage};
 pub use output::{Content, Output, ResourceContents, ToolError};
 pub use toolbox::{Inner, InnerCall, Left, NoAnswer, Toolbox, Tools};

@@ -7,6 +7,7 @@ mod operations;
 mod refusal;
 mod rules;
 mod tls;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +21,9 @@ use self::breaker::Breakers;
 pub(crate) use self::judged::Judged;
 pub use self::learned::{Learned, Lesson};
 pub(crate) use self::operations::Sent;
+pub use self::refusal::Wanted;
+use self::refusal::malformed;
 pub(crate) use self::refusal::{Denial, Refusal};
-use self::refusal::{Wanted, malformed};
 pub(crate) use self::rules::Rule;
 pub use self::rules::{Links, Rules};
 pub(crate) use self::tls::Clients;
@@ -65,7 +67,8 @@ impl Network {
     pub fn new(rules: Rules) -> Result<Self, NetworkError> {
         // What is asked and not granted must be told apart from what is not asked.
         let asks = !rules.asked.is_empty() || !rules.links.asked.is_empty();
-        if rules.open.is_empty() && !asks && rules.learned.is_none() {
+        let is_looked_at = rules.learned.is_some() || rules.watched.is_some();
+        if rules.open.is_empty() && !asks && !is_looked_at {
             return Ok(Self::none());
         }
         // Whoever was first wins, and it is the same provider everywhere in this project.

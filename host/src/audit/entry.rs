@@ -91,6 +91,16 @@ pub(crate) enum Event {
         capsule: CapsuleName,
         of: String,
     },
+    /// What a capsule sends is recorded until then, or not any more.
+    LearningStarted {
+        capsule: CapsuleName,
+        of: String,
+        until: Timestamp,
+    },
+    LearningStopped {
+        capsule: CapsuleName,
+        of: String,
+    },
     /// Everything that a capsule kept was forgotten.
     StoreCleared {
         capsule: CapsuleName,

@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::CapsuleName;
 
 pub use host::{HostError, HostPattern};
-pub use http::{HttpCapability, MAX_PATHS};
+pub use http::{HttpCapability, MAX_METHODS, MAX_PATHS};
 pub(crate) use http::{methods, paths};
 pub use local::{ConfigCapability, KvCapability, ToolCapability};
 pub use method::{Method, MethodError};

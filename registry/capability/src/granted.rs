@@ -12,8 +12,10 @@ use crate::asked::{
 };
 use crate::{Authorities, Settings, ToolPattern};
 
-const MAX_HTTP: usize = 64;
-const MAX_ADDRESSES: usize = 32;
+/// Entries of a grant for requests.
+pub const MAX_HTTP_GRANTS: usize = 64;
+/// Addresses of one entry.
+pub const MAX_ADDRESSES: usize = 32;
 const MAX_TOOLS: usize = 256;
 
 /// Everything that is granted; nothing by default.
@@ -90,7 +92,7 @@ pub enum HttpGrantError {
 }
 
 fn http<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HttpGrant>, D::Error> {
-    let entries: Vec<HttpGrant> = list::of(deserializer, "entries for `http`", MAX_HTTP)?;
+    let entries: Vec<HttpGrant> = list::of(deserializer, "entries for `http`", MAX_HTTP_GRANTS)?;
     if entries.iter().any(HttpGrant::has_vain_tls) {
         return Err(D::Error::custom(
             "`ca` and `client-certificate` go with an origin of `https`",

@@ -21,13 +21,14 @@ mod tool_pattern;
 pub use address::{AddressRange, AddressRangeError, special};
 pub use asked::{
     AskedNameError, Capabilities, ConfigCapability, ConfigKey, CredentialName, GraphqlKind,
-    HostError, HostPattern, HttpCapability, KvCapability, MAX_OPERATIONS, MAX_PATH_BYTES,
-    MAX_PATHS, Method, MethodError, Operation, OperationError, OriginPattern, OriginPatternError,
-    PathError, PathTemplate, Protocol, Sentence, TemplateError, ToolCapability, normalise_path,
+    HostError, HostPattern, HttpCapability, KvCapability, MAX_METHODS, MAX_OPERATIONS,
+    MAX_PATH_BYTES, MAX_PATHS, Method, MethodError, Operation, OperationError, OriginPattern,
+    OriginPatternError, PathError, PathTemplate, Protocol, Sentence, TemplateError, ToolCapability,
+    normalise_path,
 };
 pub use authorities::{Authorities, AuthoritiesError};
 pub use digest::{Digest, DigestError};
-pub use granted::{Grant, HttpGrant, HttpGrantError};
+pub use granted::{Grant, HttpGrant, HttpGrantError, MAX_ADDRESSES, MAX_HTTP_GRANTS};
 pub use limits::{Limits, LimitsAsked};
 pub use name::{CapsuleName, Name, NameError};
 pub use narrowing::{Narrowing, NarrowingError};

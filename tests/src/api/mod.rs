@@ -5,6 +5,7 @@ mod capsules;
 mod grants;
 mod health;
 mod keys;
+mod learned;
 mod masked;
 mod narrowed;
 mod operations;

@@ -77,6 +77,11 @@ impl TestHost {
         data_folder(self.folder.path())
     }
 
+    /// Where its database is, unless it is in its data folder.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
     /// `address:port`.
     pub(crate) fn address(&self) -> SocketAddr {
         let authority = self.url.rsplit('/').next().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! `soma grant`: what an operator gives to a capsule.
 
+mod learn;
 mod standing;
 
 use std::fs;
@@ -34,6 +35,8 @@ pub(crate) enum GrantCommand {
     /// Show what is asked and not granted, and what is granted and not asked
     #[command(after_help = "Example:\n  soma grant diff acme/weather")]
     Diff(Target),
+    Learn(learn::Learn),
+    Learned(learn::Learned),
 }
 
 /// Grant this to a capsule, and nothing of what was granted before
@@ -110,6 +113,8 @@ impl GrantCommand {
             Self::Set(set) => set.run(screen).await,
             Self::Revoke(target) => revoke(target, screen).await,
             Self::Diff(target) => diff(target, screen).await,
+            Self::Learn(learn) => learn.run(screen).await,
+            Self::Learned(learned) => learned.run(screen).await,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use http_body_util::BodyExt as _;
-use soma_capability::Limits;
+use soma_capability::{Limits, Operation};
 use tokio::time::Instant;
 use url::Url;
 
@@ -22,7 +22,7 @@ use crate::effects::{Done, Effects};
 use crate::log::GuestLog;
 use crate::mask::Masking;
 use crate::meter::Traffic;
-use crate::network::{Attempt, Denial, Leave, Network, Refusal, Rule};
+use crate::network::{Attempt, Denial, Network, Refusal, Rule};
 use crate::state::InvocationState;
 
 /// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
@@ -120,9 +120,19 @@ impl SendHook {
         request: GuestRequest,
     ) -> Result<Response<MeteredBody>, SendError> {
         let (method, url) = (request.method.clone(), request.url.clone());
-        let answer = self.decide_and_send(request).await;
+        let mut operations = Vec::new();
+        let answer = self.decide_and_send(request, &mut operations).await;
         // Before anything is shortened: half a credential is none that could be found.
         let masked = |text: &str| self.masking.text(text).into_owned();
+        if self.network.is_watched() && !matches!(answer, Err(SendError::InvalidRequest(_))) {
+            let is_allowed = !matches!(answer, Err(SendError::Denied(_)));
+            let is_plain = |it: &Operation| masked(&it.to_string()) == it.to_string();
+            if !operations.iter().all(is_plain) {
+                operations.clear();
+            }
+            self.network
+                .watch(&masked(&method), &masked(&url), operations, is_allowed);
+        }
         let outcome = match &answer {
             Ok(response) => Ok(Done::Answered(response.status().as_u16())),
             Err(error) => Err(masked(&error.to_string())),
@@ -132,10 +142,11 @@ impl SendHook {
     }
 
     /// What was matched against the grant is exactly what goes out. The response's body is metered
-    /// too, and both end at the same deadline.
+    /// too, and both end at the same deadline. Whoever looks is told the `operations`.
     async fn decide_and_send(
         &self,
         mut request: GuestRequest,
+        operations: &mut Vec<Operation>,
     ) -> Result<Response<MeteredBody>, SendError> {
         let mut url = guest_url(&request.url)?;
         let method = guest_method(&request.method)?;
@@ -148,11 +159,13 @@ impl SendHook {
             now + time.map_or(self.max_time, |time| time.min(self.max_time))
         };
         let deadline = within(timeouts.exchange);
-        let leave = self.permit(&method, &mut url)?;
-        let sent = (&method, &url, &headers);
-        let rule = self.rule(leave.judged, sent, &mut request.body, deadline);
-        let rule = rule.await?;
-        let client = leave.clients.of(&rule);
+        let body = &mut request.body;
+        let allowed = self
+            .allow(&method, &mut url, &headers, body, deadline)
+            .await;
+        *operations = self.operations(&method, &url, &headers, body);
+        let (rule, clients, attempt) = allowed?;
+        let client = clients.of(&rule);
         let client = client.map_err(|denial| self.denied(&denial))?;
         if let Rule::Granted(_, credential) = rule {
             refuse_credentials(&headers, &url, credential)?;
@@ -179,10 +192,10 @@ impl SendHook {
             .map_err(|_| SendError::Timeout)?;
         let response = match answer {
             Ok(response) => {
-                leave.attempt.answered();
+                attempt.answered();
                 response
             }
-            Err(error) => return Err(self.failed(error, leave.attempt)),
+            Err(error) => return Err(self.failed(error, attempt)),
         };
         let peer = self.network.admits_peer(&url, response.remote_addr());
         peer.map_err(|denial| self.denied(&denial))?;
@@ -193,11 +206,6 @@ impl SendHook {
                 .at_most_between_pieces(timeouts.piece)
                 .masked(self.masking.stream())
         }))
-    }
-
-    fn permit(&self, method: &Method, url: &mut Url) -> Result<Leave<'_>, SendError> {
-        let leave = self.network.permit(method, url);
-        leave.map_err(|refusal| self.refused(refusal))
     }
 
     /// The credential that a link to this is signed with, where it is allowed. The URL becomes what was

@@ -44,7 +44,7 @@ impl<'a> Unsettled<'a> {
             let read = protocol.map(|protocol| operations::read(protocol, sent));
             // What nobody can see takes an entry for every operation.
             wanted.operations = read.and_then(Result::ok).unwrap_or_default();
-            learned.record(wanted);
+            learned.record(wanted, true);
             return Ok(Rule::Open);
         }
         match rules.judge(wanted, is_open, Some(sent))? {

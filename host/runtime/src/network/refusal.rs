@@ -67,12 +67,15 @@ pub(crate) enum Denial {
 
 /// A request, as far as it is matched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Wanted {
-    pub(super) method: String,
-    pub(super) origin: Origin,
-    pub(super) path: String,
-    /// What it does there, where somebody has looked.
-    pub(super) operations: Vec<Operation>,
+pub struct Wanted {
+    /// As the guest wrote it.
+    pub method: String,
+    /// Where to.
+    pub origin: Origin,
+    /// In its normal form, without the query.
+    pub path: String,
+    /// What it does there, where somebody has looked and could tell.
+    pub operations: Vec<Operation>,
 }
 
 impl Wanted {
@@ -97,14 +100,56 @@ impl Wanted {
         asked.matches(&self.method, scheme, host, port, &self.path)
     }
 
+    /// As far as its place says.
     pub(super) fn is_granted(&self, granted: &HttpGrant) -> bool {
         let (scheme, host, port) = self.place();
         granted.matches(&self.method, scheme, host, port, &self.path)
     }
 
-    /// Whether one of these covers it.
+    /// Whether one of these is for its place.
     pub(super) fn is_in(&self, granted: &[HttpGrant]) -> bool {
         granted.iter().any(|granted| self.is_granted(granted))
+    }
+
+    /// Whether a manifest asks for it. One that nobody could look at may be what is asked for there.
+    pub fn is_asked_by(&self, asked: &[HttpCapability]) -> bool {
+        asked.iter().any(|asked| self.may_be(asked))
+    }
+
+    /// Whether one of these covers it. One that nobody could look at takes an entry for every
+    /// operation.
+    pub fn is_covered_by(&self, granted: &[HttpGrant]) -> bool {
+        granted.iter().any(|granted| self.is_covered(granted))
+    }
+
+    fn may_be(&self, asked: &HttpCapability) -> bool {
+        self.is_asked(asked) && asked.allows(&self.operations)
+    }
+
+    fn is_covered(&self, granted: &HttpGrant) -> bool {
+        let is_said = match self.operations.as_slice() {
+            [] => granted.operations.is_none(),
+            some => granted.allows(some),
+        };
+        is_said && self.is_granted(granted)
+    }
+
+    /// The entry that it is sent by, and the credential that goes along: those of the first that has
+    /// one which is asked for too, as when it is sent.
+    pub(super) fn sent_by<'a>(
+        &self,
+        asked: &[HttpCapability],
+        granted: &'a [HttpGrant],
+    ) -> Option<(&'a HttpGrant, Option<&'a CredentialName>)> {
+        let asked: Vec<_> = asked.iter().filter(|asked| self.may_be(asked)).collect();
+        let mut granted = granted.iter().filter(|granted| self.is_covered(granted));
+        let first = granted.clone().next()?;
+        let both = granted.find_map(|entry| {
+            let name = entry.credential.as_ref()?;
+            let is_asked = asked.iter().any(|it| it.credential.as_ref() == Some(name));
+            is_asked.then_some((entry, Some(name)))
+        });
+        Some(both.unwrap_or((first, None)))
     }
 
     fn place(&self) -> (&str, &str, u16) {

@@ -34,6 +34,9 @@ pub struct Rules {
     /// Where requests are recorded: everything is allowed then, so that it can be granted later,
     /// but special addresses only where `open` names them.
     pub learned: Option<Learned>,
+    /// Where requests are recorded that were allowed, and those that were denied, while all of the
+    /// above holds as ever.
+    pub watched: Option<Learned>,
 }
 
 /// What links one capsule may give away; nothing by default.
@@ -99,7 +102,7 @@ impl Rules {
             if Protocol::at(sent.origin.host(), &sent.path).is_some() {
                 return Ok(Judged::Unsettled(Unsettled::to_learn(self, sent)));
             }
-            learned.record(sent);
+            learned.record(sent, true);
         }
         Ok(judged)
     }

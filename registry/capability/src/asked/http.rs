@@ -11,8 +11,8 @@ use super::operation::{self, Operation};
 use super::origin::OriginPattern;
 use super::path::PathTemplate;
 
-/// The most methods in one entry.
-const MAX_METHODS: usize = 16;
+/// The most methods in one entry, of a manifest or a grant.
+pub const MAX_METHODS: usize = 16;
 /// The most path templates in one entry, of a manifest or a grant.
 pub const MAX_PATHS: usize = 32;
 
