@@ -43,10 +43,7 @@ async fn shown(client: &Client, upstream: &Upstream) -> Option<String> {
         return None;
     }
     assert_eq!(answer["status"], 200, "{answer}");
-    let seen: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-    let fields = seen["headers"].as_array().unwrap();
-    let field = fields.iter().find(|pair| pair[0] == "authorization");
-    Some(field.unwrap()[1].as_str().unwrap().to_owned())
+    Some(upstream.authorization().expect("a credential"))
 }
 
 /// Waits until it is shown this, as a bearer's.

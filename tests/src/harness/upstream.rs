@@ -1,12 +1,13 @@
 //! A server for guests to call. Everything it does is on the paths' names.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -27,6 +28,8 @@ pub(crate) struct Upstream {
 
 struct State {
     arrived: watch::Sender<usize>,
+    /// Of the last request, as it came: guests see it masked.
+    authorization: Mutex<Option<String>>,
     gate: Semaphore,
 }
 
@@ -40,6 +43,7 @@ impl Upstream {
     pub(crate) fn start_at(address: SocketAddr) -> Self {
         let state = Arc::new(State {
             arrived: watch::Sender::new(0),
+            authorization: Mutex::default(),
             gate: Semaphore::new(0),
         });
         let router = router(state.clone());
@@ -68,6 +72,12 @@ impl Upstream {
     /// Requests that have come so far.
     pub(crate) fn requests(&self) -> usize {
         *self.state.arrived.borrow()
+    }
+
+    /// What the last request showed in `Authorization`.
+    pub(crate) fn authorization(&self) -> Option<String> {
+        let shown = self.state.authorization.lock().expect("it is only set");
+        shown.clone()
     }
 
     /// Waits until this many requests have come.
@@ -139,7 +149,10 @@ fn router(state: Arc<State>) -> Router {
         .route("/endless", get(endless))
         .route("/leak", any(leak))
         .layer(axum::middleware::from_fn(
-            move |request, next: axum::middleware::Next| {
+            move |request: Request, next: axum::middleware::Next| {
+                let shown = request.headers().get("authorization");
+                let shown = shown.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+                *state.authorization.lock().expect("it is only read") = shown;
                 state.arrived.send_modify(|requests| *requests += 1);
                 next.run(request)
             },
