@@ -15,8 +15,8 @@ use super::super::{ALONE, KeeperError};
 use super::client::{Client, Question};
 use super::lease::{Span, Term};
 
-/// How often it is looked after a token that has no end.
-const SELDOM: Duration = Duration::from_secs(60);
+/// How often at least it is looked after a token, and whether its file has another one.
+const SELDOM: Duration = Duration::from_secs(5);
 /// How long nobody logs in again by himself where that failed.
 const AGAIN: Duration = Duration::from_secs(30);
 /// How often at most it is looked after a token.

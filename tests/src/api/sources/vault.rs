@@ -307,10 +307,9 @@ fn a_token_in_a_file_is_what_the_file_has() {
         set(host, &["--from", "vault:ci"]).await.exits(0);
         shows(host, upstream, "the-first-of-the-tests").await;
         // Short from now on: the next one is kept alive although nobody calls.
-        (vault.state().ttl, vault.state().max_ttl) = (3, 3600);
+        (vault.state().ttl, vault.state().max_ttl) = (15, 3600);
         write(&vault.token());
-        shows(host, upstream, "the-first-of-the-tests").await;
-        until(async || vault.times("POST /v1/auth/token/renew-self") > 3).await;
+        until(async || vault.times("POST /v1/auth/token/renew-self") > 2).await;
         shows(host, upstream, "the-first-of-the-tests").await;
         vault.revoke_tokens();
         until(async || shown(&host.invoke, upstream).await.is_none()).await;
