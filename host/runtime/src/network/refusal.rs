@@ -188,7 +188,7 @@ impl Denial {
             ),
             Self::Host => "nothing: the host is never granted".to_owned(),
             Self::NoCredential(name) => format!(
-                "`soma secret set {name}`; where it is set, a line before says why it is not exchanged"
+                "`soma secret set {name}`; where it is set, a line before says why it is not to be had"
             ),
             Self::NoCertificate(name) => {
                 format!("`soma secret set {name} --client-certificate --file FILE`")
