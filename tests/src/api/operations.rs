@@ -108,6 +108,7 @@ fn what_is_asked_and_granted_is_sent_as_it_was_read() {
 fn nothing_else_is_sent() {
     let upstream = Upstream::start();
     Setup::default().run(async |host| {
+        let before = upstream.requests();
         let by_hash = json!({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "00"}}});
         let body = |text: &str| post(&upstream, "application/json", text);
         let mut encoded = query(&upstream, "{ issues { id } }");
@@ -151,7 +152,7 @@ fn nothing_else_is_sent() {
                 assert!(refused == *error || refused.is_empty(), "{guest}: {body}: {refused}");
             }
         }
-        assert_eq!(upstream.requests(), 0);
+        assert_eq!(upstream.requests(), before);
         let answer = host.call("http", &query(&upstream, "{ viewer { id } }")).await;
         let missing = format!("no grant covers POST {}/graphql query viewer", upstream.origin());
         assert_eq!(answer.structured()["message"], missing);
@@ -273,6 +274,7 @@ fn actions_of_aws_are_granted_by_name() {
 fn a_key_may_do_less_of_them() {
     let upstream = Upstream::start();
     Setup::default().run(async |host| {
+        let before = upstream.requests();
         let lines = asking(&upstream, "/graphql", "");
         host.install(&pack_with("http", &lines)).await;
         grant(&host, "http", &[entry(&upstream, "/graphql", &[])]).await;
@@ -300,7 +302,7 @@ fn a_key_may_do_less_of_them() {
             }
             send(&host, "http", &input).await.unwrap();
         }
-        assert_eq!(upstream.requests(), 4);
+        assert_eq!(upstream.requests() - before, 4);
     });
 }
 
@@ -371,11 +373,7 @@ fn an_operator_reads_and_grants_operations() {
         let said = soma(&host, &["install", file.to_str().unwrap(), "--yes"])
             .await
             .exits(0);
-        assert!(
-            said.err.contains("asks anew: may send GET and POST"),
-            "{}",
-            said.err
-        );
+        assert!(said.err.contains("+ may send GET and POST"), "{}", said.err);
         assert!(said.err.contains("for query issues alone"), "{}", said.err);
     });
 }

@@ -198,7 +198,12 @@ fn what_could_be_read_in_two_ways_is_refused() {
         &[],
         "",
     );
-    refused(&Method::GET, &format!("{URL}?query=%7Ba%23%85b%7D"), &[], "");
+    refused(
+        &Method::GET,
+        &format!("{URL}?query=%7Ba%23%85b%7D"),
+        &[],
+        "",
+    );
 }
 
 #[test]
