@@ -1,7 +1,6 @@
 //! What capsules may call of each other: inner calls, each through [`invoke`](crate::invoke) like any
 //! other, with grants of its own, and within what is left of the call that makes it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,6 +18,9 @@ use crate::problem::Kind;
 
 /// Calls within calls: beyond them somebody calls in a circle.
 const MOST_DEPTH: u32 = 8;
+
+/// Places of an input that does not fit that the guest is told of.
+const MOST_TOLD: usize = 8;
 
 /// The tools of one call.
 struct OfCall {
@@ -160,10 +162,14 @@ fn why(error: &Error) -> NoAnswer {
     if matches!(problem.kind, Kind::Internal | Kind::NotReady) {
         tracing::error!(code = problem.kind.code(), %error, "the host failed");
     }
-    let detail = problem.details.detail;
+    let details = problem.details;
+    let title = || problem.kind.title().into();
+    let mut detail = details.detail.unwrap_or_else(title).into_owned();
+    let wrong = details.errors.iter().take(MOST_TOLD);
+    detail.extend(wrong.map(|it| format!("; at `{}`: {}", it.pointer, it.detail)));
     NoAnswer::Problem {
         code: problem.kind.code(),
-        detail: detail.map_or_else(|| problem.kind.title().to_owned(), Cow::into_owned),
-        retry_after_ms: problem.details.retry_after_ms,
+        detail,
+        retry_after_ms: details.retry_after_ms,
     }
 }

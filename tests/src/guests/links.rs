@@ -90,7 +90,7 @@ pub(super) fn links() {
                 "GET",
                 format!("{url}?X-Amz-Expires=9999"),
                 60,
-                "X-Amz-Expires",
+                "the operator's credential",
             ),
             (
                 "GET",
