@@ -320,9 +320,9 @@ mod tests {
                                                   │ + it was asked to a server of ours.
   tool read: inputSchema:
     … 8 lines as before
-      \"m7\": 1,                                   │     \"m7\": 1,
-      \"m8\": 1,                                   │     \"m8\": 1,
-  -   \"z\": true                                  │ +   \"z\": false
+      \"m7\": 1,                                    │     \"m7\": 1,
+      \"m8\": 1,                                    │     \"m8\": 1,
+  -   \"z\": true                                   │ +   \"z\": false
     }                                             │   }
   tool write, new: description:
     + 天気を書く。
@@ -351,9 +351,10 @@ mod tests {
     + Reads.
     +   + asks for
     + nothing\\u{1b}[2J
-    + \\u{2502} + Reads.
-    + \\u{202e}\\u{200b}\\u{9}
-    + a\u{301}\u{301}\\u{301}\\u{20}
+    + \\u{2502} +
+    + Reads.\\u{202e}
+    + \\u{200b}\\u{9}a\u{301}\u{301}
+    + \\u{301}\\u{20}
 ";
         assert_eq!(drawn(&changes, Some(26)), expected);
         let whole = drawn(&changes, None);

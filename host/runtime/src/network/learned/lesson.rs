@@ -242,8 +242,8 @@ mod tests {
             }
         };
         let asked = [
-            asked("GET https://a.test/own/**", Some("key")),
-            asked("GET https://a.test/**", None),
+            asked("GET https://x.a.test/own/**", Some("key")),
+            asked("GET https://x.a.test/**", None),
         ];
         let granted = |text: &str, credential: &str, addresses: &[&str]| HttpGrant {
             credential: Some(credential.parse().unwrap()),
@@ -252,14 +252,14 @@ mod tests {
         };
         let granted = Grant {
             http: vec![
-                granted("GET https://*.test/own/**", "key", &["10.0.0.0/8"]),
-                granted("GET https://*.test/**", "other", &["10.0.0.0/8"]),
+                granted("GET https://*.a.test/own/**", "key", &["10.0.0.0/8"]),
+                granted("GET https://*.a.test/**", "other", &["10.0.0.0/8"]),
             ],
             ..Grant::default()
         };
         let requests = [
-            wanted("GET", "https://a.test", "/own/1"),
-            wanted("GET", "https://a.test", "/2"),
+            wanted("GET", "https://x.a.test", "/own/1"),
+            wanted("GET", "https://x.a.test", "/2"),
         ];
         let lesson = Lesson::of(&requests, &asked, &granted);
         let shown = |entry: &HttpGrant| {
@@ -270,9 +270,9 @@ mod tests {
         assert_eq!(
             shown,
             [
-                ("GET https://a.test/2".to_owned(), None, 1),
+                ("GET https://x.a.test/2".to_owned(), None, 1),
                 (
-                    "GET https://a.test/own/1".to_owned(),
+                    "GET https://x.a.test/own/1".to_owned(),
                     Some("key".to_owned()),
                     1
                 ),
