@@ -15,8 +15,9 @@ pub(crate) mod watches;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, AnyPool};
+use serde::de::DeserializeOwned;
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::{AnyConnection, AnyPool, Row as _};
 
 /// Connects, and brings the tables up to date.
 pub(crate) async fn open(url: &str) -> anyhow::Result<AnyPool> {
@@ -65,6 +66,16 @@ pub(crate) fn time(millis: i64) -> sqlx::Result<Timestamp> {
 /// What is stored and was not written by this program.
 pub(crate) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
+}
+
+/// What a column has as JSON; none where it has nothing.
+pub(crate) fn optional_json<T: DeserializeOwned>(
+    row: &AnyRow,
+    column: &str,
+) -> sqlx::Result<Option<T>> {
+    let text: Option<&str> = row.try_get(column)?;
+    let read = text.map(serde_json::from_str);
+    read.transpose().map_err(corrupt)
 }
 
 /// Whether a statement failed because the row that its row belongs to is gone.

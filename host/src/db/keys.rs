@@ -6,7 +6,7 @@ use soma_capability::{Narrowing, ToolPattern};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, FromRow, Row as _};
 
-use super::{now, time};
+use super::{corrupt, now, optional_json, time};
 use crate::key::{Scopes, SecretHash};
 
 /// One API key, without its secret.
@@ -45,23 +45,16 @@ pub(crate) struct StoredKey {
 
 impl FromRow<'_, AnyRow> for Key {
     fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
-        let corrupt = |error: serde_json::Error| sqlx::Error::Decode(error.into());
         let optional_time = |column| -> sqlx::Result<Option<Timestamp>> {
             row.try_get::<Option<i64>, _>(column)?.map(time).transpose()
         };
-        let tools: Option<String> = row.try_get("tools")?;
-        let narrowed: Option<String> = row.try_get("narrowed")?;
         Ok(Self {
             id: row.try_get("id")?,
             tenant: row.try_get("tenant_name")?,
             name: row.try_get("name")?,
             scopes: serde_json::from_str(row.try_get("scopes")?).map_err(corrupt)?,
-            tools: tools
-                .map(|tools| serde_json::from_str(&tools).map_err(corrupt))
-                .transpose()?,
-            narrowed: narrowed
-                .map(|narrowed| serde_json::from_str(&narrowed).map_err(corrupt))
-                .transpose()?,
+            tools: optional_json(row, "tools")?,
+            narrowed: optional_json(row, "narrowed")?,
             created_at: time(row.try_get("created_at")?)?,
             expires_at: optional_time("expires_at")?,
             revoked_at: optional_time("revoked_at")?,

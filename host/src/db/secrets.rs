@@ -8,7 +8,7 @@ use sqlx::{AnyPool, FromRow, Row as _};
 use uuid::Uuid;
 
 use super::logs::encoded;
-use super::{corrupt, now, time};
+use super::{corrupt, now, optional_json, time};
 use crate::keepers::Source;
 use crate::secrets::{Kind, Place};
 
@@ -73,12 +73,11 @@ impl FromRow<'_, AnyRow> for Stored {
         let (token, ends): (Option<String>, Option<i64>) =
             (row.try_get("token")?, row.try_get("token_ends_at")?);
         let ends = ends.map(time).transpose()?;
-        let (key, source): (&str, Option<String>) = (row.try_get("key")?, row.try_get("source")?);
-        let source = source.map(|source| serde_json::from_str(&source));
+        let key: &str = row.try_get("key")?;
         Ok(Self {
             name: name.parse().map_err(corrupt)?,
             key: (!key.is_empty()).then(|| key.to_owned()),
-            source: source.transpose().map_err(corrupt)?,
+            source: optional_json(row, "source")?,
             kind: serde_json::from_str(row.try_get("presentation")?).map_err(corrupt)?,
             sealed: row.try_get("sealed")?,
             token: token
