@@ -80,8 +80,8 @@ pub(crate) struct SendHook {
     log: Arc<GuestLog>,
     masking: Masking,
     in_flight: InFlight,
-    /// Bodies that are signed or looked at whole. A share apart: their pieces count in the other one while they
-    /// are collected.
+    /// Bodies that are signed or looked at whole. A share apart: their pieces count in the other one
+    /// while they are collected.
     whole: InFlight,
     max_time: Duration,
     max_body: u64,
@@ -119,25 +119,24 @@ impl SendHook {
         &self,
         request: GuestRequest,
     ) -> Result<Response<MeteredBody>, SendError> {
-        let (method, url) = (request.method.clone(), request.url.clone());
-        let mut operations = Vec::new();
-        let answer = self.decide_and_send(request, &mut operations).await;
         // Before anything is shortened: half a credential is none that could be found.
         let masked = |text: &str| self.masking.text(text).into_owned();
+        let (method, url) = (masked(&request.method), masked(&request.url));
+        let mut operations = Vec::new();
+        let answer = self.decide_and_send(request, &mut operations).await;
         if self.network.is_watched() && !matches!(answer, Err(SendError::InvalidRequest(_))) {
             let is_allowed = !matches!(answer, Err(SendError::Denied(_)));
             let is_plain = |it: &Operation| masked(&it.to_string()) == it.to_string();
             if !operations.iter().all(is_plain) {
                 operations.clear();
             }
-            self.network
-                .watch(&masked(&method), &masked(&url), operations, is_allowed);
+            self.network.watch(&method, &url, operations, is_allowed);
         }
         let outcome = match &answer {
             Ok(response) => Ok(Done::Answered(response.status().as_u16())),
             Err(error) => Err(masked(&error.to_string())),
         };
-        self.effects.tell(&masked(&method), &masked(&url), outcome);
+        self.effects.tell(&method, &url, outcome);
         answer
     }
 

@@ -77,6 +77,30 @@ fn media_type(headers: &HeaderMap) -> Result<String, Unread> {
     Ok(name.trim().to_ascii_lowercase())
 }
 
+/// The operations of a request that is made of texts, with a `, ` between them.
+#[cfg(test)]
+fn read_texts(
+    protocol: Protocol,
+    method: &Method,
+    url: &str,
+    fields: &[(&'static str, &str)],
+    body: &str,
+) -> Result<String, Unread> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(*name, value.parse().unwrap());
+    }
+    let sent = Sent {
+        method,
+        url: &url.parse().unwrap(),
+        headers: &headers,
+        body: body.as_bytes(),
+    };
+    let found = read(protocol, &sent)?;
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    Ok(found.join(", "))
+}
+
 /// Names and values of a query or a form.
 fn pairs(text: &str) -> Result<Vec<(String, String)>, Unread> {
     // What some servers take for another `&`.

@@ -66,8 +66,9 @@ fn parameters(text: &str) -> Result<Vec<String>, Unread> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
+    use soma_capability::Protocol;
 
+    use super::super::read_texts;
     use super::*;
 
     fn asked(
@@ -76,17 +77,8 @@ mod tests {
         fields: &[(&'static str, &str)],
         body: &str,
     ) -> Result<String, Unread> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, value.parse().unwrap());
-        }
-        let sent = Sent {
-            method,
-            url: &format!("https://a.test/{query}").parse().unwrap(),
-            headers: &headers,
-            body: body.as_bytes(),
-        };
-        super::super::read(soma_capability::Protocol::Aws, &sent).map(|all| all[0].to_string())
+        let url = format!("https://a.test/{query}");
+        read_texts(Protocol::Aws, method, &url, fields, body)
     }
 
     const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");

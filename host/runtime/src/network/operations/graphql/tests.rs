@@ -1,10 +1,10 @@
 //! Requests of every form that servers take, and such as are made to be read in two ways.
 
-use http::{HeaderMap, Method};
+use http::Method;
 use serde_json::{Value, json};
 use soma_capability::Protocol;
 
-use super::super::{Sent, Unread, read};
+use super::super::{Unread, read_texts};
 
 fn sent(
     method: &Method,
@@ -12,19 +12,7 @@ fn sent(
     fields: &[(&'static str, &str)],
     body: &str,
 ) -> Result<String, Unread> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in fields {
-        headers.append(*name, value.parse().unwrap());
-    }
-    let sent = Sent {
-        method,
-        url: &url.parse().unwrap(),
-        headers: &headers,
-        body: body.as_bytes(),
-    };
-    let found = read(Protocol::Graphql, &sent)?;
-    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
-    Ok(found.join(", "))
+    read_texts(Protocol::Graphql, method, url, fields, body)
 }
 
 const JSON: (&str, &str) = ("content-type", "application/json");
