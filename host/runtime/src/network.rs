@@ -4,6 +4,7 @@ mod breaker;
 mod judged;
 mod learned;
 mod operations;
+mod peer;
 mod refusal;
 mod rules;
 mod tls;

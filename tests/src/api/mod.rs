@@ -2,6 +2,7 @@
 
 mod calls;
 mod capsules;
+mod connections;
 mod grants;
 mod health;
 mod keys;

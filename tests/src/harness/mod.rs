@@ -26,7 +26,7 @@ pub(crate) use marketplace::{
 };
 pub(crate) use oidc::Oidc;
 pub(crate) use packages::{component, pack, pack_described, pack_guest, pack_version, pack_with};
-pub(crate) use paths::{repository, soma, target};
+pub(crate) use paths::{repository, soma, target, wrapper_of_names};
 pub(crate) use recorder::Recorder;
 pub(crate) use s3::S3;
 pub(crate) use setup::Setup;

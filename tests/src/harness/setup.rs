@@ -7,8 +7,8 @@ use futures::FutureExt as _;
 
 use super::database::{Database, postgres};
 use super::host::TestHost;
-use super::lacking;
 use super::upstream::Upstream;
+use super::{full, lacking};
 
 /// A host to be: `soma serve` with these arguments and this environment.
 #[derive(Clone, Default)]
@@ -17,6 +17,7 @@ pub(crate) struct Setup {
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) tls: bool,
     pub(crate) own_code_cache: bool,
+    waits: bool,
 }
 
 impl Setup {
@@ -54,6 +55,12 @@ impl Setup {
         self
     }
 
+    /// The test mostly waits for time to pass: one database is enough, but for everything.
+    pub(crate) fn waits(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
     /// Runs the test on a fresh host on SQLite, then on a fresh host on Postgres.
     pub(crate) fn run(self, test: impl AsyncFn(TestHost)) {
         self.run_with(|| {}, test);
@@ -69,6 +76,9 @@ impl Setup {
         runtime.block_on(async {
             before();
             self.run_on(Database::Sqlite, &test).await;
+            if self.waits && !full() {
+                return;
+            }
             before();
             match postgres() {
                 Some(server) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -30,6 +30,8 @@ struct State {
     arrived: watch::Sender<usize>,
     /// Of the last request, as it came: guests see it masked.
     authorization: Mutex<Option<String>>,
+    /// The other end of the connection that each request came on.
+    peers: Mutex<Vec<SocketAddr>>,
     gate: Semaphore,
 }
 
@@ -44,6 +46,7 @@ impl Upstream {
         let state = Arc::new(State {
             arrived: watch::Sender::new(0),
             authorization: Mutex::default(),
+            peers: Mutex::default(),
             gate: Semaphore::new(0),
         });
         let router = router(state.clone());
@@ -58,6 +61,11 @@ impl Upstream {
             stop: Some(stop),
             server: Some(server),
         }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Its origin, to be allowed.
@@ -78,6 +86,12 @@ impl Upstream {
     pub(crate) fn authorization(&self) -> Option<String> {
         let shown = self.state.authorization.lock().expect("it is only set");
         shown.clone()
+    }
+
+    /// The connections that requests came on since this was asked last, one a request.
+    pub(crate) fn take_peers(&self) -> Vec<SocketAddr> {
+        let mut peers = self.state.peers.lock().expect("it is only added to");
+        std::mem::take(&mut peers)
     }
 
     /// Waits until this many requests have come.
@@ -116,8 +130,9 @@ fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) 
         .expect("a runtime");
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         tokio::select! {
-            ended = async { axum::serve(listener, router).await } => ended.expect("it serves"),
+            ended = async { axum::serve(listener, service).await } => ended.expect("it serves"),
             _ = stopped => {}
         }
     });
@@ -149,7 +164,10 @@ fn router(state: Arc<State>) -> Router {
         .route("/endless", get(endless))
         .route("/leak", any(leak))
         .layer(axum::middleware::from_fn(
-            move |request: Request, next: axum::middleware::Next| {
+            move |peer: ConnectInfo<SocketAddr>, request: Request, next: axum::middleware::Next| {
+                let mut peers = state.peers.lock().expect("it is only taken");
+                peers.push(peer.0);
+                drop(peers);
                 let shown = request.headers().get("authorization");
                 let shown = shown.map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
                 *state.authorization.lock().expect("it is only read") = shown;

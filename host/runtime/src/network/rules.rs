@@ -146,6 +146,26 @@ impl Rules {
         host == "localhost" || self.granted.iter().any(|granted| by_number(&granted))
     }
 
+    /// Whether any host may be at this address. A connector knows no more than that.
+    pub(super) fn admit_peer(&self, address: IpAddr) -> Result<(), Denial> {
+        let Some(what) = special(address) else {
+            return Ok(());
+        };
+        let open = self.open.iter().map(|origin| origin.host().to_owned());
+        let granted = self.granted.iter().map(|it| it.origin.host());
+        let exact = granted.filter(|host| host.is_exact());
+        let mut named = open.chain(exact.map(ToString::to_string));
+        let by_number = || self.granted.iter().any(|it| leads_to(it, address));
+        if named.any(|host| is_literally(&host, address)) || by_number() {
+            return Ok(());
+        }
+        Err(Denial::Special {
+            host: address.to_string(),
+            address,
+            what,
+        })
+    }
+
     /// Whether this host may be at this address.
     pub(super) fn admit(&self, host: &str, address: IpAddr) -> Result<(), Denial> {
         let Some(what) = special(address) else {
@@ -154,14 +174,9 @@ impl Rules {
         let is_named = is_literally(host, address);
         let open = is_named && self.open.iter().any(|origin| origin.host() == host);
         let granted = self.granted.iter().any(|granted| {
-            let by_number = || {
-                granted
-                    .addresses
-                    .iter()
-                    .any(|range| range.contains(address))
-            };
             let origin_host = granted.origin.host();
-            origin_host.matches(host) && (is_named && origin_host.is_exact() || by_number())
+            origin_host.matches(host)
+                && (is_named && origin_host.is_exact() || leads_to(granted, address))
         });
         if open || granted {
             return Ok(());
@@ -172,6 +187,12 @@ impl Rules {
             what,
         })
     }
+}
+
+/// Whether the operator named this address for whatever the entry's host is called.
+fn leads_to(granted: &HttpGrant, address: IpAddr) -> bool {
+    let mut ranges = granted.addresses.iter();
+    ranges.any(|range| range.contains(address))
 }
 
 /// Whether whoever wrote this host meant this very address.
@@ -312,11 +333,17 @@ mod tests {
         assert!(rules.admit("a.example.org", inside).is_err());
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();
         assert!(rules.admit("a.example.com", loopback).is_err());
+        // A connector is told no name.
+        assert!(rules.admit_peer(inside).is_ok());
+        assert!(rules.admit_peer("8.8.8.8".parse().unwrap()).is_ok());
+        assert!(rules.admit_peer(loopback).is_err());
 
         let open = network(&["http://localhost:1", "http://a.example"], &[], &[]);
         let rules = &open.0.as_ref().unwrap().rules;
         assert!(rules.admit("localhost", loopback).is_ok());
         assert!(rules.admit("localhost", inside).is_err());
+        assert!(rules.admit_peer(loopback).is_ok());
+        assert!(rules.admit_peer(inside).is_err());
         assert!(rules.admit("a.example", loopback).is_err());
     }
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use soma_capability::{Authorities, CredentialName, HttpGrant};
 
 use super::NetworkError;
+use super::peer::PeerCheck;
 use super::refusal::Denial;
 use super::rules::{Guard, Rule, Rules};
 use crate::credential::Credential;
@@ -103,6 +104,7 @@ fn builder(rules: &Arc<Rules>) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT)
         .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")))
         .dns_resolver(Arc::new(Guard(rules.clone())))
+        .connector_layer(PeerCheck(rules.clone()))
 }
 
 /// Says what is wrong with certificates that are to be trusted, before anything depends on them.

@@ -43,6 +43,7 @@ fn run(setup: &Setup, test: impl AsyncFn(&TestHost, &DocumentedVault, &Upstream)
     // Where it listens is known only once it is there, and the host has to know it.
     setup
         .clone()
+        .waits()
         .flag("--vault-addr", "http://127.0.0.1:1")
         .run(async move |mut host| {
             let vault = DocumentedVault::start().await;
