@@ -1,13 +1,20 @@
 //! Admission: how many calls run at once and how many wait. Whoever comes when all places are
-//! taken is turned away at once, since a queue that grows only makes everybody late.
+//! taken is turned away at once, since a queue that grows only makes everybody late. Those who wait
+//! get slots in turn, tenant by tenant.
 
-use std::collections::HashMap;
+mod queue;
+mod shares;
+mod tenants;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::queue::{Queue, Taken};
+pub(crate) use self::shares::{Share, Shares};
+use self::tenants::{Coming, Tenants};
 use crate::error::Error;
 
 /// Installations at once, from the first byte received to the last one stored: each may hold a
@@ -17,6 +24,8 @@ const INSTALLS: usize = 8;
 const WITHIN: u32 = 128;
 /// Bodies that any tenant may be sending at once, however few places there are.
 const RECEIVING: usize = 8;
+/// Calls of any tenant that may wait, however few places there are to wait in.
+const WAITING: usize = 8;
 
 /// The bounds in force, and what is taken of them.
 pub(crate) struct Admission {
@@ -24,7 +33,8 @@ pub(crate) struct Admission {
 }
 
 struct Inner {
-    slots: Arc<Semaphore>,
+    slots: Arc<Queue>,
+    tenants: Tenants,
     /// How many slots there are, taken ones too.
     concurrent: AtomicUsize,
     waiting: AtomicUsize,
@@ -45,18 +55,10 @@ struct Inner {
 /// The right to be inside: a call that runs, waits, or is still being received.
 pub(crate) struct Place {
     inner: Arc<Inner>,
+    /// Until it has a slot.
+    coming: Option<Coming>,
     /// Whether it is a part of a call that is inside already.
     is_within: bool,
-}
-
-/// How much of something each tenant has.
-#[derive(Default)]
-struct Shares(Mutex<HashMap<String, usize>>);
-
-/// One of a tenant's.
-pub(crate) struct Share {
-    shares: Arc<Shares>,
-    tenant: String,
 }
 
 /// The right to install.
@@ -67,8 +69,10 @@ pub(crate) struct InstallPlace {
 
 /// The right to run.
 pub(crate) struct Slot {
-    _permit: OwnedSemaphorePermit,
+    _taken: Option<Taken>,
+    _within: Option<OwnedSemaphorePermit>,
     place: Place,
+    has_waited: bool,
 }
 
 impl Admission {
@@ -79,7 +83,8 @@ impl Admission {
         running_now: IntGauge,
     ) -> Self {
         let inner = Inner {
-            slots: Arc::new(Semaphore::new(concurrent as usize)),
+            slots: Arc::new(Queue::new(concurrent as usize)),
+            tenants: Tenants::default(),
             concurrent: AtomicUsize::new(concurrent as usize),
             waiting: AtomicUsize::new(waiting as usize),
             inside: AtomicUsize::new(0),
@@ -100,32 +105,29 @@ impl Admission {
     pub(crate) fn resize(&self, concurrent: u32, waiting: u32) {
         let inner = &self.inner;
         inner.waiting.store(waiting as usize, Relaxed);
-        let before = inner.concurrent.swap(concurrent as usize, Relaxed);
-        let now = concurrent as usize;
-        if now >= before {
-            inner.slots.add_permits(now - before);
-            return;
-        }
-        let slots = inner.slots.clone();
-        let fewer = u32::try_from(before - now).unwrap_or(u32::MAX);
-        tokio::spawn(async move {
-            if let Ok(permits) = slots.acquire_many_owned(fewer).await {
-                permits.forget();
-            }
-        });
+        inner.concurrent.store(concurrent as usize, Relaxed);
+        inner.slots.resize(concurrent as usize);
     }
 
-    /// A place, or the news that there is none.
-    pub(crate) fn enter(&self) -> Result<Place, Error> {
+    /// A place, or the news that there is none. A tenant waits in half of them at most.
+    pub(crate) fn enter(&self, tenant: &str) -> Result<Place, Error> {
         let inner = &self.inner;
-        let most = inner.places();
+        let coming = inner.tenants.come(tenant);
+        let of_tenant = coming.of_tenant();
+        // Dropping the place gives both counts back.
+        let is_full = inner.inside.fetch_add(1, Relaxed) >= inner.places();
         let place = Place {
             inner: inner.clone(),
+            coming: Some(coming),
             is_within: false,
         };
-        // Dropping the place gives the count back.
-        if inner.inside.fetch_add(1, Relaxed) >= most {
+        if is_full {
             return Err(Error::Overloaded("running and waiting calls"));
+        }
+        let most = WAITING.max(inner.waiting.load(Relaxed) / 2);
+        // Those that find a free slot do not wait.
+        if of_tenant > most && of_tenant > most + inner.slots.free() {
+            return Err(Error::Overloaded("waiting calls of one tenant"));
         }
         Ok(place)
     }
@@ -134,6 +136,7 @@ impl Admission {
     pub(crate) fn enter_within(&self) -> Place {
         Place {
             inner: self.inner.clone(),
+            coming: None,
             is_within: true,
         }
     }
@@ -179,38 +182,6 @@ impl Inner {
     }
 }
 
-impl Shares {
-    /// One more for the tenant, where it has fewer than so many.
-    fn take(self: &Arc<Self>, tenant: &str, most: usize) -> Option<Share> {
-        let mut all = self.lock();
-        let of_tenant = all.entry(tenant.to_owned()).or_default();
-        if *of_tenant >= most {
-            return None;
-        }
-        *of_tenant += 1;
-        Some(Share {
-            shares: self.clone(),
-            tenant: tenant.to_owned(),
-        })
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut all = self.shares.lock();
-        if let Some(of_tenant) = all.get_mut(&self.tenant) {
-            *of_tenant -= 1;
-            if *of_tenant == 0 {
-                all.remove(&self.tenant);
-            }
-        }
-    }
-}
-
 /// How many calls within calls there may be beside so many calls.
 pub(crate) fn within(concurrent: u32) -> u32 {
     concurrent.min(WITHIN)
@@ -222,28 +193,47 @@ pub(crate) fn cores() -> usize {
 }
 
 impl Place {
-    /// Waits for a slot to run in: first come, first served; at once or never, within a call.
-    pub(crate) async fn slot(self) -> Result<Slot, Error> {
-        let inner = &self.inner;
-        let slots = if self.is_within {
-            &inner.within
-        } else {
-            &inner.slots
+    /// Waits for a slot to run in, in turn with the other tenants that do; at once or never, within a
+    /// call.
+    pub(crate) async fn slot(mut self) -> Result<Slot, Error> {
+        let Some(coming) = self.coming.take() else {
+            let permit = self.inner.within.clone().try_acquire_owned();
+            let permit = permit.map_err(|_| Error::Overloaded("calls within calls"))?;
+            return Ok(Slot::new(self, None, Some(permit), false));
         };
-        let permit = match slots.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) if self.is_within => return Err(Error::Overloaded("calls within calls")),
-            Err(_) => {
+        let slots = &self.inner.slots;
+        let at_once = slots.take(coming.tenant());
+        let has_waited = at_once.is_none();
+        let taken = match at_once {
+            Some(taken) => taken,
+            None => {
                 let _waiting = Counted::new(&self.inner.waiting_now);
-                let permit = slots.clone().acquire_owned().await;
-                permit.map_err(|_| Error::NotReady("the host is stopping"))?
+                slots.wait(coming.tenant()).await
             }
         };
-        self.inner.running_now.inc();
-        Ok(Slot {
-            _permit: permit,
-            place: self,
-        })
+        Ok(Slot::new(self, Some(taken), None, has_waited))
+    }
+}
+
+impl Slot {
+    fn new(
+        place: Place,
+        taken: Option<Taken>,
+        within: Option<OwnedSemaphorePermit>,
+        has_waited: bool,
+    ) -> Self {
+        place.inner.running_now.inc();
+        Self {
+            _taken: taken,
+            _within: within,
+            place,
+            has_waited,
+        }
+    }
+
+    /// Whether it was not there at once, so that other things may have changed meanwhile.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.has_waited
     }
 }
 
@@ -288,11 +278,11 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_bounds_there_is_no_place() {
         let admission = admission(1, 1);
-        let running = admission.enter().unwrap().slot().await.unwrap();
-        let waiting = tokio::spawn(admission.enter().unwrap().slot());
+        let running = admission.enter("a").unwrap().slot().await.unwrap();
+        let waiting = tokio::spawn(admission.enter("a").unwrap().slot());
         tokio::task::yield_now().await;
         assert_eq!(admission.inner.waiting_now.get(), 1);
-        assert!(matches!(admission.enter(), Err(Error::Overloaded(_))));
+        assert!(matches!(admission.enter("a"), Err(Error::Overloaded(_))));
 
         drop(running);
         let second = waiting.await.unwrap().unwrap();
@@ -305,9 +295,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_tenant_waits_in_half_the_places() {
+        let admission = admission(2, 20);
+        let mut half: Vec<_> = (0..12).map(|_| admission.enter("a").unwrap()).collect();
+        // Two of them have slots to go to.
+        assert!(matches!(admission.enter("a"), Err(Error::Overloaded(_))));
+        let others = admission.enter("b").unwrap();
+        let first = half.pop().unwrap().slot().await.unwrap();
+        let second = others.slot().await.unwrap();
+        assert!(matches!(admission.enter("a"), Err(Error::Overloaded(_))));
+        drop(half.pop());
+        drop(second);
+        assert!(admission.enter("a").is_ok());
+        drop((half, first));
+        assert_eq!(admission.inside(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_slot_goes_to_whom_it_is_the_turn_of() {
+        let admission = admission(1, 20);
+        let running = admission.enter("a").unwrap().slot().await.unwrap();
+        let flood: Vec<_> = (0..5)
+            .map(|_| tokio::spawn(admission.enter("a").unwrap().slot()))
+            .collect();
+        tokio::task::yield_now().await;
+        let other = tokio::spawn(admission.enter("b").unwrap().slot());
+        tokio::task::yield_now().await;
+        assert_eq!(admission.inner.waiting_now.get(), 6);
+        drop(running);
+        assert!(other.await.unwrap().is_ok());
+        for call in flood {
+            assert!(call.await.unwrap().is_ok());
+        }
+        assert_eq!(admission.inside(), 0);
+    }
+
+    #[tokio::test]
     async fn calls_within_calls_wait_for_nobody() {
         let admission = admission(1, 0);
-        let outer = admission.enter().unwrap().slot().await.unwrap();
+        let outer = admission.enter("a").unwrap().slot().await.unwrap();
         let within = admission.enter_within().slot().await.unwrap();
         let second = admission.enter_within().slot().await;
         assert!(matches!(second, Err(Error::Overloaded(_))));
@@ -326,7 +352,7 @@ mod tests {
         assert!(admission.receive("b").is_ok());
         drop(all);
         assert!(admission.receive("a").is_ok());
-        assert!(admission.inner.receiving.lock().is_empty());
+        assert!(admission.inner.receiving.is_empty());
     }
 
     #[tokio::test]
@@ -345,8 +371,8 @@ mod tests {
     #[tokio::test]
     async fn giving_up_while_waiting_frees_the_place() {
         let admission = admission(1, 1);
-        let _running = admission.enter().unwrap().slot().await.unwrap();
-        let waiting = tokio::spawn(admission.enter().unwrap().slot());
+        let _running = admission.enter("a").unwrap().slot().await.unwrap();
+        let waiting = tokio::spawn(admission.enter("a").unwrap().slot());
         tokio::task::yield_now().await;
         waiting.abort();
         assert!(waiting.await.is_err());
@@ -359,13 +385,13 @@ mod tests {
     #[tokio::test]
     async fn fewer_slots_hold_once_running_calls_end() {
         let admission = admission(2, 5);
-        let first = admission.enter().unwrap().slot().await.unwrap();
-        let second = admission.enter().unwrap().slot().await.unwrap();
+        let first = admission.enter("a").unwrap().slot().await.unwrap();
+        let second = admission.enter("a").unwrap().slot().await.unwrap();
         admission.resize(1, 5);
         tokio::task::yield_now().await;
         drop(first);
         tokio::task::yield_now().await;
-        let third = tokio::spawn(admission.enter().unwrap().slot());
+        let third = tokio::spawn(admission.enter("a").unwrap().slot());
         tokio::task::yield_now().await;
         assert!(!third.is_finished());
         drop(second);

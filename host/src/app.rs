@@ -1,6 +1,7 @@
 //! The host's parts, and how they come into being.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,18 +14,23 @@ use arc_swap::{ArcSwap, Guard};
 use soma_registry::owner_only;
 use soma_runtime::{Engine, Loader, Network, Rules};
 use sqlx::AnyPool;
+use uuid::Uuid;
 
 use crate::admission::Admission;
+use crate::answers::Answers;
 use crate::audit::Audit;
 use crate::auth::Keyring;
+use crate::budget::{Budgets, Clock};
 use crate::catalog::Catalog;
 use crate::grants::{Grants, Networks};
 use crate::keepers::Keepers;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::rates::Rates;
 use crate::secrets::{Sealer, Secrets};
 use crate::settings::{Live, Settings};
 use crate::stores::Stores;
+use crate::usage::Book;
 use crate::watches::Watches;
 use crate::{db, local_keys};
 
@@ -48,6 +54,10 @@ pub(crate) struct App {
     pub(crate) logs: Logs,
     pub(crate) audit: Arc<Audit>,
     pub(crate) admission: Admission,
+    pub(crate) rates: Rates,
+    pub(crate) budgets: Budgets,
+    pub(crate) answers: Answers,
+    pub(crate) usage: Book,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) engine: Engine,
     stopping: AtomicBool,
@@ -104,10 +114,12 @@ impl App {
             None => Sealer::open_file(&settings.data.join("secrets.key"), true)?,
         };
         let keepers = Keepers::new(&settings.keepers).context("where credentials are read from")?;
-        let audit = Arc::new(Audit::open(&settings.data)?);
+        let audit = Arc::new(Audit::open(&settings.data, metrics.audit.clone())?);
         let capsules = settings.data.join("capsules/sha256");
         let trust = &settings.live.trust;
         let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
+        let longest = Duration::from_millis(settings.live.maximum_limits.time_ms);
+        let host = host_id(&settings.data)?;
         Ok(Self {
             live: ArcSwap::from_pointee(InForce::new(settings.live.clone(), address)?),
             address,
@@ -126,6 +138,10 @@ impl App {
                 metrics.waiting.clone(),
                 metrics.running.clone(),
             ),
+            rates: Rates::new(),
+            answers: Answers::new(pool.clone(), host.clone(), longest),
+            budgets: Budgets::open(pool.clone(), host, Clock::system(), longest).await?,
+            usage: Book::new(pool.clone()),
             metrics,
             engine,
             pool,
@@ -164,6 +180,20 @@ impl App {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+}
+
+/// What this host is called among those of its database, from its first start on.
+fn host_id(data: &Path) -> anyhow::Result<String> {
+    let file = data.join("host.id");
+    match fs::read_to_string(&file) {
+        Ok(id) => Ok(id.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let id = Uuid::now_v7().to_string();
+            owner_only::create(&file, &format!("{id}\n"))?;
+            Ok(id)
+        }
+        Err(error) => Err(error).with_context(|| file.display().to_string()),
     }
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use prometheus::Histogram;
 use serde_json::Value;
 use soma_registry::log::{LogKey, NoteSecret};
 use soma_registry::{SecretKey, owner_only};
@@ -64,7 +65,7 @@ pub(crate) struct Unwritten(String);
 
 impl Audit {
     /// Opens the log in the data folder, or begins one, with a key of its own.
-    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(data: &Path, written: Histogram) -> anyhow::Result<Self> {
         let folder = data.join("audit");
         let open = || {
             let records = folder.join("records");
@@ -72,7 +73,7 @@ impl Audit {
             let secret = secret(&folder.join("key"))?;
             let key = secret.log_key();
             let shared = Arc::new(Shared::default());
-            let writer = Writer::open(&folder, secret, shared.clone())?;
+            let writer = Writer::open(&folder, secret, shared.clone(), written)?;
             let (orders, ordered) = mpsc::channel();
             std::thread::Builder::new()
                 .name("audit".to_owned())

@@ -1,5 +1,6 @@
 //! Who is asking: `Authorization: Bearer soma_…` → [`Caller`].
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -14,7 +15,7 @@ use crate::app::AppState;
 use crate::believed::Believed;
 use crate::db::keys::{self, StoredKey};
 use crate::error::Error;
-use crate::key::{ApiKey, Scope};
+use crate::key::{ApiKey, Scope, SecretHash};
 use crate::secrets::Whose;
 
 /// Checks keys, most of the time without the database.
@@ -39,9 +40,19 @@ impl Keyring {
     /// The holder of the key in these headers.
     pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, Error> {
         let key = key_in(headers)?;
+        self.holder(key.id(), &key.hash()).await
+    }
+
+    /// The same caller, some time after: a key that was revoked or replaced meanwhile opens nothing
+    /// more.
+    pub(crate) async fn again(&self, caller: &Caller) -> Result<Caller, Error> {
+        self.holder(caller.key_id(), &caller.0.secret).await
+    }
+
+    async fn holder(&self, id: &str, secret: &SecretHash) -> Result<Caller, Error> {
         let unknown = Error::Unauthorized("this key is not known here, or no longer");
-        let look_up = || async { Ok(keys::by_id(&self.pool, key.id()).await?.map(Arc::new)) };
-        let Some(stored) = self.keys.get(key.id(), look_up).await? else {
+        let look_up = || async { Ok(keys::by_id(&self.pool, id).await?.map(Arc::new)) };
+        let Some(stored) = self.keys.get(id, look_up).await? else {
             return Err(unknown);
         };
         // One answer for all three, so that an id alone tells nothing.
@@ -49,7 +60,7 @@ impl Keyring {
             .key
             .expires_at
             .is_some_and(|end| end <= Timestamp::now());
-        if !stored.secret.matches(&key.hash()) || stored.key.revoked_at.is_some() || expired {
+        if !stored.secret.matches(secret) || stored.key.revoked_at.is_some() || expired {
             return Err(unknown);
         }
         if stored.tenant_suspended {
@@ -131,6 +142,16 @@ impl Caller {
     /// What the key may use of a capsule's grant, where that is not all of it.
     pub(crate) fn narrowed(&self, capsule: &CapsuleName) -> Option<&Grant> {
         self.0.key.narrowed.as_ref()?.of(capsule)
+    }
+
+    /// Tokens that its calls may cost at most, where they do not say so themselves.
+    pub(crate) fn max_tokens(&self) -> Option<u64> {
+        self.0.key.max_tokens
+    }
+
+    /// Calls that it may make in a minute, where it has a bound of its own.
+    pub(crate) fn calls_per_minute(&self) -> Option<NonZeroU32> {
+        self.0.key.calls_per_minute
     }
 
     /// Whether the key's list of tools, where it has one, has this tool.

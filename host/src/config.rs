@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -10,8 +11,8 @@ use serde::Deserialize;
 use soma_capability::Origin;
 use soma_runtime::Compiler;
 
+use crate::given::{Given, GivenLimits, GivenPrices};
 use crate::keepers::GivenVault;
-use crate::limits::GivenLimits;
 use crate::settings::Settings;
 use crate::trust::GivenTrust;
 
@@ -111,6 +112,26 @@ pub struct Config {
     #[arg(long, env = "SOMA_WAITING_CALLS", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub waiting_calls: Option<u32>,
 
+    /// Calls that one API key may make in a minute, a sixth of them at once; further ones get a 429
+    /// [default: no bound] [reloadable]
+    #[arg(long, env = "SOMA_KEY_CALLS_PER_MINUTE", value_name = "N")]
+    pub key_calls_per_minute: Option<NonZeroU32>,
+
+    /// The same of the calls of one capsule of one tenant, those from other capsules too [default: no
+    /// bound] [reloadable]
+    #[arg(long, env = "SOMA_CAPSULE_CALLS_PER_MINUTE", value_name = "N")]
+    pub capsule_calls_per_minute: Option<NonZeroU32>,
+
+    /// Calls of one API key that run or wait at once; further ones get a 429 [default: no bound]
+    /// [reloadable]
+    #[arg(long, env = "SOMA_KEY_CONCURRENT", value_name = "N")]
+    pub key_concurrent: Option<NonZeroU32>,
+
+    /// The same of one capsule of one tenant, with the calls from other capsules [default: no bound]
+    /// [reloadable]
+    #[arg(long, env = "SOMA_CAPSULE_CONCURRENT", value_name = "N")]
+    pub capsule_concurrent: Option<NonZeroU32>,
+
     /// Capsules that one tenant may have installed [default: 256] [reloadable]
     #[arg(long, env = "SOMA_TENANT_CAPSULES", value_name = "N")]
     pub tenant_capsules: Option<u32>,
@@ -144,6 +165,12 @@ pub struct Config {
     /// 64 MiB …] [reloadable; memory and tables cannot be raised by a reload]
     #[arg(long, env = "SOMA_MAXIMUM_LIMITS", value_name = "LIMITS")]
     pub maximum_limits: Option<GivenLimits>,
+
+    /// What things cost, in tokens, where that is not the usual: `million-fuel`, `host-call`,
+    /// `kib-in`, `kib-out`, `kib-stored`, `second`, as in `second=2,kib-out=0.05` [default: 1, 0.001,
+    /// 0.01, 0.01, 0.1, 1] [reloadable]
+    #[arg(long, env = "SOMA_PRICES", value_name = "PRICES")]
+    pub prices: Option<GivenPrices>,
 
     /// Serve /metrics without a key although the address is not loopback, or a proxy is in front
     /// [default: false]
@@ -256,13 +283,20 @@ impl Config {
             allowed_origins: first_given(self.allowed_origins, file.allowed_origins),
             concurrent_calls: self.concurrent_calls.or(file.concurrent_calls),
             waiting_calls: self.waiting_calls.or(file.waiting_calls),
+            key_calls_per_minute: self.key_calls_per_minute.or(file.key_calls_per_minute),
+            capsule_calls_per_minute: self
+                .capsule_calls_per_minute
+                .or(file.capsule_calls_per_minute),
+            key_concurrent: self.key_concurrent.or(file.key_concurrent),
+            capsule_concurrent: self.capsule_concurrent.or(file.capsule_concurrent),
             tenant_capsules: self.tenant_capsules.or(file.tenant_capsules),
             tenant_mib: self.tenant_mib.or(file.tenant_mib),
             audit_days: self.audit_days.or(file.audit_days),
             audit_full: self.audit_full.or(file.audit_full),
             audit_calls: self.audit_calls.or(file.audit_calls),
-            default_limits: GivenLimits::over(self.default_limits, file.default_limits),
-            maximum_limits: GivenLimits::over(self.maximum_limits, file.maximum_limits),
+            default_limits: Given::over(self.default_limits, file.default_limits),
+            maximum_limits: Given::over(self.maximum_limits, file.maximum_limits),
+            prices: Given::over(self.prices, file.prices),
             open_metrics: self.open_metrics.or(file.open_metrics),
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),

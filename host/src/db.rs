@@ -1,15 +1,19 @@
 //! The database: SQLite by default, Postgres to share. One SQL text for both, a file a table.
 
+pub(crate) mod answers;
 pub(crate) mod aside;
+pub(crate) mod budgets;
 pub(crate) mod capsules;
 pub(crate) mod grants;
 pub(crate) mod keys;
+pub(crate) mod ledger;
 pub(crate) mod logs;
 pub(crate) mod pins;
 pub(crate) mod releases;
 pub(crate) mod secrets;
 pub(crate) mod stores;
 pub(crate) mod tenants;
+pub(crate) mod usage;
 pub(crate) mod watches;
 
 use std::time::Duration;
@@ -53,9 +57,11 @@ pub(crate) fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// A time as it comes back once it is stored.
+/// A time as it comes back once it is stored. What is in the very last second of all times is its
+/// beginning: milliseconds after it are none that could be read again.
 pub(crate) fn storable(time: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+    let last = Timestamp::MAX.as_second() * 1000;
+    Timestamp::from_millisecond(time.as_millisecond().min(last)).unwrap_or(time)
 }
 
 /// A stored time. What is out of range was not written by this program.

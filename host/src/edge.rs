@@ -64,6 +64,9 @@ pub(crate) async fn edge(
             .await
             .unwrap_or_else(|panic| Error::Panicked(words(&*panic)).into_response()),
     };
+    if is_of_the_database(&response) {
+        app.metrics.database_failed();
+    }
     let mut response = written(response, id, &asked);
     app.metrics.response(response.status());
     if has_body && BODY_UNREAD.contains(&response.status()) {
@@ -73,6 +76,9 @@ pub(crate) async fn edge(
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
+    // That of the first one, with an answer that was given before.
+    let first = response.extensions().get::<InvocationId>();
+    let id = first.map_or(id, |InvocationId(first)| *first);
     let text = id.hyphenated().to_string();
     if let Ok(value) = HeaderValue::try_from(text) {
         response.headers_mut().insert(HEADER, value);
@@ -84,6 +90,11 @@ fn lent(request: Request) -> (Request, Option<Unread>) {
     let (parts, body) = request.into_parts();
     let (body, unread) = unread::lend(body);
     (Request::from_parts(parts, body), unread)
+}
+
+fn is_of_the_database(response: &Response) -> bool {
+    let error = response.extensions().get::<Arc<Error>>();
+    error.is_some_and(|error| matches!(**error, Error::Database(_)))
 }
 
 /// Puts the problem into an answer that is one, and logs it: here and only here.

@@ -1,6 +1,7 @@
 //! What can go wrong between a request and its answer, and which problem the client is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -9,11 +10,14 @@ use soma_capability::{CapsuleName, CredentialName};
 use soma_registry::{PackageError, TooSlow};
 use soma_runtime::{Failure, LoadError, ToolError, Usage};
 
+use crate::answers::Unrepeated;
 use crate::audit::Unwritten;
+use crate::budget::{Exhausted, Refused};
 use crate::db::is_orphan;
 use crate::distrust::Distrust;
 use crate::input::InvalidInput;
 use crate::problem::{Details, Kind, Problem};
+use crate::rates::Reached;
 use crate::secrets::Unsealed;
 
 /// Why a request has no answer but a problem.
@@ -68,6 +72,9 @@ pub(crate) enum Error {
     /// Nothing is granted to that capsule.
     #[error("nothing is granted to `{0}`")]
     UnknownGrant(CapsuleName),
+    /// Nobody's budget.
+    #[error("{0}")]
+    UnknownBudget(String),
     /// No credential of that name.
     #[error("the credential `{0}` is not set")]
     UnknownSecret(CredentialName),
@@ -107,6 +114,17 @@ pub(crate) enum Error {
     /// A capsule file that does not fit this host.
     #[error("{0}")]
     InvalidCapsule(String),
+    /// Some budget has not enough left; nothing ran.
+    #[error(transparent)]
+    Budget(#[from] Box<Exhausted>),
+    /// There are too many calls; nothing ran.
+    #[error("{what} is reached")]
+    RateLimited {
+        /// The bound.
+        what: Reached,
+        /// When there may be one again.
+        retry_after: Duration,
+    },
     /// No place, not even to wait: of these there are as many as there may be.
     #[error("all places for {0} are taken")]
     Overloaded(&'static str),
@@ -132,6 +150,9 @@ pub(crate) enum Error {
          should have must be looked at where it sent to; do not simply call again"
     )]
     OutcomeUnknown,
+    /// A call that was sent before, and has no answer to be given again.
+    #[error(transparent)]
+    Unrepeated(#[from] Unrepeated),
     /// A line of the audit log is not on disk.
     #[error(transparent)]
     Audit(#[from] Unwritten),
@@ -181,6 +202,7 @@ impl Error {
             Self::UnknownKey(_) => Kind::UnknownKey,
             Self::UnknownUpdate(..) => Kind::UnknownUpdate,
             Self::UnknownGrant(_) => Kind::UnknownGrant,
+            Self::UnknownBudget(_) => Kind::UnknownBudget,
             Self::UnknownSecret(_) => Kind::UnknownSecret,
             Self::UnknownPin(_) => Kind::UnknownPin,
             Self::Distrust(error) => error.kind(),
@@ -192,6 +214,9 @@ impl Error {
             Self::Input(InvalidInput::Json(_)) => Kind::InvalidJson,
             Self::Input(InvalidInput::Schema { .. }) => Kind::InvalidInput,
             Self::Package(_) | Self::InvalidCapsule(_) => Kind::InvalidCapsule,
+            Self::Budget(exhausted) if exhausted.refills_at.is_some() => Kind::BudgetRefilling,
+            Self::Budget(_) => Kind::BudgetExhausted,
+            Self::RateLimited { .. } => Kind::RateLimited,
             Self::Overloaded(_) => Kind::Overloaded,
             Self::NotReady(_) => Kind::NotReady,
             Self::Call { failure, .. } => Kind::of(failure),
@@ -200,6 +225,7 @@ impl Error {
             Self::Database(error) if is_orphan(error) => Kind::Conflict,
             Self::AuditUnwritable => Kind::AuditUnwritable,
             Self::OutcomeUnknown => Kind::OutcomeUnknown,
+            Self::Unrepeated(error) => error.kind(),
             Self::Database(_)
             | Self::Audit(_)
             | Self::Storage(_)
@@ -238,9 +264,23 @@ impl Error {
                 detail,
                 ..Details::default()
             },
-            Self::Overloaded(_) | Self::NotReady(_) | Self::AuditUnwritable => Details {
+            Self::Overloaded(_)
+            | Self::NotReady(_)
+            | Self::AuditUnwritable
+            | Self::Unrepeated(Unrepeated::InProgress(_)) => Details {
                 detail,
                 retry_after_ms: Some(1000),
+                ..Details::default()
+            },
+            Self::RateLimited { retry_after, .. } => Details {
+                detail,
+                retry_after_ms: Some(whole_millis(*retry_after)),
+                ..Details::default()
+            },
+            Self::Budget(exhausted) => Details {
+                detail,
+                retry_after_ms: exhausted.retry_after_ms(),
+                budget: Some(exhausted.clone()),
                 ..Details::default()
             },
             Self::Input(InvalidInput::Schema { errors, .. }) => Details {
@@ -268,10 +308,25 @@ impl Error {
     }
 }
 
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Exhausted(exhausted) => Self::Budget(exhausted),
+            Refused::TooManySessions => Self::Conflict(refused.to_string()),
+            Refused::Database(error) => Self::Database(error),
+        }
+    }
+}
+
 impl From<Distrust> for Error {
     fn from(error: Distrust) -> Self {
         Self::Distrust(Box::new(error))
     }
+}
+
+/// Not so few that it would be too early.
+fn whole_millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Whether the database does not answer, rather than answer with an error.

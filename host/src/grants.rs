@@ -74,6 +74,15 @@ impl Networks {
         self.open.clone()
     }
 
+    /// Upstreams that are left alone at this moment, by whichever network.
+    pub(crate) fn upstreams_down(&self) -> usize {
+        let made = self
+            .made
+            .iter()
+            .map(|(_, network)| network.upstreams_down());
+        self.open.upstreams_down() + made.sum::<usize>()
+    }
+
     /// The one of a tenant's capsule file under a grant and its credentials, of this revision.
     pub(crate) async fn of(
         &self,

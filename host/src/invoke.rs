@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use soma_capability::{CapsuleName, Digest, Limits};
-use soma_runtime::{Call, Capsule, Egress, Failure, Given, Left, Outcome, Output, Usage};
+use soma_runtime::{Call, Capsule, Egress, Failure, Given, Left, Outcome, Output, Side, Usage};
 use tracing::field::display;
 use tracing::{Instrument as _, error_span, info};
 use uuid::Uuid;
@@ -15,13 +15,16 @@ use crate::admission::{Place, Slot};
 use crate::app::{App, AppState};
 use crate::audit::{CallRecord, Target};
 use crate::auth::Caller;
+use crate::budget::{Reservation, Spending};
 use crate::catalog::ReadyTool;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::metrics::OK;
 use crate::problem::Kind;
+use crate::rates::Turn;
+use crate::terms::Terms;
 use crate::trace::TraceParent;
-use crate::{audit, input, policy};
+use crate::{audit, budget, input, policy, usage};
 
 /// One call that somebody asks for.
 pub(crate) struct Invocation {
@@ -29,6 +32,7 @@ pub(crate) struct Invocation {
     pub(crate) capsule: CapsuleName,
     pub(crate) tool: String,
     pub(crate) input: Vec<u8>,
+    pub(crate) terms: Terms,
     pub(crate) parent: Option<TraceParent>,
 }
 
@@ -66,7 +70,7 @@ impl Origin {
 pub(crate) struct Answer {
     invocation: Uuid,
     output: Box<RawValue>,
-    usage: Usage,
+    pub(crate) usage: Usage,
 }
 
 /// A call that has ended. Its answer is written out once: what is hashed for the record is what the
@@ -113,17 +117,25 @@ pub(crate) async fn run(
         capsule,
         tool,
         input,
+        terms,
         parent,
     } = invocation;
     let id = origin.id;
-    let prepared = prepare(app, &origin, &capsule, &tool, input, place).await;
+    let wanted = Wanted {
+        capsule: &capsule,
+        tool: &tool,
+        terms,
+    };
+    let prepared = prepare(app, &origin, wanted, input, place).await;
     let Prepared {
         code,
         ready,
+        turn,
         slot,
         digest,
         input,
         limits,
+        spending,
         given,
     } = match prepared {
         Ok(prepared) => prepared,
@@ -139,6 +151,8 @@ pub(crate) async fn run(
     if let Some(parent) = parent {
         parent.adopt(&span);
     }
+    let prices = spending.allowance.prices();
+    let entry = app.usage.entry(&origin.caller, &capsule, &tool, prices);
     let target = Target {
         capsule,
         digest,
@@ -150,31 +164,59 @@ pub(crate) async fn run(
         tool,
         input,
         limits,
+        allowance: spending.allowance,
         given,
         herald: record.clone().map(|record| record as _),
         progress: None,
     };
     // A client that hangs up drops this function; what runs is finished and recorded all the same.
-    Finished::new(finish(code, call, slot, ready, record).instrument(span)).await
+    let held = Held {
+        turn,
+        slot,
+        reservation: spending.reservation,
+        entry,
+    };
+    Finished::new(finish(code, call, held, ready, record).instrument(span)).await
 }
 
 /// Everything that a call needs to run.
 struct Prepared {
     code: Arc<Capsule>,
     ready: Arc<ReadyTool>,
+    turn: Turn,
     slot: Slot,
     digest: Digest,
     input: String,
     limits: Limits,
+    spending: Spending,
     given: Given,
+}
+
+/// What is to be called, and for how much.
+struct Wanted<'a> {
+    capsule: &'a CapsuleName,
+    tool: &'a str,
+    terms: Terms,
+}
+
+/// What a call holds until it has ended.
+struct Held {
+    turn: Turn,
+    slot: Slot,
+    /// None within another call, which pays for it.
+    reservation: Option<Reservation>,
+    entry: usage::Entry,
 }
 
 /// Decides whether it runs, and under what.
 async fn prepare(
     app: &AppState,
     origin: &Origin,
-    capsule: &CapsuleName,
-    tool: &str,
+    Wanted {
+        capsule,
+        tool,
+        terms,
+    }: Wanted<'_>,
     input: Vec<u8>,
     place: Place,
 ) -> Result<Prepared, Error> {
@@ -185,27 +227,49 @@ async fn prepare(
     let prepare = async {
         let live = app.in_force();
         app.logs.admit(&installed.row, &live.settings.trust)?;
+        let bounds = &live.settings.rates;
+        let turn = app.rates.enter(bounds, origin, capsule).await?;
         let mut limits = policy::limits(&live.settings, &installed.about.manifest);
         if let Some(Within { left, .. }) = origin.within {
             limits = policy::within(limits, left);
         }
-        let given = policy::given(app, &live, origin, &installed).await?;
         let input = check(app, input, &ready, &limits).await?;
         let code = app.catalog.code(&installed.about).await?;
+        let spending = budget::hold(app, &live.settings.prices, origin, terms, &limits).await?;
         let slot = place.slot().await?;
+        if slot.has_waited() {
+            still_holds(app, origin, capsule).await?;
+        }
+        // Not before: what was taken back while the call waited is not given to it.
+        let live = app.in_force();
+        let given = policy::given(app, &live, origin, &installed).await?;
         Ok(Prepared {
             code,
             ready: ready.clone(),
+            turn,
             slot,
             digest: installed.row.digest,
             input,
             limits,
+            spending,
             given,
         })
     };
     prepare.await.inspect_err(|error: &Error| {
         ready.metrics().refused(error.kind().code());
+        match error {
+            Error::Budget(short) => app.metrics.spending.refused(short.level.as_str()),
+            Error::RateLimited { what, .. } => app.metrics.rates.refused(what.level.as_str()),
+            _ => {}
+        }
     })
+}
+
+/// Goes on where the key still opens the tool of a capsule that is still there.
+async fn still_holds(app: &App, origin: &Origin, capsule: &CapsuleName) -> Result<(), Error> {
+    let caller = app.keyring.again(&origin.caller).await?;
+    let installed = app.catalog.find(caller.tenant_id(), capsule).await?;
+    app.logs.admit(&installed.row, &app.live().settings.trust)
 }
 
 async fn check(
@@ -234,13 +298,28 @@ async fn check(
 async fn finish(
     code: Arc<Capsule>,
     call: Call,
-    slot: Slot,
+    Held {
+        turn,
+        slot,
+        reservation,
+        entry,
+    }: Held,
     ready: Arc<ReadyTool>,
     record: Option<Arc<CallRecord>>,
 ) -> Result<Ended, Error> {
     let ended = Ended::from(code.call(call).await);
-    drop(slot);
+    drop((slot, turn));
     let usage = &ended.usage;
+    // What the host failed at is nobody's to pay.
+    let is_ours = ended
+        .result
+        .as_ref()
+        .is_err_and(|it| it.side() == Side::Host);
+    let charged = if is_ours { 0 } else { usage.tokens };
+    if let Some(reservation) = reservation {
+        reservation.settle(charged);
+    }
+    entry.close(usage, charged, ended.result.is_err());
     let code = match &ended.result {
         Ok(_) => OK,
         Err(failure) => Kind::of(failure).code(),
@@ -248,6 +327,7 @@ async fn finish(
     ready.metrics().ran(code, usage);
     info!(
         outcome = code,
+        tokens = usage.tokens,
         fuel = usage.fuel,
         ms = usage.time_us / 1000,
         memory = usage.memory_bytes,

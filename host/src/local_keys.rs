@@ -154,6 +154,8 @@ async fn create(
         scopes,
         tools: None,
         narrowed: None,
+        max_tokens: None,
+        calls_per_minute: None,
         created_at: Timestamp::now(),
         expires_at: None,
         revoked_at: None,

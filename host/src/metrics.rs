@@ -1,6 +1,9 @@
 //! What the host counts, in Prometheus' text form.
 
 mod logs;
+mod moment;
+mod rates;
+mod spending;
 
 use std::collections::HashMap;
 
@@ -13,6 +16,10 @@ use soma_capability::{CapsuleName, Tool};
 use soma_runtime::Usage;
 
 pub(crate) use self::logs::LogMetrics;
+use self::moment::{Moment, kept};
+use self::rates::RateMetrics;
+pub(crate) use self::spending::SpendingMetrics;
+use crate::app::App;
 
 /// The outcome of a call that gave an answer; the others are problem codes.
 pub(crate) const OK: &str = "ok";
@@ -20,21 +27,35 @@ pub(crate) const OK: &str = "ok";
 /// Every metric of one host.
 pub(crate) struct Metrics {
     registry: Registry,
-    calls: IntCounterVec,
-    duration: HistogramVec,
-    fuel: HistogramVec,
-    memory: HistogramVec,
-    masked: IntCounterVec,
+    tools: Tools,
     http: IntCounterVec,
-    instances: IntGauge,
-    cache_hits: IntGauge,
-    cache_misses: IntGauge,
+    database_failures: IntCounter,
+    moment: Moment,
     /// The logs that are followed.
     pub(crate) logs: LogMetrics,
+    /// Budgets and their ledger.
+    pub(crate) spending: SpendingMetrics,
+    /// Calls that came too often.
+    pub(crate) rates: RateMetrics,
+    /// How long lines of the audit log take to the disk.
+    pub(crate) audit: Histogram,
     /// Calls that wait for a slot.
     pub(crate) waiting: IntGauge,
     /// Calls that hold a slot.
     pub(crate) running: IntGauge,
+}
+
+/// What is counted of each tool, and of what each capsule sends.
+struct Tools {
+    calls: IntCounterVec,
+    duration: HistogramVec,
+    fuel: HistogramVec,
+    memory: HistogramVec,
+    call_tokens: HistogramVec,
+    tokens: IntCounterVec,
+    masked: IntCounterVec,
+    requests: IntCounterVec,
+    bytes: IntCounterVec,
 }
 
 /// One tool's metrics, looked up once: the hot path touches nothing but atomics.
@@ -46,25 +67,150 @@ pub(crate) struct ToolMetrics {
     duration: Histogram,
     fuel: Histogram,
     memory: Histogram,
+    call_tokens: Histogram,
+    tokens: IntCounter,
     masked: IntCounter,
+    /// Answered, denied, failed.
+    requests: [IntCounter; 3],
+    sent: IntCounter,
+    received: IntCounter,
 }
 
 impl Metrics {
     pub(crate) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let gauge = |name, help| kept(&registry, IntGauge::new(name, help)?);
+        Ok(Self {
+            tools: Tools::new(&registry)?,
+            http: kept(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new("soma_http_responses_total", "HTTP responses, by status."),
+                    &["status"],
+                )?,
+            )?,
+            database_failures: kept(
+                &registry,
+                IntCounter::new(
+                    "soma_database_failures_total",
+                    "Requests that failed since the database did.",
+                )?,
+            )?,
+            moment: Moment::new(&registry)?,
+            logs: LogMetrics::new(&registry)?,
+            spending: SpendingMetrics::new(&registry)?,
+            rates: RateMetrics::new(&registry)?,
+            audit: kept(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "soma_audit_write_seconds",
+                        "Seconds until lines of the audit log were on disk, all that were written together.",
+                    )
+                    .buckets(prometheus::exponential_buckets(0.000_1, 4.0, 9)?),
+                )?,
+            )?,
+            waiting: gauge(
+                "soma_calls_waiting",
+                "Calls that wait for a slot to run in.",
+            )?,
+            running: gauge("soma_calls_running", "Calls that hold a slot.")?,
+            registry,
+        })
+    }
+
+    /// The metrics of one tool.
+    pub(crate) fn of_tool(&self, capsule: &CapsuleName, tool: &Tool) -> ToolMetrics {
+        let tools = &self.tools;
+        let capsule = capsule.to_string();
+        let labels = [capsule.as_str(), tool.name.as_str()];
+        let requests = |outcome| {
+            tools
+                .requests
+                .with_label_values(&[capsule.as_str(), outcome])
+        };
+        let bytes = |direction| {
+            tools
+                .bytes
+                .with_label_values(&[capsule.as_str(), direction])
+        };
+        ToolMetrics {
+            ok: tools.calls.with_label_values(&[labels[0], labels[1], OK]),
+            duration: tools.duration.with_label_values(&labels),
+            fuel: tools.fuel.with_label_values(&labels),
+            memory: tools.memory.with_label_values(&labels),
+            call_tokens: tools.call_tokens.with_label_values(&labels),
+            tokens: tools.tokens.with_label_values(&labels),
+            masked: tools.masked.with_label_values(&labels),
+            requests: ["answered", "denied", "failed"].map(requests),
+            sent: bytes("sent"),
+            received: bytes("received"),
+            calls: tools.calls.clone(),
+            tool: tool.name.clone(),
+            capsule,
+        }
+    }
+
+    /// Drops every series of a capsule.
+    pub(crate) fn forget(&self, capsule: &CapsuleName) {
+        let (capsule, tools) = (capsule.to_string(), &self.tools);
+        for counters in [
+            &tools.calls,
+            &tools.tokens,
+            &tools.masked,
+            &tools.requests,
+            &tools.bytes,
+        ] {
+            for labels in series_of(counters, &capsule) {
+                // Removed by somebody else in between is removed as well.
+                drop(counters.remove(&borrowed(&labels)));
+            }
+        }
+        for histogram in [
+            &tools.duration,
+            &tools.fuel,
+            &tools.memory,
+            &tools.call_tokens,
+        ] {
+            for labels in series_of(histogram, &capsule) {
+                drop(histogram.remove(&borrowed(&labels)));
+            }
+        }
+    }
+
+    /// Counts one HTTP response.
+    pub(crate) fn response(&self, status: http::StatusCode) {
+        self.http.with_label_values(&[status.as_str()]).inc();
+    }
+
+    /// Counts a request that failed since the database did.
+    pub(crate) fn database_failed(&self) {
+        self.database_failures.inc();
+    }
+
+    /// Everything in Prometheus' text form, with what is read at this moment.
+    pub(crate) async fn render(&self, app: &App) -> prometheus::Result<Vec<u8>> {
+        self.moment.read(app).await;
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+impl Tools {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
         let labels = ["capsule", "tool"];
         let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
-            HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &labels)
+            let options = HistogramOpts::new(name, help).buckets(buckets);
+            kept(registry, HistogramVec::new(options, &labels)?)
         };
-        let gauge = |name: &str, help: &str| IntGauge::new(name, help);
-        let registry = Registry::new();
-        let metrics = Self {
-            logs: LogMetrics::new(&registry)?,
-            registry,
-            calls: IntCounterVec::new(
-                Opts::new(
-                    "soma_calls_total",
-                    "Calls of installed tools, by how they ended.",
-                ),
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            kept(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        Ok(Self {
+            calls: counter(
+                "soma_calls_total",
+                "Calls of installed tools, by how they ended.",
                 &["capsule", "tool", "outcome"],
             )?,
             duration: histogram(
@@ -82,105 +228,32 @@ impl Metrics {
                 "Peak bytes of linear memory of calls that ran.",
                 prometheus::exponential_buckets(65_536.0, 4.0, 8)?,
             )?,
-            masked: IntCounterVec::new(
-                Opts::new(
-                    "soma_masked_total",
-                    "Credentials that came back to a capsule or were in what it said, and were masked.",
-                ),
+            call_tokens: histogram(
+                "soma_call_tokens",
+                "Tokens that calls cost which ran.",
+                prometheus::exponential_buckets(1.0, 8.0, 8)?,
+            )?,
+            tokens: counter(
+                "soma_tokens_total",
+                "Tokens that calls cost which ran, without those of calls within them.",
                 &labels,
             )?,
-            http: IntCounterVec::new(
-                Opts::new("soma_http_responses_total", "HTTP responses, by status."),
-                &["status"],
+            masked: counter(
+                "soma_masked_total",
+                "Credentials that came back to a capsule or were in what it said, and were masked.",
+                &labels,
             )?,
-            instances: gauge("soma_instances_in_use", "Guest instances alive.")?,
-            cache_hits: gauge(
-                "soma_code_cache_hits",
-                "Capsules loaded from the code cache since the start.",
+            requests: counter(
+                "soma_egress_requests_total",
+                "Requests of capsules to the network: answered, denied, or failed.",
+                &["capsule", "outcome"],
             )?,
-            cache_misses: gauge(
-                "soma_code_cache_misses",
-                "Capsules compiled because the code cache had nothing, since the start.",
+            bytes: counter(
+                "soma_egress_bytes_total",
+                "Bytes of bodies that capsules sent to the network and received from it.",
+                &["capsule", "direction"],
             )?,
-            waiting: gauge(
-                "soma_calls_waiting",
-                "Calls that wait for a slot to run in.",
-            )?,
-            running: gauge("soma_calls_running", "Calls that hold a slot.")?,
-        };
-        metrics.register()?;
-        Ok(metrics)
-    }
-
-    fn register(&self) -> prometheus::Result<()> {
-        for counters in [&self.calls, &self.masked, &self.http] {
-            self.registry.register(Box::new(counters.clone()))?;
-        }
-        for histograms in [&self.duration, &self.fuel, &self.memory] {
-            self.registry.register(Box::new(histograms.clone()))?;
-        }
-        for gauge in [
-            &self.instances,
-            &self.cache_hits,
-            &self.cache_misses,
-            &self.waiting,
-            &self.running,
-        ] {
-            self.registry.register(Box::new(gauge.clone()))?;
-        }
-        Ok(())
-    }
-
-    /// The metrics of one tool.
-    pub(crate) fn of_tool(&self, capsule: &CapsuleName, tool: &Tool) -> ToolMetrics {
-        let capsule = capsule.to_string();
-        let labels = [capsule.as_str(), tool.name.as_str()];
-        ToolMetrics {
-            ok: self.calls.with_label_values(&[labels[0], labels[1], OK]),
-            duration: self.duration.with_label_values(&labels),
-            fuel: self.fuel.with_label_values(&labels),
-            memory: self.memory.with_label_values(&labels),
-            masked: self.masked.with_label_values(&labels),
-            calls: self.calls.clone(),
-            tool: tool.name.clone(),
-            capsule,
-        }
-    }
-
-    /// Drops every series of a capsule.
-    pub(crate) fn forget(&self, capsule: &CapsuleName) {
-        let capsule = capsule.to_string();
-        for counters in [&self.calls, &self.masked] {
-            for labels in series_of(counters, &capsule) {
-                // Removed by somebody else in between is removed as well.
-                drop(counters.remove(&borrowed(&labels)));
-            }
-        }
-        for histogram in [&self.duration, &self.fuel, &self.memory] {
-            for labels in series_of(histogram, &capsule) {
-                drop(histogram.remove(&borrowed(&labels)));
-            }
-        }
-    }
-
-    /// Counts one HTTP response.
-    pub(crate) fn response(&self, status: http::StatusCode) {
-        self.http.with_label_values(&[status.as_str()]).inc();
-    }
-
-    /// Everything in Prometheus' text form, with the runtime's numbers of this moment.
-    pub(crate) fn render(
-        &self,
-        instances: u64,
-        (hits, misses): (u64, u64),
-    ) -> prometheus::Result<Vec<u8>> {
-        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        self.instances.set(number(instances));
-        self.cache_hits.set(number(hits));
-        self.cache_misses.set(number(misses));
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(text)
+        })
     }
 }
 
@@ -231,6 +304,15 @@ impl ToolMetrics {
         // What it called has metrics of its own.
         self.fuel.observe((usage.fuel - usage.tool_fuel) as f64);
         self.memory.observe(usage.memory_bytes as f64);
+        let tokens = usage.tokens.saturating_sub(usage.tool_tokens);
+        self.call_tokens.observe(tokens as f64);
+        self.tokens.inc_by(tokens);
         self.masked.inc_by(usage.masked);
+        let of = [usage.answered, usage.denied, usage.failed];
+        for (counter, requests) in self.requests.iter().zip(of) {
+            counter.inc_by(requests);
+        }
+        self.sent.inc_by(usage.sent_bytes);
+        self.received.inc_by(usage.received_bytes);
     }
 }

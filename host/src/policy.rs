@@ -24,7 +24,7 @@ pub(crate) fn limits(live: &Live, manifest: &Manifest) -> Limits {
 }
 
 /// Nothing above what is left of the call that this one is within.
-pub(crate) fn within(limits: Limits, Left { fuel, time }: Left) -> Limits {
+pub(crate) fn within(limits: Limits, Left { fuel, time, .. }: Left) -> Limits {
     let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Limits {
         fuel: limits.fuel.min(fuel),

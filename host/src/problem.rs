@@ -9,9 +9,14 @@ use serde::Serialize;
 use soma_runtime::{Failure, ToolError, Usage};
 use uuid::Uuid;
 
+use crate::budget::Exhausted;
+use crate::usage;
+
 /// What `type` begins with; the kind's code follows. It names the problem, and is stable; the
 /// page it might lead to is docs/problems.md.
 pub const TYPE_PREFIX: &str = "urn:soma:problem:";
+/// The media type of problems.
+pub(crate) const PROBLEM: &str = "application/problem+json";
 
 /// One line a kind: its name here, its status, its code, its title.
 macro_rules! kinds {
@@ -60,6 +65,7 @@ kinds! {
     UnknownPackage NOT_FOUND "unknown-package" "No marketplace has such a version";
     UnknownUpdate NOT_FOUND "unknown-update" "No such update is kept of the capsule";
     UnknownGrant NOT_FOUND "unknown-grant" "Nothing is granted to the capsule";
+    UnknownBudget NOT_FOUND "unknown-budget" "There is no such budget";
     UnknownSecret NOT_FOUND "unknown-secret" "There is no such credential";
     UnknownPin NOT_FOUND "unknown-pin" "The namespace is not pinned";
     UnknownTool NOT_FOUND "unknown-tool" "The capsule has no such tool";
@@ -68,6 +74,8 @@ kinds! {
     MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed" "The path does not take this method";
     BodyTimeout REQUEST_TIMEOUT "body-timeout" "The body did not arrive in time";
     Conflict CONFLICT "conflict" "The request does not fit what is there";
+    IdempotencyInProgress CONFLICT "idempotency-in-progress" "The call is under way";
+    OutcomeNotKept CONFLICT "outcome-not-kept" "The answer of the call is not kept";
     NamespacePinned CONFLICT "namespace-pinned" "The namespace comes from a log here, and this does not";
     Revoked GONE "revoked" "The version was revoked";
     TooLarge PAYLOAD_TOO_LARGE "too-large" "The body is too large";
@@ -76,6 +84,10 @@ kinds! {
     InvalidInput UNPROCESSABLE_ENTITY "invalid-input" "The input does not fit the tool's schema";
     InvalidCapsule UNPROCESSABLE_ENTITY "invalid-capsule" "The file is not a capsule that this host can run";
     UnprovenFile UNPROCESSABLE_ENTITY "unproven-file" "The file is not proven to be in a log";
+    IdempotencyMismatch UNPROCESSABLE_ENTITY "idempotency-mismatch" "The idempotency key is another call's";
+    BudgetExhausted PAYMENT_REQUIRED "budget-exhausted" "A budget has not enough left";
+    BudgetRefilling TOO_MANY_REQUESTS "budget-refilling" "A budget has not enough left until it refills";
+    RateLimited TOO_MANY_REQUESTS "rate-limited" "There are too many calls for now";
     MarketplaceFailed BAD_GATEWAY "marketplace-failed" "The marketplace does not answer as it should";
     Unproven BAD_GATEWAY "unproven" "What the marketplace sent is not proven";
     LogDistrusted BAD_GATEWAY "log-distrusted" "The log is not believed any more";
@@ -93,6 +105,7 @@ kinds! {
     ToolUpstream BAD_GATEWAY "tool-upstream" "The tool's upstream failed";
     ToolFailed FAILED_DEPENDENCY "tool-failed" "The tool failed";
     OutOfFuel FAILED_DEPENDENCY "out-of-fuel" "The call ran out of fuel";
+    OutOfTokens FAILED_DEPENDENCY "out-of-tokens" "The call ran out of tokens";
     OutOfTime GATEWAY_TIMEOUT "out-of-time" "The call ran out of time";
     OutOfMemory FAILED_DEPENDENCY "out-of-memory" "The call ran out of memory";
     OutOfTables FAILED_DEPENDENCY "out-of-tables" "The call ran out of table elements";
@@ -119,6 +132,7 @@ impl Kind {
                 ToolError::Failed(_) => Self::ToolFailed,
             },
             Failure::OutOfFuel => Self::OutOfFuel,
+            Failure::OutOfTokens => Self::OutOfTokens,
             Failure::OutOfTime => Self::OutOfTime,
             Failure::OutOfMemory => Self::OutOfMemory,
             Failure::OutOfTables => Self::OutOfTables,
@@ -151,6 +165,9 @@ pub(crate) struct Details {
     /// How long to wait before trying again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_ms: Option<u64>,
+    /// The budget that has not enough left.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<Box<Exhausted>>,
     /// The status that the tool's upstream answered with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) upstream_status: Option<u16>,
@@ -186,8 +203,8 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// The answer, `application/problem+json`.
-    pub(crate) fn render(&self, invocation: Uuid) -> Response<Body> {
+    /// The body of the answer, [`PROBLEM`].
+    pub(crate) fn body(&self, invocation: Uuid) -> Vec<u8> {
         let Self { kind, details } = self;
         let document = Document {
             r#type: format!("{TYPE_PREFIX}{}", kind.code()),
@@ -197,16 +214,21 @@ impl Problem {
             invocation,
         };
         // Strings, numbers and lists of them: there is nothing in it that could fail.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+
+    /// The answer.
+    pub(crate) fn render(&self, invocation: Uuid) -> Response<Body> {
+        let Self { kind, details } = self;
+        let mut response = Response::new(Body::from(self.body(invocation)));
         *response.status_mut() = kind.status();
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if *kind == Kind::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(usage) = &details.usage {
+            usage::say(usage, headers);
         }
         if let Some(millis) = details.retry_after_ms {
             headers.insert(RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));

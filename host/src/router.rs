@@ -11,8 +11,8 @@ use crate::edge::edge;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::routes::{
-    audit, calls, capsules, grants, health, installs, keys, learned, logs, pins, secrets, stores,
-    tenants, updates,
+    audit, budgets, calls, capsules, grants, health, installs, keys, learned, logs, pins, secrets,
+    stores, tenants, updates, usage,
 };
 
 pub(crate) fn router(app: AppState) -> Router {
@@ -28,6 +28,7 @@ pub(crate) fn router(app: AppState) -> Router {
         )
         .route("/v1/tools", get(capsules::tools))
         .route("/v1/outdated", get(logs::outdated))
+        .route("/v1/usage", get(usage::get))
         .merge(administration())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -65,6 +66,11 @@ fn administration() -> Router<AppState> {
             "/v1/admin/stores/{namespace}/{name}",
             get(stores::get).delete(stores::clear),
         )
+        .route(
+            "/v1/admin/budgets",
+            get(budgets::list).put(budgets::set).delete(budgets::remove),
+        )
+        .route("/v1/admin/budgets/history", get(budgets::history))
         .route("/v1/admin/updates", get(updates::list))
         .route("/v1/admin/updates/{namespace}/{name}", get(updates::get))
         .route(

@@ -1,6 +1,7 @@
 //! The handlers, a file a group: authenticate, load, act, answer.
 
 pub(crate) mod audit;
+pub(crate) mod budgets;
 pub(crate) mod calls;
 pub(crate) mod capsules;
 pub(crate) mod grants;
@@ -14,3 +15,4 @@ pub(crate) mod secrets;
 pub(crate) mod stores;
 pub(crate) mod tenants;
 pub(crate) mod updates;
+pub(crate) mod usage;

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::router::router;
 use crate::settings::Settings;
 use crate::telemetry::Telemetry;
-use crate::{audit, follow, tls, updates, watches};
+use crate::{answers, audit, budget, follow, tls, updates, watches};
 
 /// A connection on which nothing arrives for this long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ pub struct Running {
     server: Option<JoinHandle<std::io::Result<()>>>,
     certificate: Option<JoinHandle<()>>,
     /// What goes on beside the calls, over and over.
-    rounds: [AbortHandle; 5],
+    rounds: [AbortHandle; 8],
 }
 
 /// Runs a host until it is told to stop (SIGTERM, SIGINT); a second time stops it at once.
@@ -130,6 +130,9 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
             tokio::spawn(audit::sweep(app.clone())).abort_handle(),
             tokio::spawn(app.keepers.clone().keep_logged_in()).abort_handle(),
             tokio::spawn(watches::run(app.clone())).abort_handle(),
+            tokio::spawn(budget::run(app.clone())).abort_handle(),
+            tokio::spawn(budget::sweep(app.clone())).abort_handle(),
+            tokio::spawn(answers::sweep(app.clone())).abort_handle(),
         ],
         app,
         config,
@@ -227,13 +230,20 @@ impl Running {
             server.await??;
         }
         // Calls whose client hung up are not connections any more, and are finished all the same.
-        while self.app.admission.inside() > 0 && Instant::now() < end {
+        let is_busy = || self.app.admission.inside() + self.app.answers.under_way() > 0;
+        while is_busy() && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let cut_off = cut_off(&self.app);
         self.app.audit.checkpoint().await?;
         if let Err(error) = self.app.watches.settle().await {
             tracing::error!(%error, "what capsules sent last could not be kept");
+        }
+        if let Err(error) = self.app.budgets.close().await {
+            tracing::error!(%error, "what is leased of budgets counts as spent from now on");
+        }
+        if let Err(error) = self.app.usage.settle().await {
+            tracing::error!(%error, "what calls used last could not be written down");
         }
         self.app.pool.close().await;
         cut_off

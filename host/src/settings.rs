@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use soma_capability::{Limits, Origin};
+use soma_capability::{Limits, Origin, Prices};
 use soma_runtime::{Compiler, EngineConfig};
 use url::Url;
 
@@ -14,6 +14,7 @@ use crate::admission::within;
 use crate::catalog::Quota;
 use crate::config::{Config, LogFormat, TlsFiles};
 use crate::keepers::KeeperSettings;
+use crate::rates::Bounds;
 use crate::trust::Trust;
 
 /// The command of the `soma` binary that compiles a component in a process of its own.
@@ -64,6 +65,8 @@ pub struct Live {
     pub default_limits: Limits,
     /// Limits that no call passes.
     pub maximum_limits: Limits,
+    /// What calls cost.
+    pub prices: Prices,
     /// Origins that capsules may send requests to.
     pub allow_http: Vec<Origin>,
     /// Names allowed in `Host`, the loopback names and the address listened on among them.
@@ -74,6 +77,8 @@ pub struct Live {
     pub concurrent_calls: u32,
     /// Calls that wait for one of those.
     pub waiting_calls: u32,
+    /// How often there may be calls, and how many at once.
+    pub(crate) rates: Bounds,
     /// What one tenant may have installed.
     pub(crate) quota: Quota,
     /// Whose capsules may be installed.
@@ -222,11 +227,16 @@ impl Live {
         Ok(Self {
             default_limits,
             maximum_limits,
+            prices: match &config.prices {
+                Some(given) => given.on(Prices::default()).context("prices")?,
+                None => Prices::default(),
+            },
             allow_http: config.allow_http.clone(),
             allowed_hosts,
             allowed_origins: config.allowed_origins.clone(),
             concurrent_calls,
             waiting_calls,
+            rates: Bounds::resolve(config),
             quota: Quota {
                 capsules: config.tenant_capsules.unwrap_or(256),
                 bytes: config.tenant_mib.unwrap_or(4096).saturating_mul(1 << 20),

@@ -10,11 +10,13 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::app::AppState;
+use crate::auth::Caller;
 use crate::catalog::Installed;
 use crate::db::grants::Granted;
 use crate::error::Error;
 use crate::invoke::{self, Ended, Invocation, Origin, Within};
 use crate::problem::Kind;
+use crate::terms::Terms;
 
 /// Calls within calls: beyond them somebody calls in a circle.
 const MOST_DEPTH: u32 = 8;
@@ -52,10 +54,16 @@ pub(crate) fn of(
 #[async_trait]
 impl Toolbox for OfCall {
     async fn call(&self, call: InnerCall, left: Left) -> Inner {
-        let invocation = match self.admit(&call) {
-            Ok(capsule) => self.invocation(capsule, call, left),
+        let capsule = match self.admit(&call) {
+            Ok(capsule) => capsule,
             Err(why) => return Inner::not_begun(why),
         };
+        // The key was looked at when the outer call came, which may be long ago.
+        let caller = match self.app.keyring.again(&self.origin.caller).await {
+            Ok(caller) => caller,
+            Err(error) => return Inner::not_begun(why(&error)),
+        };
+        let invocation = self.invocation(caller, capsule, call, left);
         let app = self.app.clone();
         let run = async move {
             let place = app.admission.enter_within();
@@ -116,11 +124,17 @@ impl OfCall {
         Ok(name)
     }
 
-    fn invocation(&self, capsule: CapsuleName, call: InnerCall, left: Left) -> Invocation {
+    fn invocation(
+        &self,
+        caller: Caller,
+        capsule: CapsuleName,
+        call: InnerCall,
+        left: Left,
+    ) -> Invocation {
         Invocation {
             origin: Origin {
                 id: Uuid::now_v7(),
-                caller: self.origin.caller.clone(),
+                caller,
                 within: Some(Within {
                     outer: self.origin.id,
                     depth: self.origin.depth() + 1,
@@ -130,6 +144,7 @@ impl OfCall {
             capsule,
             tool: call.tool,
             input: call.input.into_bytes(),
+            terms: Terms::default(),
             parent: None,
         }
     }
@@ -152,6 +167,8 @@ fn told(ended: Ended) -> Inner {
     Inner {
         result,
         fuel: usage.fuel,
+        cost: usage.cost,
+        tokens: usage.tokens,
         has_effects,
     }
 }

@@ -86,6 +86,7 @@ fn other_content(item: &Value) -> String {
 pub(crate) fn show_usage(usage: &Value, screen: Screen) {
     let number = |member: &str| usage[member].as_u64().unwrap_or_default();
     let mut parts = vec![
+        format!("{} tokens", grouped(number("tokens"))),
         format!("{} fuel", grouped(number("fuel"))),
         format!(
             "{}.{:03} ms",
@@ -107,7 +108,7 @@ pub(crate) fn show_usage(usage: &Value, screen: Screen) {
 }
 
 /// A number with its digits in groups of three.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -1,11 +1,11 @@
 //! Talking to a host: where it is, which key to show it, and what its refusals mean.
 
-use std::env;
+use std::env::{self, VarError};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -73,7 +73,14 @@ pub(crate) fn of_tenant(tenant: Option<&str>) -> Vec<(&'static str, String)> {
 impl Client {
     /// Finds the host and the key. Sends nothing yet.
     pub(crate) fn new(args: HostArgs, local: LocalKey) -> Result<Self, Failure> {
-        let key = env::var("SOMA_KEY").ok();
+        let key = match env::var("SOMA_KEY") {
+            Ok(key) => Some(key),
+            Err(VarError::NotPresent) => None,
+            Err(VarError::NotUnicode(_)) => {
+                return Err(Failure::usage("SOMA_KEY is no key: it is not UTF-8")
+                    .hint("set it to a key, or unset it to use the data folder's own"));
+            }
+        };
         // Not as good as none: a script whose variable is missing would use the admin key.
         if key.as_ref().is_some_and(|key| key.trim().is_empty()) {
             return Err(Failure::usage("SOMA_KEY is empty")
@@ -171,7 +178,7 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.exchange(method, url, body).await
+        self.exchange(method, url, HeaderMap::new(), body).await
     }
 
     /// Sends a request to `/v1/…`. The answer's JSON, `null` where it has none.
@@ -181,7 +188,18 @@ impl Client {
         path: &[&str],
         body: Body,
     ) -> Result<Value, Failure> {
-        self.exchange(method, self.url(path)?, body).await
+        self.send_headed(method, path, HeaderMap::new(), body).await
+    }
+
+    /// The same with these headers besides.
+    pub(crate) async fn send_headed(
+        &self,
+        method: Method,
+        path: &[&str],
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Value, Failure> {
+        self.exchange(method, self.url(path)?, headers, body).await
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {
@@ -194,7 +212,13 @@ impl Client {
         Ok(url)
     }
 
-    async fn exchange(&self, method: Method, url: Url, body: Body) -> Result<Value, Failure> {
+    async fn exchange(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Value, Failure> {
         let patience = if method == Method::GET {
             LOOK_UP
         } else {
@@ -204,6 +228,7 @@ impl Client {
             .http
             .request(method, url)
             .timeout(patience)
+            .headers(headers)
             .header(AUTHORIZATION, self.authorization.clone());
         let request = match body {
             Body::None => request,

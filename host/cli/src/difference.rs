@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use soma_capability::Capabilities;
 
+use crate::asked::wishes;
+
 /// One thing that differs between two versions.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -87,14 +89,13 @@ fn asked(old: &Value, new: &Value, changes: &mut Vec<Change>) {
     }
 }
 
-/// A line for each thing that is asked for.
+/// A line for each thing that is asked for, and one for its author's words.
 fn sentences(asked: &Capabilities) -> Option<String> {
-    let all = asked.sentences().into_iter();
-    let all = all.map(|sentence| match sentence.why {
-        Some(why) => format!("{} ({why})", sentence.asks),
-        None => sentence.asks,
+    let lines = wishes(asked).into_iter().flat_map(|wish| {
+        let why = wish.why.map(|why| format!("  {why}"));
+        std::iter::once(wish.asks).chain(why)
     });
-    let all: Vec<String> = all.collect();
+    let all: Vec<String> = lines.collect();
     (!all.is_empty()).then(|| all.join("\n"))
 }
 
@@ -138,7 +139,7 @@ mod tests {
             new: new.map(str::to_owned),
         };
         let schema = "{\n  \"type\": \"object\"\n}";
-        let asks = "may send GET requests to https://a.test/ (To ask.)";
+        let asks = "may send GET requests to https://a.test/\n  its author: \"To ask.\"";
         assert_eq!(
             difference(&old, &new),
             [

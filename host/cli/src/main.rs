@@ -2,6 +2,7 @@
 //! `commands`; this one reads the command line and turns the outcome into an exit code.
 
 mod answer;
+mod asked;
 mod carried;
 mod client;
 mod clock;
@@ -15,6 +16,7 @@ mod keyring;
 mod lockfile;
 mod logins;
 mod marketplace;
+mod named_file;
 mod oci;
 mod passphrase;
 mod problem;

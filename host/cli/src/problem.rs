@@ -8,11 +8,22 @@ use soma_registry::client::{ClientError, VerifyError};
 use crate::failure::{Exit, Failure};
 
 /// Problems whose details say all that their titles say.
-const SAY_ALL: [&str; 4] = [
+const SAY_ALL: [&str; 5] = [
+    "bad-request",
     "conflict",
     "revoked",
     "log-distrusted",
     "marketplace-failed",
+];
+
+/// Members of a request that details begin with, and the flags that give them.
+const FLAGS: [(&str, &str); 6] = [
+    ("`expires_at` ", "--expires"),
+    ("`kind` ", "--kind"),
+    ("`narrowed` ", "--narrow"),
+    ("`outcome` ", "--outcome"),
+    ("`scopes` ", "--scope"),
+    ("`tools` ", "--tool"),
 ];
 
 /// What a problem (RFC 9457) means here.
@@ -27,7 +38,7 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         (401 | 403, _) => Exit::NotAllowed,
         (404, _) => Exit::NotFound,
         (_, "marketplace-failed") => Exit::Unreachable,
-        (429 | 503, _) | (_, "tool-rate-limited") => Exit::Busy,
+        (429 | 503, _) | (_, "tool-rate-limited" | "idempotency-in-progress") => Exit::Busy,
         _ => Exit::Failed,
     };
     let title = text("title").map_or_else(|| format!("the host answered {status}"), str::to_owned);
@@ -40,9 +51,7 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         .collect();
     let message = match text("detail") {
         // These name what they are about, and the title would only say it twice.
-        Some(detail) if SAY_ALL.contains(&code) || code.starts_with("unknown-") => {
-            detail.to_owned()
-        }
+        Some(detail) if SAY_ALL.contains(&code) || code.starts_with("unknown-") => in_flags(detail),
         // Where there is no more to say than what happened.
         Some(detail) if detail.eq_ignore_ascii_case(&title) => title,
         // With places told one by one, the detail only counts them.
@@ -50,7 +59,9 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         _ => title,
     };
     let mut failure = Failure::new(exit, message).details(details);
-    if let Some(millis) = problem["retry_after_ms"].as_u64() {
+    if matches!(code, "budget-exhausted" | "budget-refilling") {
+        failure = failure.hint(refill(text("refills_at")));
+    } else if let Some(millis) = problem["retry_after_ms"].as_u64() {
         failure = failure.hint(format_args!("try again in {} s", millis.div_ceil(1000)));
     } else if code == "internal"
         && let Some(id) = text("invocation")
@@ -60,6 +71,15 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
         failure = failure.hint(hint);
     }
     failure.data(problem)
+}
+
+/// A detail as whoever wrote a command line reads it.
+fn in_flags(detail: &str) -> String {
+    let named = FLAGS.iter().find_map(|(member, flag)| {
+        let rest = detail.strip_prefix(member)?;
+        Some(format!("{flag} {rest}"))
+    });
+    named.unwrap_or_else(|| detail.to_owned())
 }
 
 fn marketplace_refusal(mut problem: Problem) -> Failure {
@@ -132,6 +152,15 @@ pub(crate) fn at_pointer(pointer: &str, detail: &str) -> String {
     format!("{place}: {detail}")
 }
 
+/// What helps where a budget is spent.
+fn refill(at: Option<&str>) -> String {
+    let more = "`soma budget show` shows what is left, `soma budget set` allows more";
+    match at {
+        Some(time) => format!("it begins anew at {time}; {more}"),
+        None => more.to_owned(),
+    }
+}
+
 fn hint_for(code: &str) -> Option<&'static str> {
     match code {
         "unknown-pin" => Some("`soma pin list` shows them"),
@@ -145,12 +174,18 @@ fn hint_for(code: &str) -> Option<&'static str> {
         "unknown-tool" => Some("`soma list --tools` shows the tools"),
         "unknown-tenant" => Some("`soma tenant list` shows them"),
         "unknown-key" => Some("`soma key list` shows them"),
+        "unknown-budget" => Some("`soma budget show` shows them"),
         "out-of-fuel" | "out-of-time" | "out-of-memory" => Some(
             "a capsule asks for more under [limits] in its capsule.toml; the host's maximum-limits hold",
         ),
+        "out-of-tokens" => Some(
+            "--max-tokens, or the budget that the call is under, allowed it no more; `soma budget show` \
+             shows what is left",
+        ),
         "unauthorized" => Some(
             "set SOMA_KEY to a key of this host; where the data folder's own key does not fit any \
-             more, the next start of `soma serve` makes a new one",
+             more, the next start of `soma serve` makes a new one, but in the place of one under a \
+             passphrase only once its file is moved away",
         ),
         _ => None,
     }
@@ -186,6 +221,36 @@ mod tests {
             "detail": "there is no tenant `acme`",
         });
         assert_eq!(refusal(404, missing).message(), "there is no tenant `acme`");
+        for (detail, said) in [
+            ("`expires_at` is in the past", "--expires is in the past"),
+            ("`a b` is no key's id", "`a b` is no key's id"),
+        ] {
+            let bad = json!({
+                "type": "urn:soma:problem:bad-request",
+                "title": "The request is malformed",
+                "detail": detail,
+            });
+            assert_eq!(refusal(400, bad).message(), said);
+        }
+        for (status, refills, exit, start) in [
+            (402, json!(null), 1, "`soma budget show`"),
+            (
+                429,
+                json!("2026-12-01T00:00:00Z"),
+                7,
+                "it begins anew at 2026-12-01",
+            ),
+        ] {
+            let spent = json!({
+                "type": "urn:soma:problem:budget-exhausted",
+                "title": "The budget is spent",
+                "refills_at": refills,
+                "retry_after_ms": 1000,
+            });
+            let failure = refusal(status, spent);
+            assert_eq!(failure.to_json()["error"]["exit"], exit);
+            assert!(failure.hint_text().unwrap().starts_with(start), "{status}");
+        }
         let forbidden = serde_json::from_value(json!({
             "type": "urn:soma:problem:insufficient-scope",
             "title": "The token does not allow this",

@@ -17,6 +17,7 @@ use tokio::process::Command;
 use crate::carried;
 use crate::commands::compile_component;
 use crate::failure::Failure;
+use crate::named_file;
 use crate::screen::Screen;
 
 /// The profile that capsules are built with: small first. Given on cargo's command line, so that
@@ -268,22 +269,11 @@ pub(crate) async fn open(path: &Path, screen: Screen) -> Result<Built, Failure> 
 
 /// A README's bytes; of a larger one only enough to see that it is too large.
 fn read_readme(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for a writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(MAX_README_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
+    named_file::beginning(path, MAX_README_BYTES)
 }
 
 /// A capsule's or component's bytes; of a larger file only enough to see that it is too large.
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?;
-    Ok(bytes)
+    named_file::beginning(path, MAX_FILE_BYTES)
+        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))
 }

@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write};
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -83,9 +85,9 @@ impl Screen {
     }
 }
 
-/// How wide the terminal is that standard error goes to; none where it goes elsewhere.
-pub(crate) fn width() -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size_of(io::stderr())?;
+/// How wide the terminal is that one of the standard streams goes to; none where it goes elsewhere.
+pub(crate) fn width(stream: impl AsFd) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(stream)?;
     Some(width.0.into())
 }
 
@@ -152,30 +154,17 @@ pub(crate) fn is_fit(c: char) -> bool {
 pub(crate) fn table(
     out: &mut dyn Write,
     headings: &[&str],
-    rows: Vec<Vec<String>>,
+    mut rows: Vec<Vec<String>>,
     nothing: &str,
 ) -> io::Result<()> {
     if rows.is_empty() {
         return writeln!(out, "{nothing}");
     }
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(headings.iter().map(|h| h.to_uppercase()))
-        .add_rows(
-            rows.into_iter()
-                .map(|row| row.iter().map(|cell| visible(cell)).collect::<Vec<_>>()),
-        );
-    if io::stdout().is_terminal()
-        && let Some((width, _)) = terminal_size::terminal_size()
-    {
-        table
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width.0);
+    let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
+    for cell in rows.iter_mut().flatten() {
+        *cell = visible(cell);
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
+    let table = arranged(headings, &rows, width);
     for (number, line) in table.lines().enumerate() {
         let line = line.trim_end();
         if number == 0 {
@@ -185,6 +174,39 @@ pub(crate) fn table(
         }
     }
     Ok(())
+}
+
+/// The table of a width, in which no id and no time is broken.
+fn arranged(headings: &[&str], rows: &[Vec<String>], width: Option<u16>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(headings.iter().map(|h| h.to_uppercase()))
+        .add_rows(rows);
+    if let Some(width) = width {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        let words = cells.flat_map(|cell| cell.split_whitespace());
+        let whole = words.filter(|word| is_whole(word)).map(str::len).max();
+        if let Some(whole) = whole.and_then(|whole| u16::try_from(whole).ok()) {
+            // The space to the next column counts.
+            let least = Width::Fixed(whole.saturating_add(2));
+            column.set_constraint(ColumnConstraint::LowerBoundary(least));
+        }
+    }
+    table
+}
+
+/// Whether it is to be read, and copied, in one piece: an id, a time, a number.
+fn is_whole(word: &str) -> bool {
+    let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_id = || word.len() >= 10 && word.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    is_number || is_id() || word.parse::<Timestamp>().is_ok()
 }
 
 #[cfg(test)]
@@ -204,6 +226,19 @@ mod tests {
         assert!(text.chars().all(is_fit), "{text}");
         let back: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back["t"], hostile);
+    }
+
+    #[test]
+    fn no_id_and_no_time_breaks_in_a_narrow_table() {
+        let words = "a name of many words that takes much more room than there is for it";
+        let (id, time) = ("3f9a0c1d2e4b5a69", "2027-01-01T00:00:00Z");
+        let row = [id, "acme", words, words, words, &format!("until {time}")];
+        let rows = vec![row.map(str::to_owned).to_vec()];
+        let headings = ["id", "tenant", "name", "scopes", "tools", "state"];
+        for width in [60, 70, 80, 120] {
+            let text = arranged(&headings, &rows, Some(width)).to_string();
+            assert!(text.contains(id) && text.contains(time), "{width}:\n{text}");
+        }
     }
 
     #[test]

@@ -181,10 +181,10 @@ impl Credential {
         }
     }
 
-    /// Whether a guest must not set this parameter, because the credential does.
+    /// Whether a guest must not set this parameter, in lower case, because the credential does.
     pub(crate) fn owns_parameter(&self, name: &str) -> bool {
         match &self.presentation {
-            Presentation::Query { name: own } => name == own,
+            Presentation::Query { name: own } => name == own.to_ascii_lowercase(),
             Presentation::SigV4(_) => SigV4::owns_parameter(name),
             _ => false,
         }

@@ -1,7 +1,8 @@
 //! Asking a component what tools it has, with every import refusing.
 
-use soma_capability::{Annotations, Digest, Limits, Tool};
+use soma_capability::{Annotations, Digest, Limits, Prices, Tool};
 
+use crate::balance::Allowance;
 use crate::bindings::tools;
 use crate::capsule::{Capsule, LinkError};
 use crate::clock::Surroundings;
@@ -82,6 +83,7 @@ pub async fn describe(component: &[u8], compiler: &Compiler) -> Result<Vec<Tool>
 async fn ask(capsule: &Capsule) -> Result<Vec<Tool>, DescribeError> {
     let state = InvocationState::new(
         &LIMITS,
+        Allowance::unbounded(Prices::default()),
         Surroundings::Fixed,
         Given::default(),
         Effects::default(),

@@ -2,6 +2,9 @@
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+/// The engine, by which fuel is counted: another version may count otherwise.
+pub const ENGINE: &str = "wasmtime 48.0.8";
+
 /// What a component may hold at most, whatever its manifest asks. Python's interpreter, the
 /// largest guest seen, needs 38 core instances.
 const CORE_INSTANCES: u32 = 64;
@@ -140,4 +143,19 @@ fn pool(config: &EngineConfig) -> PoolingAllocationConfig {
 
 fn clamp(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_the_one_that_is_built_in() {
+        let locked = include_str!("../../../Cargo.lock");
+        let (_, after) = locked
+            .split_once("name = \"wasmtime\"\nversion = \"")
+            .unwrap();
+        let version = after.split('"').next().unwrap();
+        assert_eq!(ENGINE, format!("wasmtime {version}"));
+    }
 }

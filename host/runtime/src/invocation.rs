@@ -10,12 +10,12 @@ use tokio::sync::mpsc;
 use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut};
 use wasmtime_wasi::async_trait;
 
+use crate::balance::Allowance;
 use crate::bindings::{CapsulePre, tools};
 use crate::clock::Surroundings;
 use crate::effects::{Effects, Herald};
 use crate::given::Given;
 use crate::mask::Masking;
-use crate::meter::Meter;
 use crate::outcome::{Failure, Outcome, Usage};
 use crate::output::Output;
 use crate::state::InvocationState;
@@ -34,6 +34,8 @@ pub struct Call {
     pub input: String,
     /// The bounds on this call.
     pub limits: Limits,
+    /// What it may cost.
+    pub allowance: Allowance,
     /// What it may use.
     pub given: Given,
     /// Who is told before it sends its first byte; none where nobody records it.
@@ -60,6 +62,7 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         tool,
         input,
         limits,
+        allowance,
         given,
         herald,
         progress,
@@ -76,13 +79,24 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         };
         return Outcome::not_begun(failure, usage);
     }
-    let state = InvocationState::new(
+    let mut state = InvocationState::new(
         &limits,
+        allowance,
         Surroundings::real(),
         given,
         effects.clone(),
         progress,
     );
+    if state.meter.take_in(input_bytes).is_err() {
+        let usage = usage(&state, start);
+        return Outcome::not_begun(
+            Failure::OutOfTokens,
+            Usage {
+                input_bytes,
+                ..usage
+            },
+        );
+    }
     let mut store = match open(capsule, state) {
         Ok(store) => store,
         Err(error) => {
@@ -99,18 +113,21 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
             .await
     })
     .await;
-    let (output_bytes, result) = match answer {
+    let (output_bytes, mut result) = match answer {
         Ok(answer) => accept(answer, limits.output_bytes),
         Err(failure) => (0, Err(failure)),
     };
 
-    let fuel = limits.fuel - store.get_fuel().unwrap_or(0);
-    let state = store.into_data();
+    let mut state = store.into_data();
+    // An error is an answer too; what failed otherwise says nothing of its own.
+    if state.meter.give_out(output_bytes).is_err() {
+        result = Err(Failure::OutOfTokens);
+    }
     let result = mask(result, &state.masking);
     let usage = Usage {
         input_bytes,
         output_bytes,
-        ..usage(&state, fuel, start)
+        ..usage(&state, start)
     };
     Outcome {
         result,
@@ -126,8 +143,9 @@ pub(crate) fn open(
     state: InvocationState,
 ) -> wasmtime::Result<Store<InvocationState>> {
     let limits = *state.meter.limits();
+    let fuel = state.meter.in_store();
     let mut store = Store::try_new(capsule.engine(), state)?;
-    store.set_fuel(limits.fuel)?;
+    store.set_fuel(fuel)?;
     store.fuel_async_yield_interval(Some(FUEL_BETWEEN_YIELDS))?;
     store.set_hostcall_fuel(usize::try_from(limits.copy_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(limits.handles as usize);
@@ -142,10 +160,9 @@ struct Crossing;
 
 #[async_trait]
 impl CallHookHandler<InvocationState> for Crossing {
-    /// Counts host calls, and ends those that come too late; charges the guest for the fuel of the
-    /// tools that it called. Most imports take no fuel and wait
-    /// for nothing, so that a guest which calls them all the time would never give its thread
-    /// back: it is made to.
+    /// Counts and charges host calls, and ends those that come too late, or that are not to be paid
+    /// for. Most imports take no fuel and wait for nothing, so that a guest which calls them all the
+    /// time would never give its thread back: it is made to.
     async fn handle_call_event(
         &self,
         mut context: StoreContextMut<'_, InvocationState>,
@@ -155,7 +172,7 @@ impl CallHookHandler<InvocationState> for Crossing {
             CallHook::CallingHost => {
                 let (now, fuel) = (Instant::now(), context.get_fuel()?);
                 let meter = &mut context.data_mut().meter;
-                meter.host_call(now, fuel)?;
+                meter.enter_host(now, fuel)?;
                 if meter.turn_is_over(now) {
                     tokio::task::yield_now().await;
                     meter.begin_turn(Instant::now());
@@ -163,10 +180,9 @@ impl CallHookHandler<InvocationState> for Crossing {
             }
             // Here, since an import does not see the store that the fuel is in.
             CallHook::ReturningFromHost => {
-                let owed = context.data_mut().meter.take_owed();
-                if owed > 0 {
-                    let left = context.get_fuel()?.saturating_sub(owed);
-                    context.set_fuel(left)?;
+                let fuel = context.get_fuel()?;
+                if let Some(fuel) = context.data_mut().meter.leave_host(fuel)? {
+                    context.set_fuel(fuel)?;
                 }
             }
             CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
@@ -181,14 +197,18 @@ pub(crate) async fn bounded<T>(
     store: &mut Store<InvocationState>,
     guest: impl AsyncFnOnce(&mut Store<InvocationState>) -> wasmtime::Result<T>,
 ) -> Result<T, Failure> {
-    let time = store.data().meter.time();
-    let call = AssertUnwindSafe(tokio::time::timeout(time, guest(&mut *store)));
-    match call.catch_unwind().await {
+    let deadline = store.data().meter.deadline().clone();
+    let call = AssertUnwindSafe(deadline.bound(guest(&mut *store)));
+    let ended = call.catch_unwind().await;
+    let fuel = store.get_fuel().unwrap_or(0);
+    let meter = &mut store.data_mut().meter;
+    let charged = meter.end(fuel);
+    match ended {
         // A request that the same bound ends may wake the guest first: late all the same.
-        Ok(Ok(Ok(_))) if store.data().meter.late(Instant::now()) => Err(Failure::OutOfTime),
-        Ok(Ok(Ok(answer))) => Ok(answer),
-        Ok(Ok(Err(error))) => Err(Failure::from_wasmtime(&error, &store.data().meter)),
-        Ok(Err(_)) => Err(Failure::OutOfTime),
+        Ok(Ok(Ok(_))) if meter.late(Instant::now()) => Err(Failure::OutOfTime),
+        Ok(Ok(Ok(answer))) => charged.map(|()| answer).map_err(Failure::from),
+        Ok(Ok(Err(error))) => Err(Failure::from_wasmtime(&error, meter)),
+        Ok(Err(stop)) => Err(stop.into()),
         Err(_) => Err(Failure::Host("a panic during the call".to_owned())),
     }
 }
@@ -221,37 +241,47 @@ fn mask(mut result: Result<Output, Failure>, masking: &Masking) -> Result<Output
     result
 }
 
-fn usage(state: &InvocationState, fuel: u64, start: Instant) -> Usage {
-    use std::sync::atomic::Ordering::Relaxed;
-    let meter: &Meter = &state.meter;
+fn usage(state: &InvocationState, start: Instant) -> Usage {
+    let meter = &state.meter;
+    let (balance, traffic) = (meter.balance(), meter.traffic());
     let log = state.log.totals();
     let tools = meter.tools();
+    let [answered, denied, failed] = traffic.outcomes();
     Usage {
-        fuel,
+        answered,
+        denied,
+        failed,
+        tokens: balance.tokens(),
+        cost: balance.cost(),
+        fuel: balance.fuel(),
         time_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
         memory_bytes: meter.memory_peak(),
         host_calls: meter.host_calls(),
         log_lines: log.lines,
         log_bytes: log.bytes,
         log_dropped: log.dropped,
-        requests: meter.traffic().requests.load(Relaxed),
-        sent_bytes: meter.traffic().sent.load(Relaxed),
-        received_bytes: meter.traffic().received.load(Relaxed),
+        requests: traffic.requests(),
+        sent_bytes: traffic.sent(),
+        received_bytes: traffic.received(),
         masked: state.masking.count(),
         tool_calls: tools.calls,
         tool_fuel: tools.fuel,
+        tool_tokens: tools.tokens,
         ..Usage::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use soma_capability::Prices;
+
     use super::*;
 
     #[tokio::test]
     async fn a_panic_ends_its_call_and_nothing_else() {
         let state = InvocationState::new(
             &Limits::default(),
+            Allowance::unbounded(Prices::default()),
             Surroundings::real(),
             Given::default(),
             Effects::default(),

@@ -108,7 +108,32 @@ pub struct MemoryKv {
     entries: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
+impl Changed {
+    /// What an increment gives.
+    pub(crate) fn sum(self) -> Result<i64, KvError> {
+        match self {
+            Self::Sum(sum) => Ok(sum),
+            Self::Done | Self::Differs => Err(KvError::Unavailable(
+                "the store did not say what the sum is".to_owned(),
+            )),
+        }
+    }
+}
+
 impl Change {
+    /// Bytes that it may have a store write: of the key and the value, a number counting as its
+    /// longest.
+    pub(crate) fn bytes(&self, key: &str) -> usize {
+        const NUMBER: usize = 20;
+        let value = match self {
+            Self::Increment(_) => Some(NUMBER),
+            Self::Set(value) | Self::CompareAndSet { new: value, .. } => {
+                value.as_ref().map(Vec::len)
+            }
+        };
+        value.map_or(0, |value| key.len() + value)
+    }
+
     /// What it does to a key of a store that takes so many bytes, and what has to be written, if
     /// anything, where the quota allows it.
     pub fn within(
@@ -224,22 +249,6 @@ impl Kv {
             return Err(invalid(words));
         }
         store.change(key, change).await
-    }
-
-    /// None removes it.
-    pub(crate) async fn set(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), KvError> {
-        self.change(key, Change::Set(value)).await?;
-        Ok(())
-    }
-
-    /// Gives the sum.
-    pub(crate) async fn increment(&self, key: &str, by: i64) -> Result<i64, KvError> {
-        match self.change(key, Change::Increment(by)).await? {
-            Changed::Sum(sum) => Ok(sum),
-            Changed::Done | Changed::Differs => Err(KvError::Unavailable(
-                "the store did not say what the sum is".to_owned(),
-            )),
-        }
     }
 
     /// At most [`MOST_KEYS`] of them.

@@ -5,12 +5,14 @@
 //! [`Call`]). Every call gets a fresh instance and gives back an [`Outcome`]: a result and what
 //! it used, even when the guest trapped.
 
+mod balance;
 mod bindings;
 mod capsule;
 mod clock;
 mod code_cache;
 mod compile;
 mod credential;
+mod deadline;
 mod describe;
 mod effects;
 mod engine;
@@ -27,14 +29,16 @@ mod outcome;
 mod output;
 mod state;
 mod toolbox;
+mod traffic;
 
+pub use balance::Allowance;
 pub use capsule::{Capsule, LinkError};
 pub use code_cache::CacheError;
 pub use compile::{CompileError, Compiler, compile_stdin};
 pub use credential::{Credential, CredentialError, Presentation, SigV4};
 pub use describe::{DescribeError, describe};
 pub use effects::{Egress, Herald};
-pub use engine::{Engine, EngineConfig, EngineError};
+pub use engine::{ENGINE, Engine, EngineConfig, EngineError};
 pub use given::Given;
 pub use invocation::{Call, Progress};
 pub use kv::{Change, Changed, Kv, KvError, KvStore, MemoryKv, Write};

@@ -1,13 +1,15 @@
 //! What one call has used so far, against what it may use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use soma_capability::Limits;
 use wasmtime::{ResourceLimiter, Trap};
 
-use crate::toolbox::Left;
+use crate::balance::{Allowance, Balance, Exhausted};
+use crate::deadline::Deadline;
+use crate::toolbox::{Inner, Left};
+use crate::traffic::Traffic;
 
 /// How long a guest may call the host without giving its thread back.
 const TURN: Duration = Duration::from_millis(10);
@@ -19,37 +21,27 @@ pub(crate) enum Stop {
     HostCalls,
     #[error("out of time")]
     Time,
+    #[error("out of tokens")]
+    Tokens,
     #[error("out of memory")]
     Memory,
     #[error("out of table elements")]
     Tables,
 }
 
-/// Bytes on the network. Shared with the exchanges under way, which run beside the guest.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) requests: AtomicU64,
-    pub(crate) sent: AtomicU64,
-    pub(crate) received: AtomicU64,
-}
-
-impl Traffic {
-    pub(crate) fn add(counter: &AtomicU64, bytes: usize) {
-        counter.fetch_add(bytes as u64, Relaxed);
-    }
-}
-
 /// The counters of one call, and its clock.
 #[derive(Debug)]
 pub(crate) struct Meter {
     limits: Limits,
+    balance: Balance,
     start: Instant,
+    deadline: Deadline,
     turn: Instant,
+    /// When the host call began that is under way, where one is.
+    entered: Option<Instant>,
     memory: Space,
     tables: Space,
     host_calls: u64,
-    /// Fuel that is left, as of the last host call.
-    fuel: u64,
     tools: ToolsUsed,
     refused: Option<Refusal>,
     traffic: Arc<Traffic>,
@@ -60,8 +52,7 @@ pub(crate) struct Meter {
 pub(crate) struct ToolsUsed {
     pub(crate) calls: u64,
     pub(crate) fuel: u64,
-    /// Of the fuel, what the guest has not been charged for yet.
-    owed: u64,
+    pub(crate) tokens: u64,
 }
 
 /// What memories, or tables, take together.
@@ -114,33 +105,95 @@ impl Space {
 }
 
 impl Meter {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, allowance: Allowance) -> Self {
         let start = Instant::now();
+        let balance = Balance::new(allowance, limits.fuel);
         Self {
             limits: *limits,
             start,
+            deadline: Deadline::new(start, Duration::from_millis(limits.time_ms)),
             turn: start,
+            entered: None,
             memory: Space::default(),
             tables: Space::default(),
             host_calls: 0,
-            fuel: limits.fuel,
             tools: ToolsUsed::default(),
             refused: None,
-            traffic: Arc::default(),
+            traffic: Arc::new(Traffic::new(balance.rates())),
+            balance,
         }
     }
 
-    /// Counts one crossing from the guest into the host, at this moment and with so much fuel left.
-    pub(crate) fn host_call(&mut self, now: Instant, fuel: u64) -> Result<(), Stop> {
+    /// The fuel for the store to begin with.
+    pub(crate) fn in_store(&self) -> u64 {
+        self.balance.in_store()
+    }
+
+    /// The guest crosses into the host, at this moment and with so much fuel in the store.
+    pub(crate) fn enter_host(&mut self, now: Instant, in_store: u64) -> Result<(), Stop> {
         self.host_calls += 1;
-        self.fuel = fuel;
+        self.balance.look(in_store);
         if self.host_calls > self.limits.host_calls {
             return Err(Stop::HostCalls);
         }
         if self.late(now) {
             return Err(Stop::Time);
         }
+        self.balance.host_call()?;
+        self.entered = Some(now);
+        if let Some(patience) = self.balance.patience() {
+            self.deadline.begin_wait(now, patience);
+            self.traffic.allow(self.balance.transferable());
+        }
         Ok(())
+    }
+
+    /// The guest has its answer, and pays for it. Gives the fuel that the store must have from now on,
+    /// where that is not what it has.
+    pub(crate) fn leave_host(&mut self, in_store: u64) -> Result<Option<u64>, Stop> {
+        // Taking the answer may have burnt some.
+        self.balance.look(in_store);
+        self.charge_host()?;
+        self.deadline.end_wait();
+        Ok(self.balance.refill())
+    }
+
+    /// Charges for what is stored.
+    pub(crate) fn store(&mut self, bytes: usize) -> Result<(), Stop> {
+        Ok(self.balance.store(bytes as u64)?)
+    }
+
+    /// Charges for the input.
+    pub(crate) fn take_in(&mut self, bytes: u64) -> Result<(), Stop> {
+        Ok(self.balance.take_in(bytes)?)
+    }
+
+    /// The guest has ended, with so much fuel in the store. Who was stopped in the middle pays for what
+    /// there was until then.
+    pub(crate) fn end(&mut self, in_store: u64) -> Result<(), Stop> {
+        self.balance.look(in_store);
+        Ok(self.charge_host()?)
+    }
+
+    /// Charges for what the host has done since the guest called it.
+    fn charge_host(&mut self) -> Result<(), Exhausted> {
+        if let Some(entered) = self.entered.take() {
+            self.balance.waited(entered.elapsed())?;
+        }
+        self.balance.transferred(self.traffic.cost())
+    }
+
+    /// Charges for the answer.
+    pub(crate) fn give_out(&mut self, bytes: u64) -> Result<(), Stop> {
+        Ok(self.balance.give_out(bytes)?)
+    }
+
+    pub(crate) fn balance(&self) -> &Balance {
+        &self.balance
+    }
+
+    pub(crate) fn deadline(&self) -> &Deadline {
+        &self.deadline
     }
 
     /// Whether others should have the thread now.
@@ -160,21 +213,18 @@ impl Meter {
     /// What a tool may use that is called within the call.
     pub(crate) fn left(&self) -> Left {
         Left {
-            fuel: self.fuel,
+            fuel: self.balance.fuel_left(),
             time: self.time().saturating_sub(self.start.elapsed()),
+            allowance: self.balance.allowance(),
         }
     }
 
-    /// Counts a tool that was called within the call.
-    pub(crate) fn tool_ran(&mut self, fuel: u64) {
+    /// Counts a tool that was called within the call, and charges for it.
+    pub(crate) fn tool_ran(&mut self, inner: &Inner) -> Result<(), Stop> {
         self.tools.calls += 1;
-        self.tools.fuel += fuel;
-        self.tools.owed += fuel;
-    }
-
-    /// The fuel that the guest is to be charged for, once.
-    pub(crate) fn take_owed(&mut self) -> u64 {
-        std::mem::take(&mut self.tools.owed)
+        self.tools.fuel += inner.fuel;
+        self.tools.tokens += inner.tokens;
+        Ok(self.balance.within(inner.fuel, inner.cost)?)
     }
 
     pub(crate) fn tools(&self) -> ToolsUsed {
@@ -219,6 +269,12 @@ impl Meter {
             stop,
             host_call: self.host_calls,
         });
+    }
+}
+
+impl From<Exhausted> for Stop {
+    fn from(_: Exhausted) -> Self {
+        Self::Tokens
     }
 }
 
@@ -269,20 +325,25 @@ impl ResourceLimiter for Meter {
 
 #[cfg(test)]
 mod tests {
+    use soma_capability::Prices;
+
     use super::*;
 
     const PAGE: usize = 1 << 16;
 
     fn meter() -> Meter {
-        Meter::new(&Limits {
-            memory_bytes: 4 * PAGE as u64,
-            table_elements: 10,
-            ..Limits::default()
-        })
+        Meter::new(
+            &Limits {
+                memory_bytes: 4 * PAGE as u64,
+                table_elements: 10,
+                ..Limits::default()
+            },
+            Allowance::unbounded(Prices::default()),
+        )
     }
 
     fn grow(meter: &mut Meter, from: usize, to: usize) -> bool {
-        meter.host_call(Instant::now(), 0).unwrap();
+        meter.enter_host(Instant::now(), 0).unwrap();
         meter.memory_growing(from * PAGE, to * PAGE, None).unwrap()
     }
 
@@ -303,7 +364,7 @@ mod tests {
         assert!(grow(&mut meter, 1, 4));
         assert_eq!(meter.memory_peak(), 4 * PAGE as u64);
         // Failed before it was asked for: what was granted before is still taken.
-        meter.host_call(Instant::now(), 0).unwrap();
+        meter.enter_host(Instant::now(), 0).unwrap();
         fail(&mut meter);
         assert!(!grow(&mut meter, 4, 5));
     }
@@ -317,7 +378,7 @@ mod tests {
         assert!(!grow(&mut meter, 1, 9));
         assert_eq!(meter.died_of(None), Some(Stop::Memory));
         // To say so, a standard library calls the host.
-        meter.host_call(Instant::now(), 0).unwrap();
+        meter.enter_host(Instant::now(), 0).unwrap();
         assert_eq!(meter.died_of(unreachable), Some(Stop::Memory));
         assert_eq!(meter.died_of(Some(&Trap::IntegerDivisionByZero)), None);
         assert_eq!(meter.died_of(None), None);
@@ -330,7 +391,7 @@ mod tests {
     fn host_calls_end_with_the_time() {
         let mut meter = meter();
         let end = meter.start + meter.time();
-        assert_eq!(meter.host_call(end - Duration::from_nanos(1), 0), Ok(()));
-        assert_eq!(meter.host_call(end, 0), Err(Stop::Time));
+        assert_eq!(meter.enter_host(end - Duration::from_nanos(1), 0), Ok(()));
+        assert_eq!(meter.enter_host(end, 0), Err(Stop::Time));
     }
 }

@@ -126,6 +126,11 @@ impl Network {
         }
     }
 
+    /// Upstreams that are left alone at this moment.
+    pub fn upstreams_down(&self) -> usize {
+        self.0.as_deref().map_or(0, |reach| reach.breakers.down())
+    }
+
     /// Whether a server at this address may answer for this URL: asked once more when it has.
     pub(crate) fn admits_peer(&self, url: &Url, peer: Option<SocketAddr>) -> Result<(), Denial> {
         match (self.0.as_deref(), url.host_str(), peer) {

@@ -35,6 +35,12 @@ impl Outcome {
 /// What one call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
+    /// What the call cost: fuel, waiting, bytes and host calls by the price list, what was called within
+    /// the call included.
+    pub tokens: u64,
+    /// The same in the fuel that it would have bought, before it was rounded up.
+    #[serde(skip)]
+    pub cost: u64,
     /// Units of fuel: about one an instruction; what was called within the call included.
     pub fuel: u64,
     /// Wall-clock microseconds, from making the instance to its end.
@@ -55,6 +61,15 @@ pub struct Usage {
     pub log_dropped: u64,
     /// Requests sent to the network.
     pub requests: u64,
+    /// Requests that had an answer.
+    #[serde(skip)]
+    pub answered: u64,
+    /// Requests that were not allowed.
+    #[serde(skip)]
+    pub denied: u64,
+    /// Requests that had no answer for another reason.
+    #[serde(skip)]
+    pub failed: u64,
     /// Body bytes sent to the network.
     pub sent_bytes: u64,
     /// Body bytes received from the network.
@@ -65,6 +80,8 @@ pub struct Usage {
     pub tool_calls: u64,
     /// Of the fuel, what those took.
     pub tool_fuel: u64,
+    /// Of the tokens, what those cost.
+    pub tool_tokens: u64,
 }
 
 /// Whose doing a failure is: the guest's are charged, the host's are not.
@@ -88,6 +105,9 @@ pub enum Failure {
     /// See [`soma_capability::Limits::time_ms`].
     #[error("the call ran out of time")]
     OutOfTime,
+    /// Everything that the call was allowed to cost is spent.
+    #[error("the call ran out of tokens")]
+    OutOfTokens,
     /// See [`soma_capability::Limits::memory_bytes`].
     #[error("the call ran out of memory")]
     OutOfMemory,
@@ -156,14 +176,12 @@ impl Failure {
         }
         let trap = error.downcast_ref::<Trap>();
         let stop = error.downcast_ref::<Stop>().copied();
-        match stop.or_else(|| meter.died_of(trap)) {
-            Some(Stop::HostCalls) => return Self::OutOfHostCalls,
-            Some(Stop::Time) => return Self::OutOfTime,
-            Some(Stop::Memory) => return Self::OutOfMemory,
-            Some(Stop::Tables) => return Self::OutOfTables,
-            None => {}
+        if let Some(stop) = stop.or_else(|| meter.died_of(trap)) {
+            return stop.into();
         }
         match trap {
+            // The store holds what is left of either.
+            Some(Trap::OutOfFuel) if meter.balance().is_exhausted() => Self::OutOfTokens,
             Some(Trap::OutOfFuel) => Self::OutOfFuel,
             Some(Trap::StackOverflow) => Self::OutOfStack,
             _ => Self::from_text(&error.root_cause().to_string()),
@@ -189,15 +207,29 @@ impl Failure {
     }
 }
 
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::HostCalls => Self::OutOfHostCalls,
+            Stop::Time => Self::OutOfTime,
+            Stop::Tokens => Self::OutOfTokens,
+            Stop::Memory => Self::OutOfMemory,
+            Stop::Tables => Self::OutOfTables,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use soma_capability::Limits;
+    use soma_capability::{Limits, Prices};
 
     use super::*;
+    use crate::balance::Allowance;
 
     #[test]
     fn what_the_host_cannot_do_is_not_the_guests_fault() {
-        let meter = Meter::new(&Limits::default());
+        let allowance = Allowance::unbounded(Prices::default());
+        let meter = Meter::new(&Limits::default(), allowance);
         let failure = |error| Failure::from_wasmtime(&error, &meter).side();
         let fault = wasmtime::Error::from(HostFault("no randomness".to_owned()));
         assert_eq!(failure(fault.context("in an import")), Side::Host);

@@ -8,6 +8,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::balance::Allowance;
 use crate::clock::Surroundings;
 use crate::effects::Effects;
 use crate::given::Given;
@@ -38,12 +39,13 @@ pub(crate) struct InvocationState {
 impl InvocationState {
     pub(crate) fn new(
         limits: &Limits,
+        allowance: Allowance,
         surroundings: Surroundings,
         given: Given,
         effects: Effects,
         progress: Option<mpsc::Sender<Progress>>,
     ) -> Self {
-        let meter = Meter::new(limits);
+        let meter = Meter::new(limits, allowance);
         let masking = given.network.masking();
         let log = Arc::new(GuestLog::new(limits, masking.clone()));
         let hook = SendHook::new(

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use wasmtime_wasi::async_trait;
 
+use crate::balance::Allowance;
+
 /// The tools that one call may call.
 #[async_trait]
 pub trait Toolbox: Send + Sync {
@@ -31,6 +33,8 @@ pub struct Left {
     pub fuel: u64,
     /// Until its end.
     pub time: Duration,
+    /// What it may cost.
+    pub allowance: Allowance,
 }
 
 /// What came of a call within a call.
@@ -40,6 +44,10 @@ pub struct Inner {
     pub result: Result<String, NoAnswer>,
     /// The fuel it took.
     pub fuel: u64,
+    /// What it cost all together, in fuel: see [`Usage::cost`](crate::Usage::cost).
+    pub cost: u64,
+    /// The same in tokens.
+    pub tokens: u64,
     /// Whether it may have sent something.
     pub has_effects: bool,
 }
@@ -87,6 +95,8 @@ impl Inner {
         Self {
             result: Err(why),
             fuel: 0,
+            cost: 0,
+            tokens: 0,
             has_effects: false,
         }
     }

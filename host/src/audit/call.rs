@@ -106,7 +106,8 @@ pub(crate) async fn refused(
     error: &Error,
 ) {
     let kind = error.kind();
-    if matches!(kind, Kind::Overloaded | Kind::NotReady) {
+    // What is refused since there is too much of it is not to fill the disk.
+    if matches!(kind, Kind::Overloaded | Kind::RateLimited | Kind::NotReady) {
         return;
     }
     let event = Event::Refusal {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::auth::Caller;
 use crate::catalog::Change;
 use crate::consent::Reason;
+use crate::db::budgets::{Budget, Place};
 use crate::keepers::Source;
 
 /// One entry: who, when, what.
@@ -105,6 +106,17 @@ pub(crate) enum Event {
     StoreCleared {
         capsule: CapsuleName,
         of: String,
+    },
+    /// A budget was set, in place of the one that was there, or removed.
+    BudgetSet {
+        of: String,
+        #[serde(flatten)]
+        budget: Budget,
+    },
+    BudgetRemoved {
+        of: String,
+        #[serde(flatten)]
+        place: Place,
     },
     /// A credential was set; never its value.
     Secret {

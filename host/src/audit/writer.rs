@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
+use prometheus::Histogram;
 use serde::{Deserialize, Serialize};
 use soma_registry::log::{Checkpoint, Frontier, NoteSecret};
 use soma_registry::owner_only;
@@ -56,6 +57,8 @@ pub(super) struct Writer {
     secret: NoteSecret,
     head: PathBuf,
     shared: Arc<Shared>,
+    /// Seconds that it takes.
+    written: Histogram,
     /// Of what could not be written yet.
     pending: Vec<Vec<u8>>,
     tried: Instant,
@@ -70,6 +73,7 @@ impl Writer {
         folder: &Path,
         secret: NoteSecret,
         shared: Arc<Shared>,
+        written: Histogram,
     ) -> anyhow::Result<Self> {
         let head = folder.join("head.json");
         let store = Store::open(&folder.join("records"))?;
@@ -108,6 +112,7 @@ impl Writer {
             secret,
             head,
             shared,
+            written,
             pending: Vec::new(),
             tried: Instant::now(),
             signed,
@@ -207,7 +212,9 @@ impl Writer {
         if self.pending.is_empty() && waiting.is_empty() {
             return;
         }
+        let timer = self.written.start_timer();
         let written = self.store.append(&self.pending);
+        timer.observe_duration();
         let is_first = match &written {
             Ok(()) => self.shared.is_broken.swap(false, SeqCst),
             Err(_) => !self.shared.is_broken.swap(true, SeqCst),

@@ -1,5 +1,7 @@
 //! The `keys` table.
 
+use std::num::NonZeroU32;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use soma_capability::{Narrowing, ToolPattern};
@@ -26,6 +28,12 @@ pub(crate) struct Key {
     /// What of each capsule's grant its calls may use; none is all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) narrowed: Option<Narrowing>,
+    /// Tokens that a call may cost at most, where it does not say so itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_tokens: Option<u64>,
+    /// Calls that it may make in a minute, where that is less than the host allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_per_minute: Option<NonZeroU32>,
     /// RFC 3339.
     pub(crate) created_at: Timestamp,
     /// From then on it opens nothing.
@@ -55,6 +63,14 @@ impl FromRow<'_, AnyRow> for Key {
             scopes: serde_json::from_str(row.try_get("scopes")?).map_err(corrupt)?,
             tools: optional_json(row, "tools")?,
             narrowed: optional_json(row, "narrowed")?,
+            max_tokens: row
+                .try_get::<Option<i64>, _>("max_tokens")?
+                .map(i64::unsigned_abs),
+            calls_per_minute: row
+                .try_get::<Option<i64>, _>("calls_per_minute")?
+                .map(|most| u32::try_from(most).and_then(NonZeroU32::try_from))
+                .transpose()
+                .map_err(corrupt)?,
             created_at: time(row.try_get("created_at")?)?,
             expires_at: optional_time("expires_at")?,
             revoked_at: optional_time("revoked_at")?,
@@ -78,8 +94,8 @@ impl FromRow<'_, AnyRow> for StoredKey {
 
 pub(crate) async fn by_id(pool: &AnyPool, id: &str) -> sqlx::Result<Option<StoredKey>> {
     sqlx::query_as(
-        "SELECT keys.id, keys.name, secret_sha256, scopes, tools, narrowed, keys.created_at,
-                expires_at, revoked_at, tenants.id AS tenant_id, tenants.name AS tenant_name, suspended_at
+        "SELECT keys.id, keys.name, secret_sha256, scopes, tools, narrowed, max_tokens,
+                calls_per_minute, keys.created_at, expires_at, revoked_at, tenants.id AS tenant_id, tenants.name AS tenant_name, suspended_at
          FROM keys JOIN tenants ON tenants.id = keys.tenant WHERE keys.id = $1",
     )
     .bind(id)
@@ -90,8 +106,8 @@ pub(crate) async fn by_id(pool: &AnyPool, id: &str) -> sqlx::Result<Option<Store
 /// The keys of one tenant, or of all, oldest first.
 pub(crate) async fn list(pool: &AnyPool, tenant: Option<&str>) -> sqlx::Result<Vec<Key>> {
     sqlx::query_as(
-        "SELECT keys.id, keys.name, scopes, tools, narrowed, keys.created_at, expires_at, revoked_at,
-                tenants.name AS tenant_name
+        "SELECT keys.id, keys.name, scopes, tools, narrowed, max_tokens, calls_per_minute,
+                keys.created_at, expires_at, revoked_at, tenants.name AS tenant_name
          FROM keys JOIN tenants ON tenants.id = keys.tenant
          WHERE $1 = '' OR tenants.name = $1 ORDER BY keys.created_at, keys.id",
     )
@@ -121,8 +137,9 @@ pub(crate) async fn insert(
     let narrowed = key.narrowed.as_ref().map(serde_json::to_string).transpose();
     sqlx::query(
         "INSERT INTO keys
-             (id, tenant, name, secret_sha256, scopes, tools, narrowed, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (id, tenant, name, secret_sha256, scopes, tools, narrowed, created_at, expires_at,
+              max_tokens, calls_per_minute)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(&key.id)
     .bind(tenant_id)
@@ -133,6 +150,11 @@ pub(crate) async fn insert(
     .bind(narrowed.map_err(encoded)?)
     .bind(key.created_at.as_millisecond())
     .bind(key.expires_at.map(Timestamp::as_millisecond))
+    .bind(
+        key.max_tokens
+            .map(|most| i64::try_from(most).unwrap_or(i64::MAX)),
+    )
+    .bind(key.calls_per_minute.map(|most| i64::from(most.get())))
     .execute(pool)
     .await?;
     Ok(())

@@ -28,25 +28,41 @@ impl Keeper for Files {
         let Source::File { name } = source else {
             return Err(KeeperError::Name(format!("{source} is no file")));
         };
-        let path = self.folder.join(tenant).join(name.to_string());
+        let own = self.folder.join(tenant);
         let what = format!("file {tenant}/{name}");
         Ok(Read {
-            value: read_file(what, path).await?,
+            value: read_file(what, own.join(name.to_string()), Some(own)).await?,
             user: None,
             good_for: Duration::ZERO,
         })
     }
 }
 
-/// The value in a file, which may be on a disk that does not answer.
-pub(super) async fn read_file(what: String, path: PathBuf) -> Result<SecretString, KeeperError> {
-    let read = tokio::task::spawn_blocking(move || match read_bounded(&path) {
+/// The value in a file, which may be on a disk that does not answer; where it must be in a folder, a
+/// link does not lead out of that. Orchestrators mount links within one.
+pub(super) async fn read_file(
+    what: String,
+    path: PathBuf,
+    within: Option<PathBuf>,
+) -> Result<SecretString, KeeperError> {
+    let read = tokio::task::spawn_blocking(move || match read_within(&path, within.as_deref()) {
         Ok(bytes) => value(|| what, &bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(KeeperError::Missing(what)),
         Err(error) => Err(KeeperError::Unreadable(what, error.kind().to_string())),
     });
     read.await
         .unwrap_or_else(|panic| Err(KeeperError::Name(panic.to_string())))
+}
+
+fn read_within(path: &Path, within: Option<&Path>) -> io::Result<Zeroizing<Vec<u8>>> {
+    let Some(within) = within else {
+        return read_bounded(path);
+    };
+    let path = fs::canonicalize(path)?;
+    if !path.starts_with(fs::canonicalize(within)?) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    read_bounded(&path)
 }
 
 /// Up to a byte more than a value has. The buffer does not grow: nothing is left behind unwiped.

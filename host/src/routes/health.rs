@@ -44,9 +44,7 @@ pub(crate) async fn metrics(
         let caller = app.keyring.identify(&headers).await?;
         caller.require(Scope::Admin)?;
     }
-    let instances = app.engine.instances_in_use();
-    let cache = app.catalog.loader.cache_hits_and_misses();
-    let text = app.metrics.render(instances, cache)?;
+    let text = app.metrics.render(&app).await?;
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(CONTENT_TYPE, content_type)], text).into_response())
 }

@@ -1,5 +1,7 @@
 //! API keys, for administrators.
 
+use std::num::NonZeroU32;
+
 use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use http::StatusCode;
@@ -35,6 +37,8 @@ pub(crate) struct NewKey {
     scopes: Scopes,
     tools: Option<Vec<ToolPattern>>,
     narrowed: Option<Narrowing>,
+    max_tokens: Option<u64>,
+    calls_per_minute: Option<NonZeroU32>,
     expires_at: Option<Timestamp>,
 }
 
@@ -61,6 +65,11 @@ impl NewKey {
         }
         if self.narrowed.is_some() && !self.scopes.has(Scope::Invoke) {
             return refuse("`narrowed` limits the scope invoke, which this key would not have");
+        }
+        if self.narrowed.is_some() && self.scopes.has(Scope::Admin) {
+            return refuse(
+                "`narrowed` holds nobody who may make another key: leave out the scope admin",
+            );
         }
         match &self.tools {
             Some(_) if !self.scopes.has(Scope::Invoke) => {
@@ -95,6 +104,10 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<ShownKey>), Error> {
     new.check()?;
     let tenant = find_tenant(&app, &new.tenant).await?;
+    for capsule in new.narrowed.iter().flat_map(Narrowing::capsules) {
+        // A name with a slip in it would narrow nothing.
+        app.catalog.find(&tenant.id, capsule).await?;
+    }
     let secret = ApiKey::generate(None)?;
     let key = Key {
         id: secret.id().to_owned(),
@@ -103,6 +116,8 @@ pub(crate) async fn create(
         scopes: new.scopes,
         tools: new.tools,
         narrowed: new.narrowed,
+        max_tokens: new.max_tokens,
+        calls_per_minute: new.calls_per_minute,
         created_at: db::storable(Timestamp::now()),
         expires_at: new.expires_at.map(db::storable),
         revoked_at: None,

@@ -20,6 +20,7 @@ use crate::db::secrets::{self, Stored};
 use crate::db::tenants::Tenant;
 use crate::error::Error;
 use crate::keepers::{MOST_BYTES, Source};
+use crate::key::is_id;
 use crate::path::NamePath;
 use crate::secrets::{Content, Kind, Whose};
 
@@ -58,9 +59,16 @@ impl Holder {
     async fn find(app: &App, caller: &Caller, query: WhichQuery) -> Result<Self, Error> {
         let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
         let tenant = which.tenant.as_deref().unwrap_or(caller.tenant());
+        if let Some(key) = which.key.as_deref().filter(|key| !is_id(key)) {
+            // Empty, as where a variable is not set, is not everybody's.
+            return Err(Error::BadRequest(format!(
+                "`{}` is no key's id",
+                key.escape_debug()
+            )));
+        }
         Ok(Self {
             tenant: find_tenant(app, tenant).await?,
-            key: which.key.filter(|key| !key.is_empty()),
+            key: which.key,
         })
     }
 

@@ -12,11 +12,13 @@ mod limits;
 mod name;
 mod narrowing;
 mod origin;
+mod prices;
 mod schema;
 mod settings;
 pub mod text;
 mod tool;
 mod tool_pattern;
+mod unique;
 
 pub use address::{AddressRange, AddressRangeError, special};
 pub use asked::{
@@ -33,6 +35,7 @@ pub use limits::{Limits, LimitsAsked};
 pub use name::{CapsuleName, Name, NameError};
 pub use narrowing::{Narrowing, NarrowingError};
 pub use origin::{Origin, OriginError};
+pub use prices::{Price, Prices};
 pub use settings::{Setting, SettingError, Settings};
 pub use tool::{Annotations, Tool};
 pub use tool_pattern::{ToolPattern, ToolPatternError};

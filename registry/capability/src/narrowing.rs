@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::unique::Unique;
 use crate::{CapsuleName, Grant, HttpGrant};
 
 const MAX_CAPSULES: usize = 64;
@@ -11,7 +12,7 @@ const MAX_CAPSULES: usize = 64;
 /// For each of some capsules what calls with the key may use of its grant; a capsule that is not named
 /// is not narrowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<CapsuleName, Grant>")]
+#[serde(try_from = "Unique<CapsuleName, Grant>")]
 pub struct Narrowing(BTreeMap<CapsuleName, Grant>);
 
 /// What is no narrowing.
@@ -41,10 +42,10 @@ impl Narrowing {
     }
 }
 
-impl TryFrom<BTreeMap<CapsuleName, Grant>> for Narrowing {
+impl TryFrom<Unique<CapsuleName, Grant>> for Narrowing {
     type Error = NarrowingError;
 
-    fn try_from(grants: BTreeMap<CapsuleName, Grant>) -> Result<Self, NarrowingError> {
+    fn try_from(Unique(grants): Unique<CapsuleName, Grant>) -> Result<Self, NarrowingError> {
         if !(1..=MAX_CAPSULES).contains(&grants.len()) {
             return Err(NarrowingError::Capsules(grants.len()));
         }
@@ -77,6 +78,10 @@ mod tests {
         for (text, part) in [
             ("{}".to_owned(), "0 capsules"),
             (r#"{"a": {}}"#.to_owned(), "namespace"),
+            (
+                r#"{"a/b": {"kv": {"quota-kib": 1}}, "a/b": {}}"#.to_owned(),
+                "`a/b` is there twice",
+            ),
             (
                 r#"{"a/b": {"config": {"k": "v"}}}"#.to_owned(),
                 "a/b: a key decides",

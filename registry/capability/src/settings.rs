@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::asked::{AskedNameError, ConfigCapability, ConfigKey};
 use crate::text::{self, TextError};
+use crate::unique::Unique;
 
 /// As many as a capsule can ask for.
 const MAX_SETTINGS: usize = 64;
@@ -19,7 +20,7 @@ const MAX_VALUE: usize = 4096;
 /// Settings and their values: at most 64, each of at most 4096 characters that can be shown. Clones
 /// share them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "BTreeMap<ConfigKey, String>")]
+#[serde(try_from = "Unique<ConfigKey, String>")]
 pub struct Settings(Arc<BTreeMap<ConfigKey, String>>);
 
 /// One setting and its value: `region=eu-1`, as it is written on a command line.
@@ -84,6 +85,14 @@ impl Settings {
     /// Takes the value of one away: whether it had any.
     pub fn unset(&mut self, key: &ConfigKey) -> bool {
         Arc::make_mut(&mut self.0).remove(key).is_some()
+    }
+}
+
+impl TryFrom<Unique<ConfigKey, String>> for Settings {
+    type Error = SettingError;
+
+    fn try_from(Unique(all): Unique<ConfigKey, String>) -> Result<Self, SettingError> {
+        Self::try_from(all)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use soma_capability::{Digest, Limits};
-use soma_runtime::{Call, Capsule, Engine, EngineConfig, Given, Loader};
+use soma_capability::{Digest, Limits, Prices};
+use soma_runtime::{Allowance, Call, Capsule, Engine, EngineConfig, Given, Loader};
 use tokio::task::JoinSet;
 use wasmtime::{Config, PoolingAllocationConfig};
 
@@ -66,6 +66,7 @@ async fn call(capsule: Arc<Capsule>) {
             tool: "run".to_owned(),
             input: INPUT.to_owned(),
             limits: Limits::default(),
+            allowance: Allowance::unbounded(Prices::default()),
             given: Given::default(),
             herald: None,
             progress: None,

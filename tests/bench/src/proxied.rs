@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use serde_json::json;
-use soma_capability::{HttpCapability, HttpGrant, Limits};
-use soma_runtime::{Call, Capsule, Credential, Given, Network, Presentation, Rules};
+use soma_capability::{HttpCapability, HttpGrant, Limits, Prices};
+use soma_runtime::{Allowance, Call, Capsule, Credential, Given, Network, Presentation, Rules};
 
 use crate::instance::load_guest;
 use crate::post::bare_axum;
@@ -77,6 +77,7 @@ async fn within_a_call(
         tool: "run".to_owned(),
         input: json!({"url": url, "times": REQUESTS}).to_string(),
         limits: Limits::default(),
+        allowance: Allowance::unbounded(Prices::default()),
         given: Given {
             network: network.clone(),
             ..Given::default()

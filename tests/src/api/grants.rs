@@ -11,7 +11,7 @@ async fn install_asking(host: &TestHost, guest: &str, upstream: &Upstream) {
     host.install(&pack_with(guest, &asking(upstream))).await;
 }
 
-pub(super) fn asking(upstream: &Upstream) -> String {
+pub(crate) fn asking(upstream: &Upstream) -> String {
     let origin = upstream.origin();
     format!(
         "[[capabilities.http]]\norigin = \"{origin}\"\nmethods = [\"GET\", \"PUT\"]\n\
@@ -28,7 +28,7 @@ pub(super) async fn grant(host: &TestHost, guest: &str, wanted: &Value) -> Answe
 }
 
 /// A grant of these methods and paths of the upstream.
-pub(super) fn of(upstream: &Upstream, methods: &[&str], paths: &[&str]) -> Value {
+pub(crate) fn of(upstream: &Upstream, methods: &[&str], paths: &[&str]) -> Value {
     let entry = json!({"origin": upstream.origin(), "methods": methods, "paths": paths});
     json!({"grant": {"http": [entry]}})
 }
@@ -138,6 +138,9 @@ fn paths_that_servers_read_in_two_ways_are_not_sent() {
         }
         for field in [
             "X-HTTP-Method-Override",
+            "x_http_method_override",
+            "content_length",
+            "Proxy",
             "X-HTTP-Method",
             "X-Original-URL",
             "host",
@@ -227,8 +230,7 @@ fn grants_are_an_operators_and_a_tenants() {
         assert_eq!(ask(&host, "http", "GET", &hello).await, 200);
         tokio::time::sleep(std::time::Duration::from_millis(1600)).await;
         assert_eq!(ask(&host, "http", "GET", &hello).await, "denied");
-        host.logged("soma grant set CAPSULE --http 'GET http://127.0.0.1")
-            .await;
+        host.logged("an entry `GET http://127.0.0.1").await;
     });
 }
 
@@ -254,7 +256,7 @@ fn an_operator_grants_by_the_command_line() {
             .exits(0)
             .out;
         assert!(shown.contains("may send GET and PUT requests"), "{shown}");
-        assert!(shown.contains("A test."), "{shown}");
+        assert!(shown.contains("its author: \"A test.\""), "{shown}");
         let requests = format!("GET {hello}");
         let set = ["grant", "set", "tests/http", "--http", &requests];
         let said = soma(&host, &set).await.exits(2);
@@ -266,7 +268,9 @@ fn an_operator_grants_by_the_command_line() {
             .await
             .exits(0)
             .out;
-        assert!(diff.contains("asked, not granted"), "{diff}");
+        assert!(diff.contains("asked, and not granted at all"), "{diff}");
+        let part = format!("GET of GET,PUT {hello}");
+        assert!(diff.contains(&part), "{diff}");
         let vain = [
             "grant",
             "set",
@@ -277,9 +281,24 @@ fn an_operator_grants_by_the_command_line() {
         ];
         let said = soma(&host, &vain).await.exits(0);
         assert!(said.err.contains("without effect"), "{}", said.err);
-        soma(&host, &["grant", "set", "tests/http", "--all", "--yes"])
-            .await
-            .exits(0);
+        // What goes is said, by whichever way it goes.
+        for line in [format!("- {requests}").as_str(), "+ GET https://a.test/"] {
+            assert!(said.err.contains(line), "{}", said.err);
+        }
+        let diff = soma(&host, &["grant", "diff", "tests/http"]).await.exits(0);
+        let vain = "granted without effect, since it is not asked\n  GET https://a.test/";
+        assert!(diff.out.contains(vain), "{}", diff.out);
+        let all = ["grant", "set", "tests/http", "--all", "--yes"];
+        let end = ["--expires", "2099-01-01T00:00:00Z"];
+        let said = soma(&host, &[&all[..], &end].concat()).await.exits(0);
+        for line in ["- GET https://a.test/", "- without an end", "+ until 2099"] {
+            assert!(said.err.contains(line), "{}", said.err);
+        }
+        let said = soma(&host, &all).await.exits(0);
+        assert!(said.err.contains("- until 2099"), "{}", said.err);
+        assert!(said.err.contains("+ without an end"), "{}", said.err);
+        let said = soma(&host, &all).await.exits(0);
+        assert_eq!(said.err, "", "nothing goes");
         let diff = soma(&host, &["grant", "diff", "tests/http"])
             .await
             .exits(0)
@@ -302,6 +321,17 @@ fn an_operator_grants_by_the_command_line() {
         soma(&host, &set).await.exits(0);
         assert_eq!(ask(&host, "http", "GET", &hello).await, "denied");
         assert_eq!(ask(&host, "http", "GET", &upstream.url("/echo")).await, 200);
+        let said = soma(&host, &["uninstall", "tests/http"]).await.exits(2);
+        assert!(said.err.contains("ends: 1 entry"), "{}", said.err);
+        let file = file.to_str().unwrap();
+        let tls = [&set[..3], &["--http", &requests, "--ca", file]].concat();
+        let said = soma(&host, &tls).await.exits(2);
+        assert!(said.err.contains("every --http"), "{}", said.err);
+        let said = soma(&host, &[&set[..3], &["--file", "/dev/zero"]].concat()).await;
+        assert!(said.exits(2).err.contains("no regular file"));
+        let learn = ["grant", "learn", "tests/http", "--for", "10x"];
+        let said = soma(&host, &learn).await.exits(2);
+        assert!(said.err.contains("90s, 10m or 2h30m"), "{}", said.err);
         soma(&host, &["grant", "revoke", "tests/http"])
             .await
             .exits(0);
@@ -317,6 +347,25 @@ fn an_operator_grants_by_the_command_line() {
         soma(&host, &["grant", "set", "tests/http", "--yes"])
             .await
             .exits(2);
+    });
+}
+
+#[test]
+fn settings_of_a_grant_that_has_ended_are_all_that_is_granted() {
+    let upstream = Upstream::start();
+    Setup::default().run(async |host| {
+        let lines = format!("{}{}", asking(&upstream), super::SETTINGS);
+        host.install(&pack_with("settings", &lines)).await;
+        let mut soon = of(&upstream, &["GET"], &["/hello"]);
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(500);
+        soon["expires_at"] = json!(end);
+        grant(&host, "settings", &soon).await.expect(200);
+        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        let set = ["config", "set", "tests/settings", "region=eu-1"];
+        let said = soma(&host, &set).await.exits(0);
+        assert!(said.err.contains("holds no more"), "{}", said.err);
+        let said = soma(&host, &set).await.exits(0);
+        assert_eq!(said.err, "");
     });
 }
 

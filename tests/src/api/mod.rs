@@ -1,10 +1,12 @@
 //! The HTTP API, path by path.
 
+mod budgets;
 mod calls;
 mod capsules;
 mod connections;
 mod grants;
 mod health;
+mod idempotency;
 mod keys;
 mod learned;
 mod masked;
@@ -16,5 +18,6 @@ mod sources;
 mod tenants;
 mod tokens;
 
+pub(crate) use grants::{asking, of};
 pub(crate) use settings::SETTINGS;
 pub(crate) use tenants::{key, tenant};

@@ -53,6 +53,7 @@ fn a_key_reaches_less_and_never_more() {
         let nothing = narrowed(&host, json!({"tests/http": {}})).await;
         let why = ask(&nothing, "/hello").await;
         assert!(why.contains("the key of this call"), "{why}");
+        host.install_guests(&["kv"]).await;
         let others = narrowed(&host, json!({"tests/kv": {}})).await;
         assert_eq!(ask(&others, "/echo").await, "sent");
         assert_eq!(upstream.requests() - before, 3);
@@ -139,6 +140,14 @@ fn keys_are_narrowed_by_hand() {
         let text = "[[\"tests/http\".http]]\norigin = \"https://a.test\"\nmethods = [\"GET\"]\n\
                     paths = [\"/**\"]\n";
         std::fs::write(&file, text).unwrap();
+        // A name with a slip in it would narrow nothing.
+        let said = soma(&host, &create).await.exits(5);
+        assert!(
+            said.err.contains("`tests/http` is not installed"),
+            "{}",
+            said.err
+        );
+        host.install_guests(&["http"]).await;
         let said = soma(&host, &create).await.exits(0);
         let client = host.admin.with_key(said.out.trim());
         client
@@ -148,6 +157,12 @@ fn keys_are_narrowed_by_hand() {
         let list = soma(&host, &["key", "list"]).await.exits(0);
         assert!(list.out.contains("tests/http"), "{}", list.out);
         let wanted = json!({"tenant": "default", "scopes": ["install"], "narrowed": {"a/b": {}}});
+        let refused = host.admin.post("/v1/admin/keys", &wanted).await;
+        refused.problem(400, "bad-request");
+        // Whoever may make keys is held by none.
+        let wanted = json!({
+            "tenant": "default", "scopes": ["invoke", "admin"], "narrowed": {"tests/echo": {}}
+        });
         let refused = host.admin.post("/v1/admin/keys", &wanted).await;
         refused.problem(400, "bad-request");
     });

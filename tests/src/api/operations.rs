@@ -156,9 +156,9 @@ fn nothing_else_is_sent() {
         let answer = host.call("http", &query(&upstream, "{ viewer { id } }")).await;
         let missing = format!("no grant covers POST {}/graphql query viewer", upstream.origin());
         assert_eq!(answer.structured()["message"], missing);
-        let remedy = format!("--http 'POST {}/graphql query viewer'", upstream.origin());
+        let remedy = format!("an entry `POST {}/graphql query viewer`", upstream.origin());
         host.logged(&remedy).await;
-        host.logged("an entry that names no operations").await;
+        host.logged("that names no operations, in the manifest").await;
 
         // Collected before it is looked at.
         install(&host, "http_stream", &upstream).await;
@@ -266,7 +266,7 @@ fn actions_of_aws_are_granted_by_name() {
                 assert!(seen.to_string().contains("Credential=AKIDEXAMPLE/"), "{seen}");
             }
         }
-        host.logged("StopInstances'").await;
+        host.logged("StopInstances` beside").await;
     });
 }
 

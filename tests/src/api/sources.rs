@@ -311,8 +311,14 @@ fn a_key_can_have_a_value_of_its_own() {
         // No key of anybody else's, and none that opens nothing.
         tenant(&host, "other").await;
         let (stranger, _) = key(&host, "other").await;
-        for wrong in [stranger.as_str(), "nobody"] {
-            let said = set_value(&host, &["--key", wrong], own).exits(5);
+        // An empty one, as of a variable that is not set, is not everybody's.
+        for (wrong, code) in [
+            (stranger.as_str(), 5),
+            ("0123456789abcdef", 5),
+            ("nobody", 2),
+            ("", 2),
+        ] {
+            let said = set_value(&host, &["--key", wrong], own).exits(code);
             assert!(said.err.contains(wrong), "{}", said.err);
         }
         assert_eq!(listed(&host).await.len(), 2);

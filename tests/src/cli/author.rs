@@ -211,6 +211,16 @@ fn files_and_manifests_that_cannot_be_used() {
     soma(folder.path(), &["build"]).exits(2);
     fs::write(
         path("capsule.toml"),
+        "name = 'tests/echo'\nversion = '1.0.0'\ndescription = 'Echoes.'\n",
+    )
+    .unwrap();
+    for (out, words) in [("/dev/null", "no regular file"), (".", "a folder")] {
+        let build = ["build", "--component", "bare.wasm", "--out", out];
+        let said = soma(folder.path(), &build).exits(2);
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+    fs::write(
+        path("capsule.toml"),
         "name = 'tests/echo'\nversoin = '1.0.0'\n",
     )
     .unwrap();

@@ -1,12 +1,14 @@
 //! The commands that talk to a host.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::{Said, soma};
-use crate::harness::{Setup, TestHost, command, pack_guest};
+use crate::harness::{Setup, TestHost, command, pack_guest, pack_with};
 
 /// Runs the command beside the host, as its data folder's user.
 async fn at(host: &TestHost, arguments: &[&str]) -> Said {
@@ -67,8 +69,11 @@ fn install_list_call_uninstall() {
             human.err
         );
 
-        at(&host, &["uninstall", "tests/echo"]).await.exits(0);
-        at(&host, &["uninstall", "tests/echo"]).await.exits(5);
+        let said = at(&host, &["uninstall", "tests/echo"]).await.exits(2);
+        assert!(said.err.contains("--yes"), "{}", said.err);
+        let uninstall = ["uninstall", "tests/echo", "--yes"];
+        at(&host, &uninstall).await.exits(0);
+        at(&host, &uninstall).await.exits(5);
         at(&host, &["call", "tests/echo", "run", "{}"])
             .await
             .exits(5);
@@ -130,6 +135,85 @@ fn exit_codes_mean_something() {
         let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
         assert_eq!(error["error"]["exit"], 6);
         assert_eq!(error["error"]["data"]["status"], 422);
+    });
+}
+
+#[test]
+fn what_an_update_changes_is_shown_and_nothing_else() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let show = ["approve", "tests/echo", "--show"];
+        at(&host, &show).await.exits(5);
+        at(&host, &["approve", "--show"]).await.exits(2);
+        at(&host, &["approve", "tests/echo", "--show", "--yes"])
+            .await
+            .exits(2);
+        let asks = "[[capabilities.http]]\norigin = \"https://a.test\"\nmethods = [\"GET\"]\n\
+                    paths = [\"/\"]\nwhy = \"To ask.\"\n";
+        let file = host.data().join("echo.wasm");
+        fs::write(&file, pack_with("echo", asks).bytes()).unwrap();
+        // What serves asks for nothing, so there is nothing to offer.
+        let said = at(&host, &["install", file.to_str().unwrap()]).await;
+        let said = said.exits(0);
+        assert!(said.out.contains("held until `soma approve`"));
+        assert!(!said.err.contains("grant set"), "{}", said.err);
+        let said = at(&host, &show).await.exits(0);
+        assert!(
+            said.out
+                .contains("+ may send GET requests to https://a.test/")
+        );
+        assert!(said.out.contains("+   its author: \"To ask.\""));
+        assert_eq!(said.err, "");
+        let shown = at(&host, &[&show[..], &["--json"]].concat()).await;
+        let shown = shown.exits(0).json();
+        let reasons = shown["held"]["reasons"].as_array().unwrap();
+        assert!(reasons.contains(&json!("asks-more")), "{shown}");
+        at(&host, &["approve", "tests/echo", "--yes"])
+            .await
+            .exits(0);
+    });
+}
+
+#[test]
+fn a_key_that_is_no_text_is_not_as_good_as_none() {
+    Setup::default().run(async |host| {
+        let mut list = command(&host.data());
+        list.arg("list")
+            .env("SOMA_KEY", OsStr::from_bytes(b"soma_\xff"));
+        let said = Said::of(list.output().unwrap()).exits(2);
+        assert!(said.err.contains("not UTF-8"), "{}", said.err);
+    });
+}
+
+#[test]
+fn files_that_are_none_are_not_read() {
+    Setup::default().run(async |host| {
+        let data = host.data();
+        let pipe = data.join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for (file, words) in [
+            ("/dev/zero", "no regular file"),
+            (pipe.to_str().unwrap(), "no regular file"),
+            (data.to_str().unwrap(), "a folder"),
+        ] {
+            for command in [
+                &["secret", "set", "a", "--file", file][..],
+                &["key", "create", "--narrow", file],
+            ] {
+                let said = at(&host, command).await.exits(2);
+                assert!(said.err.contains(words), "{command:?}: {}", said.err);
+            }
+        }
+        for command in [&["inspect", "/dev/zero"][..], &["install", "/dev/zero"]] {
+            let said = at(&host, command).await.exits(2);
+            assert!(said.err.contains("no regular file"), "{}", said.err);
+        }
+        let mut set = command(&data);
+        set.args(["secret", "set", "a"]);
+        set.stdin(fs::File::open("/dev/zero").unwrap());
+        let said = Said::of(set.output().unwrap()).exits(2);
+        assert!(said.err.contains("over 65536 bytes"), "{}", said.err);
     });
 }
 

@@ -96,9 +96,9 @@ fn what_an_operator_does() {
         assert_eq!(installed["change"], "created");
         let again = result(at(&host, &["install", file]).await);
         assert_eq!(again["change"], "unchanged");
-        let gone = result(at(&host, &["uninstall", "tests/echo"]).await);
+        let gone = result(at(&host, &["uninstall", "tests/echo", "--yes"]).await);
         assert_eq!(gone, json!({"uninstalled": "tests/echo"}));
-        let error = at(&host, &["uninstall", "tests/echo"])
+        let error = at(&host, &["uninstall", "tests/echo", "--yes"])
             .await
             .exits(5)
             .json_error();

@@ -154,7 +154,9 @@ fn two_authors_publish_and_an_operator_searches_installs_and_calls() {
             .await
             .exits(0);
 
-        by(&operator, &["uninstall", "ada/echo"]).await.exits(0);
+        by(&operator, &["uninstall", "ada/echo", "--yes"])
+            .await
+            .exits(0);
         by(&operator, &["install", "--lock", lock]).await.exits(0);
         let list = by(&operator, &["list", "--json"]).await.exits(0).json();
         assert_eq!(list["capsules"].as_array().unwrap().len(), 2, "{list}");

@@ -74,7 +74,9 @@ fn published_capsules_are_installed_from_an_oci_registry() {
         let call = ["call", "ada/echo", "run", "{\"a\": 1}", "--json"];
         let call = by(&operator, &call).await.exits(0).json();
         assert_eq!(call["output"]["structured"], json!({"a": 1}));
-        by(&operator, &["uninstall", "ada/echo"]).await.exits(0);
+        by(&operator, &["uninstall", "ada/echo", "--yes"])
+            .await
+            .exits(0);
         by(&operator, &["install", "--lock", lock]).await.exits(0);
 
         // Another file under the same name and version is refused where it would be pushed.

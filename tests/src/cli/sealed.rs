@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Said, beside};
-use crate::harness::{Setup, TestHost, command, pack_guest};
+use crate::harness::{Setup, TestHost, command, pack_guest, until};
 
 const PASSPHRASE: &str = "correct horse battery";
 
@@ -110,5 +111,39 @@ fn no_open_key_comes_in_the_place_of_a_sealed_one() {
         let said = with(PASSPHRASE, &data, &["key", "list"]).await;
         assert!(said.exits(2).err.contains("another key"));
         fs::write(data.join("keys/admin.key"), sealed).unwrap();
+    });
+}
+
+/// Whether the process has said what becomes of it at this signal.
+fn takes(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+    caught & (1 << (signal.as_raw() - 1)) != 0
+}
+
+/// The old secret is gone when the host has made the new one, which only this process has.
+#[test]
+fn sealing_is_not_ended_half_way() {
+    Setup::default().run(async |host| {
+        let data = host.data();
+        // It answers when it is told to go on.
+        host.signal(Signal::STOP);
+        let mut seal = command(&data);
+        seal.args(["key", "seal"])
+            .env("SOMA_PASSPHRASE", PASSPHRASE);
+        seal.stdin(Stdio::null());
+        let seal = seal.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let seal = seal.spawn().unwrap();
+        let ends = [Signal::INT, Signal::TERM, Signal::HUP];
+        until(async || ends.iter().all(|end| takes(seal.id(), *end))).await;
+        for end in ends {
+            kill_process(Pid::from_child(&seal), end).unwrap();
+        }
+        host.signal(Signal::CONT);
+        let said = tokio::task::spawn_blocking(move || seal.wait_with_output()).await;
+        Said::of(said.unwrap().unwrap()).exits(0);
+        assert!(key(&host).contains("_sealed\n"));
+        with(PASSPHRASE, &data, &["key", "list"]).await.exits(0);
     });
 }

@@ -227,7 +227,8 @@ pub(super) fn denied_flood() {
             (&usage["log_lines"], &usage["log_dropped"]),
             (&json!(10), &json!(990))
         );
-        host.logged("`--allow-http http://ddd").await;
+        host.logged("the manifest must ask for `GET http://ddd")
+            .await;
 
         let long = host
             .call("denied_flood", &json!({"times": 5, "bytes": 2_000_000}))

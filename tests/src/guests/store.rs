@@ -223,7 +223,7 @@ fn a_store_is_granted_on_the_command_line() {
         host.install(&pack_with("kv", &asking(64))).await;
         let name = "tests/kv";
         let said = soma(&host, &["grant", "diff", name]).await.exits(0);
-        let missing = "asked, not granted as such: a store of 64 KiB";
+        let missing = "asked, and not granted at all\n  a store of 64 KiB";
         assert!(said.out.contains(missing), "{}", said.out);
         let set = ["grant", "set", name, "--kv", "8", "--yes"];
         let said = soma(&host, &set).await.exits(0);

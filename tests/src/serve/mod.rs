@@ -2,6 +2,7 @@
 
 mod admission;
 mod code_cache;
+mod fair;
 mod names;
 mod owner_only;
 mod reload;

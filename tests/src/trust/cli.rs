@@ -81,7 +81,9 @@ fn installed_locked_outdated_updated() {
             .await
             .exits(5);
         // Another leaf is told before anything is installed.
-        at(&host, &["uninstall", "acme/echo"]).await.exits(0);
+        at(&host, &["uninstall", "acme/echo", "--yes"])
+            .await
+            .exits(0);
         std::fs::write(&lock, locked.replace("leaf = 1", "leaf = 999")).unwrap();
         let said = at(&host, &["install", "--lock", text(&lock)]).await;
         assert!(said.exits(1).err.contains("says leaf 999"));

@@ -17,10 +17,15 @@ use crate::{columns, passphrase, screen};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   soma approve
+  soma approve acme/weather --show
   soma approve acme/weather")]
 pub(crate) struct Approve {
     /// NAMESPACE/NAME; without it, the updates that are held are listed
     capsule: Option<CapsuleName>,
+
+    /// Show what it changes, and nothing else
+    #[arg(long, requires = "capsule", conflicts_with = "yes")]
+    show: bool,
 
     #[command(flatten)]
     word: Word,
@@ -54,6 +59,9 @@ impl Approve {
             let none = format_args!("no update of {capsule} is held");
             return Err(Failure::new(Exit::NotFound, none));
         }
+        if self.show {
+            return show(&standing, screen);
+        }
         tell(&capsule, &standing, screen);
         passphrase::agree(yes, &format!("Have it serve as {capsule}?"))?;
         let tenant = tenant.as_deref();
@@ -67,6 +75,17 @@ impl Approve {
             false => grant::offer(&client, &capsule, tenant, screen).await,
         }
     }
+}
+
+/// What changes, as a result.
+fn show(standing: &Value, screen: Screen) -> Result<(), Failure> {
+    let changes = difference(&standing["serving"], &standing["held"]);
+    screen.show(standing, |out| {
+        for line in columns::draw(&changes, screen::width(io::stdout())) {
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    })
 }
 
 async fn list(client: &Client, tenant: Option<&str>, screen: Screen) -> Result<(), Failure> {
@@ -171,7 +190,8 @@ fn tell(capsule: &CapsuleName, standing: &Value, screen: Screen) {
 
 /// Shows what changes from one version to another.
 pub(super) fn tell_changes(from: &Value, to: &Value, screen: Screen) {
-    screen.drawn(&columns::draw(&difference(from, to), screen::width()));
+    let width = screen::width(io::stderr());
+    screen.drawn(&columns::draw(&difference(from, to), width));
 }
 
 fn reasons(held: &Value) -> String {

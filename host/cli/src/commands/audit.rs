@@ -139,7 +139,7 @@ impl Query {
         }
         let rows = records.iter().map(row).collect();
         screen.show(&json!({"records": records, "next": next}), |out| {
-            let headings = ["#", "time", "tenant", "what", "of", "outcome"];
+            let headings = ["#", "time", "tenant", "by", "what", "of", "outcome"];
             table(out, &headings, rows, "Nothing of the kind is recorded.")
         })
     }
@@ -173,19 +173,36 @@ fn row(record: &Value) -> Vec<String> {
             .find(|text| !text.is_empty())
             .unwrap_or_default(),
     };
+    let of = match text("for_key") {
+        key if key.is_empty() => of,
+        key => format!("{of} of key {key}"),
+    };
     let outcome = match text("outcome") {
         outcome if outcome.is_empty() => text("change"),
         outcome => outcome,
     };
-    let time = text("time").chars().take(19).collect();
+    let by = match text("key") {
+        // The host itself.
+        key if key.is_empty() => "-".to_owned(),
+        key => key,
+    };
     vec![
         record["index"].to_string(),
-        time,
+        to_the_second(&text("time")),
         text("tenant"),
+        by,
         text("kind"),
         of,
         outcome,
     ]
+}
+
+/// A time of a record's without what is less than a second.
+fn to_the_second(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => time.to_owned(),
+    }
 }
 
 impl Verify {

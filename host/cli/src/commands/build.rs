@@ -1,11 +1,13 @@
 //! `soma build`: from a project to a capsule file.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::named_file;
 use crate::project::{Built, Project};
 use crate::screen::{Screen, faint, strong};
 
@@ -35,6 +37,9 @@ pub(crate) struct Build {
 impl Build {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let project = Project::open(&self.path)?;
+        if let Some(out) = &self.out {
+            require_place(out)?;
+        }
         let component = match self.component {
             Some(component) => component,
             None => project.compile(screen).await?,
@@ -46,6 +51,17 @@ impl Build {
         }
         let built = project.pack(&component, out, screen).await?;
         show(&built, screen)
+    }
+}
+
+/// Whatever is there is replaced: a device or a pipe is not meant to be.
+fn require_place(out: &Path) -> Result<(), Failure> {
+    match named_file::require_regular(out) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::usage(format_args!(
+            "cannot write {}: {error}",
+            out.display()
+        ))),
+        _ => Ok(()),
     }
 }
 

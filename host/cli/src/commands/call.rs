@@ -1,8 +1,11 @@
 //! `soma call`: one tool on a host, with the key that can do nothing else.
 
+use anyhow::{Context as _, ensure};
 use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderValue};
 use soma_capability::CapsuleName;
 
+use super::budget::tokens;
 use crate::answer;
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::failure::Failure;
@@ -12,7 +15,9 @@ use crate::screen::Screen;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   soma call soma/jq jq '{\"filter\": \".a\", \"input\": {\"a\": 1}}'
-  curl -s https://api.example.com/data.json | soma call acme/report summarise -")]
+  curl -s https://api.example.com/data.json | soma call acme/report summarise -
+  soma call acme/report summarise @input.json --max-tokens 10k --session report-17
+  soma call acme/orders place @order.json --idempotency-key order-17")]
 pub(crate) struct Call {
     /// NAMESPACE/NAME
     capsule: CapsuleName,
@@ -28,6 +33,23 @@ pub(crate) struct Call {
     #[arg(long)]
     usage: bool,
 
+    /// What the call may cost at most, in tokens: 500, 10k [default: what its budgets allow]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    max_tokens: Option<u64>,
+
+    /// The session that the call is of: a name of your own for calls that share a budget
+    #[arg(long, value_name = "ID", value_parser = session)]
+    session: Option<HeaderValue>,
+
+    /// What all the calls of the session may cost at most together, in tokens
+    #[arg(long, value_name = "TOKENS", requires = "session", value_parser = tokens)]
+    session_tokens: Option<u64>,
+
+    /// Run the call once, however often it is sent with this text: what it was answered is given
+    /// again for a day
+    #[arg(long, value_name = "TEXT", value_parser = idempotency_key)]
+    idempotency_key: Option<HeaderValue>,
+
     #[command(flatten)]
     host: HostArgs,
 }
@@ -35,6 +57,7 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let input = answer::input(&self.input)?;
+        let headers = self.headers();
         let client = Client::new(self.host, LocalKey::Invoke)?;
         let path = [
             "capsules",
@@ -43,7 +66,8 @@ impl Call {
             "tools",
             &self.tool,
         ];
-        let answer = client.send(Method::POST, &path, Body::Json(input)).await;
+        let body = Body::Json(input);
+        let answer = client.send_headed(Method::POST, &path, headers, body).await;
         let answer = answer.map_err(|failure| match failure.is_problem("revoked") {
             true => failure.hint("`soma outdated` shows whether there is a newer version"),
             false => failure,
@@ -54,4 +78,35 @@ impl Call {
         }
         Ok(())
     }
+
+    /// What it may cost, and what it is called, for the host.
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(tokens) = self.max_tokens {
+            headers.insert("soma-max-tokens", tokens.into());
+        }
+        if let Some(session) = &self.session {
+            headers.insert("soma-session", session.clone());
+        }
+        if let Some(tokens) = self.session_tokens {
+            headers.insert("soma-session-tokens", tokens.into());
+        }
+        if let Some(key) = &self.idempotency_key {
+            headers.insert("idempotency-key", key.clone());
+        }
+        headers
+    }
+}
+
+fn session(text: &str) -> anyhow::Result<HeaderValue> {
+    HeaderValue::try_from(text).context("a session's ID is made of ASCII characters")
+}
+
+fn idempotency_key(text: &str) -> anyhow::Result<HeaderValue> {
+    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    ensure!(
+        (1..=255).contains(&text.len()) && is_visible,
+        "it is 1 to 255 visible ASCII characters"
+    );
+    Ok(HeaderValue::try_from(text)?)
 }

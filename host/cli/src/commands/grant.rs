@@ -1,9 +1,9 @@
 //! `soma grant`: what an operator gives to a capsule.
 
+mod compared;
 mod learn;
 mod standing;
 
-use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,14 @@ use soma_capability::{
     KvCapability, ToolCapability, ToolPattern,
 };
 
-pub(crate) use self::standing::{Standing, Target, show_asked};
-use self::standing::{lines, send, unset, vain};
+use self::compared::{Compared, without_effect};
+pub(crate) use self::standing::{Standing, Target};
+use self::standing::{lines, send, unset};
+use crate::asked::{self, wishes};
 use crate::client::{Body, Client, LocalKey};
 use crate::clock::time;
 use crate::failure::Failure;
+use crate::named_file::{self, MAX_TEXT_BYTES};
 use crate::passphrase;
 use crate::screen::{Screen, strong, visible};
 
@@ -32,7 +35,7 @@ pub(crate) enum GrantCommand {
     /// Take back everything that is granted to a capsule
     #[command(after_help = "Example:\n  soma grant revoke acme/weather")]
     Revoke(Target),
-    /// Show what is asked and not granted, and what is granted and not asked
+    /// Show what is asked and not granted, whole or in part, and what is granted and not asked
     #[command(after_help = "Example:\n  soma grant diff acme/weather")]
     Diff(Target),
     Learn(learn::Learn),
@@ -162,9 +165,9 @@ pub(super) async fn offer(
     screen.aside(&format!(
         "{capsule} asks for more than it has been granted:"
     ));
-    for sentence in standing.asked.sentences() {
-        screen.aside(&format!("  {}", sentence.asks));
-        if let Some(why) = sentence.why {
+    for wish in wishes(&standing.asked) {
+        screen.aside(&format!("  {}", wish.asks));
+        if let Some(why) = wish.why {
             screen.aside(&format!("    {why}"));
         }
     }
@@ -187,7 +190,7 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
     let standing = target.standing(&client).await?;
     screen.show(&standing.value, |out| {
         writeln!(out, "{} asks for", strong(&target.capsule.to_string()))?;
-        show_asked(&standing.asked, out)?;
+        asked::show(&standing.asked, out)?;
         let granted = standing.granted.clone().unwrap_or_default();
         writeln!(out, "{}", strong("granted"))?;
         if standing.has_ended() {
@@ -214,8 +217,7 @@ impl Set {
         let client = Client::new(self.target.host.clone(), LocalKey::Admin)?;
         let standing = self.target.standing(&client).await?;
         let grant = self.grant(&standing.asked, standing.granted.as_ref())?;
-        let vain = vain(&standing.asked, &grant);
-        for line in &vain {
+        for line in without_effect(&standing.asked, &grant) {
             screen.aside(&format!("not asked for, and so without effect: {line}"));
         }
         let capsule = &self.target.capsule;
@@ -230,8 +232,15 @@ impl Set {
             for line in lines(&grant) {
                 screen.aside(&format!("  {line}"));
             }
-            passphrase::agree(false, &format!("Grant this to {capsule}?"))?;
         }
+        let replaced = standing.replaced(&grant, self.expires);
+        if !replaced.is_empty() {
+            screen.aside(&format!("in the place of what {capsule} is granted now:"));
+        }
+        for line in replaced {
+            screen.aside(&format!("  {line}"));
+        }
+        passphrase::agree(self.yes, &format!("Grant this to {capsule}?"))?;
         let body = standing.changed(&grant, self.expires);
         let value = self.target.send(&client, Method::PUT, body).await?;
         screen.show(&value, |out| {
@@ -271,6 +280,7 @@ impl Set {
                  takes all back",
             ));
         }
+        self.check_tls()?;
         let ca = self.ca.as_deref().map(authorities).transpose()?;
         let mut http = self.http.clone();
         for entry in &mut http {
@@ -290,12 +300,28 @@ impl Set {
             ..Grant::default()
         })
     }
+
+    /// What is said of connections is of all of them, and means something on those of TLS alone.
+    fn check_tls(&self) -> Result<(), Failure> {
+        let says = self.ca.is_some() || self.client_certificate.is_some();
+        let is_plain = |entry: &&HttpGrant| entry.origin.scheme() != "https";
+        match self.http.iter().find(is_plain) {
+            Some(entry) if says => Err(Failure::usage(format_args!(
+                "--ca and --client-certificate go with an origin of https, which {} is not",
+                entry.origin
+            ))
+            .hint(
+                "they are for every --http of the command: --file takes entries that differ in them",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The certificates in a PEM file.
 fn authorities(path: &Path) -> Result<Authorities, Failure> {
     let shown = path.display();
-    let text = fs::read_to_string(path);
+    let text = named_file::text(path, MAX_TEXT_BYTES);
     let text = text.map_err(|e| Failure::usage(format_args!("cannot read {shown}: {e}")))?;
     text.parse()
         .map_err(|e| Failure::usage(format_args!("{shown}: {e}")))
@@ -330,7 +356,7 @@ fn everything(asked: &Capabilities) -> Grant {
 /// A grant in a TOML file; none where there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<Grant>, Failure> {
     let shown = path.display();
-    let text = match fs::read_to_string(path) {
+    let text = match named_file::text(path, MAX_TEXT_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(|e| Failure::usage(format_args!("cannot read {shown}: {e}")))?,
     };
@@ -352,26 +378,24 @@ async fn diff(target: Target, screen: Screen) -> Result<(), Failure> {
     let client = Client::new(target.host.clone(), LocalKey::Admin)?;
     let standing = target.standing(&client).await?;
     let granted = standing.granted.unwrap_or_default();
-    let wanting = lines(&everything(&standing.asked));
-    let having = lines(&granted);
-    let set = lines(&Grant {
-        config: granted.config.asked(&standing.asked.config),
-        ..Grant::default()
-    });
-    let missing: Vec<&String> = wanting.iter().filter(|it| !having.contains(it)).collect();
-    let unset = unset(&standing.asked, &granted);
-    let unset: Vec<String> = unset.map(|key| format!("setting `{key}`")).collect();
-    let missing: Vec<&String> = missing.into_iter().chain(&unset).collect();
-    let extra = having.iter().filter(|it| !wanting.contains(it));
-    let extra: Vec<&String> = extra.filter(|it| !set.contains(it)).collect();
-    screen.show(&json!({"asked": missing, "granted": extra}), |out| {
-        for line in &missing {
-            writeln!(out, "- asked, not granted as such: {}", visible(line))?;
+    let compared = Compared::of(&standing.asked, &granted);
+    screen.show(&compared, |out| {
+        for (what, lines) in [
+            ("asked, and not granted at all", &compared.not_granted),
+            ("granted in part", &compared.in_part),
+            (
+                "granted without effect, since it is not asked",
+                &compared.without_effect,
+            ),
+        ] {
+            if !lines.is_empty() {
+                writeln!(out, "{}", strong(what))?;
+            }
+            for line in lines {
+                writeln!(out, "  {}", visible(line))?;
+            }
         }
-        for line in &extra {
-            writeln!(out, "+ granted, not asked as such: {}", visible(line))?;
-        }
-        if missing.is_empty() && extra.is_empty() {
+        if compared.is_empty() {
             writeln!(out, "Exactly what is asked is granted.")?;
         }
         Ok(())

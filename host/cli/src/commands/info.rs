@@ -6,7 +6,7 @@ use serde_json::json;
 use soma_registry::PackageSpec;
 use soma_registry::api::{PackageInfo, ReleaseInfo};
 
-use super::grant;
+use crate::asked;
 use crate::clock::day_and_time;
 use crate::failure::Failure;
 use crate::marketplace::{MarketplaceArgs, choose};
@@ -87,7 +87,7 @@ fn show(package: &PackageInfo, info: &ReleaseInfo, out: &mut dyn Write) -> io::R
         )?;
     }
     writeln!(out, "\n{}", strong("Asks for"))?;
-    grant::show_asked(&manifest.capabilities, out)?;
+    asked::show(&manifest.capabilities, out)?;
     writeln!(out, "\n{}", strong("Tools"))?;
     for tool in &info.tools {
         let first = tool.description.lines().next().unwrap_or_default();

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde_json::json;
-use soma_capability::{Annotations, Capabilities, LimitsAsked, Sentence, Tool};
+use soma_capability::{Annotations, LimitsAsked, Tool};
 use soma_registry::Package;
 
+use crate::asked;
 use crate::failure::Failure;
 use crate::project;
 use crate::screen::{Screen, faint, json_text, strong, visible};
@@ -98,7 +99,7 @@ fn show(package: &Package, out: &mut dyn Write) -> io::Result<()> {
     }
 
     writeln!(out, "\n{}", strong("Asks for"))?;
-    show_asked(&manifest.capabilities, out)?;
+    asked::show(&manifest.capabilities, out)?;
     writeln!(out, "\n{}", strong("Imports"))?;
     for name in package.imports() {
         writeln!(out, "  {}", visible(name))?;
@@ -124,21 +125,6 @@ fn limits(asked: LimitsAsked) -> String {
     } else {
         limits.join(", ")
     }
-}
-
-/// What is asked, in our words; below it the author's reason, as theirs.
-fn show_asked(capabilities: &Capabilities, out: &mut dyn Write) -> io::Result<()> {
-    let sentences = capabilities.sentences();
-    if sentences.is_empty() {
-        writeln!(out, "  nothing beyond its limits")?;
-    }
-    for Sentence { asks, why } in sentences {
-        writeln!(out, "  {}", visible(&asks))?;
-        if let Some(why) = why {
-            writeln!(out, "    {}", faint(&format!("its author: \"{why}\"")))?;
-        }
-    }
-    Ok(())
 }
 
 fn show_tool(tool: &Tool, out: &mut dyn Write) -> io::Result<()> {

@@ -114,7 +114,9 @@ impl Install {
         }
         show(&installed, screen)?;
         if !screen.json {
-            for capsule in &installed {
+            // While an update is held, what serves asks for what it asked for before.
+            let serving = installed.iter().filter(|done| done["change"] != "held");
+            for capsule in serving {
                 offer(&client, capsule, screen).await?;
             }
         }

@@ -1,6 +1,7 @@
 //! `soma key`: who may do what, for which tenant, until when.
 
-use std::fs;
+use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -8,10 +9,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use soma_capability::Narrowing;
 use soma_host::ApiKey;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::{Body, Client, HostArgs, LocalKey, data_folder};
 use crate::clock::time;
 use crate::failure::Failure;
+use crate::named_file::{self, MAX_TEXT_BYTES};
 use crate::passphrase;
 use crate::screen::{Screen, table, visible};
 
@@ -72,6 +75,15 @@ pub(crate) struct Create {
     #[arg(long, value_name = "FILE")]
     narrow: Option<PathBuf>,
 
+    /// Tokens that a call may cost at most where it does not say so itself [default: what the
+    /// capsule's limits come to]
+    #[arg(long, value_name = "TOKENS")]
+    max_tokens: Option<u64>,
+
+    /// Calls a minute, where that is less than the host's own bound for a key
+    #[arg(long, value_name = "N")]
+    calls_per_minute: Option<NonZeroU32>,
+
     /// When it ends, as in 2027-01-01T00:00:00Z (RFC 3339) [default: never]
     #[arg(long, value_name = "TIME", value_parser = time)]
     expires: Option<Timestamp>,
@@ -104,9 +116,10 @@ pub(crate) struct Identified {
 #[derive(Clone, Copy, Debug, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Scope {
-    /// Tenants and keys
+    /// Everything that an administrator does, of every tenant: tenants and keys, grants, approvals,
+    /// credentials, budgets, uninstalling, the audit log
     Admin,
-    /// Install and uninstall the tenant's capsules
+    /// Install capsules for the tenant
     Install,
     /// Call the tenant's tools
     Invoke,
@@ -160,13 +173,29 @@ async fn seal(host: HostArgs, screen: Screen) -> Result<(), Failure> {
     let folder = client.folder()?;
     let id = folder.admin_key()?.id().to_owned();
     let passphrase = passphrase::new("admin")?;
+    // Between the two nobody has the new secret but this process.
+    let _taken = take_signals()?;
     let key = rotate(&client, &id).await?;
-    folder.seal(&secret(&key)?, passphrase)?;
+    folder.seal(&secret(&key)?, passphrase).map_err(|failure| {
+        failure.hint(
+            "the key has a new secret all the same: move its file away, and the next start of \
+             `soma serve` makes another key",
+        )
+    })?;
     screen.show(&json!({"sealed": id}), |out| {
         writeln!(out, "under a passphrase, with a new secret: {id}")
     })?;
     screen.aside("Nobody can tell you the passphrase: who forgets it moves the file away, and has `soma serve` make another key.");
     Ok(())
+}
+
+/// Has this process outlive what asks it to end, from now on.
+fn take_signals() -> io::Result<[Signal; 3]> {
+    Ok([
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::hangup())?,
+    ])
 }
 
 async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
@@ -176,6 +205,8 @@ async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
         scopes,
         tools,
         narrow,
+        max_tokens,
+        calls_per_minute,
         expires,
         host,
     } = command;
@@ -185,6 +216,12 @@ async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
     }
     if let Some(file) = narrow {
         wanted["narrowed"] = json!(read(&file)?);
+    }
+    if let Some(tokens) = max_tokens {
+        wanted["max_tokens"] = json!(tokens);
+    }
+    if let Some(calls) = calls_per_minute {
+        wanted["calls_per_minute"] = json!(calls);
     }
     if let Some(expires) = expires {
         wanted["expires_at"] = json!(expires);
@@ -197,7 +234,7 @@ async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
 
 fn read(file: &Path) -> Result<Narrowing, Failure> {
     let shown = file.display();
-    let text = fs::read_to_string(file)
+    let text = named_file::text(file, MAX_TEXT_BYTES)
         .map_err(|error| Failure::usage(format_args!("cannot read {shown}: {error}")))?;
     toml::from_str(&text)
         .map_err(|error| Failure::usage(format_args!("{shown} narrows nothing: {error}")))

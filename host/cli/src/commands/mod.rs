@@ -2,6 +2,7 @@
 
 mod approve;
 mod audit;
+mod budget;
 mod build;
 mod call;
 pub(crate) mod compile_component;
@@ -34,6 +35,7 @@ mod tenant;
 mod token;
 mod uninstall;
 mod update;
+mod usage;
 mod verify;
 mod witness;
 mod yank;
@@ -106,6 +108,10 @@ pub(crate) enum Command {
     /// Keep the credentials that accompany capsules' requests
     #[command(subcommand)]
     Secret(Box<secret::SecretCommand>),
+    /// Bound what tenants, keys and sessions may spend, and show what is left
+    #[command(subcommand)]
+    Budget(budget::BudgetCommand),
+    Usage(usage::Usage),
     /// Look up what happened on a host, and prove that nothing of it was changed
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -154,6 +160,8 @@ impl Command {
             Self::Config(command) => command.run(screen).await,
             Self::Store(command) => command.run(screen).await,
             Self::Secret(command) => command.run(screen).await,
+            Self::Budget(command) => command.run(screen).await,
+            Self::Usage(command) => command.run(screen).await,
             Self::Audit(command) => command.run(screen).await,
             Self::Pin(command) => command.run(screen).await,
             Self::Completions(command) => command.run(),

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use soma_capability::{KvCapability, Limits, LimitsAsked, Origin, Setting, Settings, Tool};
+use soma_capability::{KvCapability, Limits, LimitsAsked, Origin, Prices, Setting, Settings, Tool};
 use soma_host::InvalidInput;
 use soma_registry::{Package, Schema};
 use soma_runtime::{
-    Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Given, Kv, Loader, MemoryKv,
-    Network, Progress, Rules,
+    Allowance, Call, Capsule, Engine, EngineConfig, Failure as CallFailure, Given, Kv, Loader,
+    MemoryKv, Network, Progress, Rules,
 };
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
@@ -106,6 +106,7 @@ impl Run {
             tool: self.tool,
             input,
             limits,
+            allowance: Allowance::unbounded(Prices::default()),
             given: Given {
                 network: network.map_err(Failure::failed)?,
                 settings: settings.asked(&asked.config),

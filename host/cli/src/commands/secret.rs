@@ -4,7 +4,6 @@ mod how;
 mod login;
 mod source;
 
-use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,11 @@ use self::how::{How, shown};
 use self::source::{Place, place};
 use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::failure::{Exit, Failure};
+use crate::named_file;
 use crate::screen::{Screen, table};
+
+/// The most bytes of a value that are read: more than any credential has, and than any host takes.
+const MAX_VALUE_BYTES: usize = 64 << 10;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum SecretCommand {
@@ -69,7 +72,7 @@ struct From {
   soma secret set store --sigv4 AKIDEXAMPLE --region eu-central-1 --service s3 < secret-key
   soma secret set github --from file
   soma secret set ci --from vault:ci/github#token
-  soma secret set github --key 0198c2f4 < ada.txt
+  soma secret set github --key 3f9a0c1d2e4b5a69 < ada.txt
 
 --from has the host read the value whenever it is needed, where its operator lets it (`soma serve
 --secrets-env`, --secrets-files, --vault-addr): from the tenant's variable or file of that name, a field
@@ -119,7 +122,9 @@ pub(crate) struct List {
 
 /// Forget a credential for good
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  soma secret rm github")]
+#[command(after_help = "Examples:
+  soma secret rm github
+  soma secret rm github --key 3f9a0c1d2e4b5a69")]
 pub(crate) struct Rm {
     /// Its name
     name: CredentialName,
@@ -137,9 +142,13 @@ impl SecretCommand {
             Self::List(List { of }) => list(&of, screen).await,
             Self::Rm(Rm { name, whose }) => {
                 whose.send(Method::DELETE, &name, Body::None).await?;
-                screen.show(&json!({"removed": name}), |out| {
-                    writeln!(out, "removed: {name}")
-                })
+                let mut done = json!({"removed": name});
+                let mut of = String::new();
+                if let Some(key) = &whose.key {
+                    done["key"] = json!(key);
+                    of = format!(", of the key {key}");
+                }
+                screen.show(&done, |out| writeln!(out, "removed: {name}{of}"))
             }
         }
     }
@@ -259,8 +268,13 @@ impl From {
                 let mut text = String::new();
                 io::stdin()
                     .lock()
+                    .take(MAX_VALUE_BYTES as u64 + 1)
                     .read_to_string(&mut text)
                     .map_err(|e| Failure::usage(format_args!("cannot read the value: {e}")))?;
+                if text.len() > MAX_VALUE_BYTES {
+                    let words = format_args!("the value has over {MAX_VALUE_BYTES} bytes");
+                    return Err(Failure::usage(words));
+                }
                 text
             }
         };
@@ -270,7 +284,7 @@ impl From {
 
 /// The value in a file.
 fn read_value(path: &Path) -> Result<SecretString, Failure> {
-    let text = fs::read_to_string(path)
+    let text = named_file::text(path, MAX_VALUE_BYTES)
         .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?;
     Ok(without_end(&text))
 }

@@ -1,7 +1,6 @@
 //! `soma verify`: everything that can be checked about a published version, one by one.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -14,6 +13,7 @@ use soma_registry::{
 
 use crate::failure::{Exit, Failure};
 use crate::marketplace::{DataArgs, MarketplaceArgs, choose};
+use crate::named_file;
 use crate::screen::{Screen, strong, visible};
 
 /// Verify a published version: file, signature, log, and how it stands today
@@ -175,10 +175,7 @@ fn check_name(package: &Package, spec: &PackageSpec) -> Result<(), Failure> {
 
 fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
     let cannot = |e| Failure::usage(format_args!("cannot read {}: {e}", path.display()));
-    let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes))
-        .map_err(cannot)?;
+    let bytes = named_file::beginning(path, limit).map_err(cannot)?;
     if bytes.len() > limit {
         return Err(Failure::usage(format_args!(
             "{} has over {limit} bytes",

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,13 +13,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::http::{SendError, invalid};
 use crate::mask;
-use crate::meter::Traffic;
+use crate::traffic::{Direction, Traffic};
 
 /// A request's or a response's body.
 pub(crate) struct MeteredBody {
     body: Body,
     traffic: Arc<Traffic>,
-    counter: fn(&Traffic) -> &AtomicU64,
+    direction: Direction,
     limit: u64,
     /// Bytes that there must be, where that was said beforehand.
     length: Option<u64>,
@@ -55,7 +54,7 @@ impl MeteredBody {
         {
             return Err(wrong_length(length));
         }
-        let sent = Self::new(body, traffic, |traffic| &traffic.sent, u64::MAX, deadline);
+        let sent = Self::new(body, traffic, Direction::Out, u64::MAX, deadline);
         Ok(Self { length, ..sent })
     }
 
@@ -66,20 +65,20 @@ impl MeteredBody {
         limit: u64,
         deadline: Instant,
     ) -> Self {
-        Self::new(body, traffic, |traffic| &traffic.received, limit, deadline)
+        Self::new(body, traffic, Direction::In, limit, deadline)
     }
 
     fn new(
         body: Body,
         traffic: Arc<Traffic>,
-        counter: fn(&Traffic) -> &AtomicU64,
+        direction: Direction,
         limit: u64,
         deadline: Instant,
     ) -> Self {
         Self {
             body,
             traffic,
-            counter,
+            direction,
             limit,
             length: None,
             seen: 0,
@@ -167,8 +166,11 @@ impl MeteredBody {
         };
         self.waiting = false;
         let size = frame.data_ref().map_or(0, Bytes::len);
-        Traffic::add((self.counter)(&self.traffic), size);
+        let is_paid = self.traffic.count(self.direction, size);
         self.seen = self.seen.saturating_add(size as u64);
+        if !is_paid {
+            return Poll::Ready(Some(Err(unpaid())));
+        }
         if self.seen > self.limit {
             return Poll::Ready(Some(Err(SendError::TooLarge(self.limit))));
         }
@@ -230,6 +232,11 @@ impl http_body::Body for MeteredBody {
             None => self.body.size_hint(),
         }
     }
+}
+
+/// The guest hardly reads it: it is stopped where it would pay.
+fn unpaid() -> SendError {
+    SendError::Protocol("the call has no tokens left for the body".to_owned())
 }
 
 fn wrong_length(length: u64) -> SendError {

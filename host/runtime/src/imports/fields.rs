@@ -6,7 +6,7 @@ use http::header::{
     HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::http::{SendError, invalid};
 use crate::bindings::soma::capsule::http as wit;
@@ -38,10 +38,15 @@ const HOST_FIELDS: [HeaderName; 11] = [
 ];
 
 /// Fields by which some servers take another method or path than those that were matched.
-const OVERRIDES: [HeaderName; 5] = [
+const OVERRIDES: [HeaderName; 9] = [
+    // Some take it for where their own requests go.
+    HeaderName::from_static("proxy"),
+    HeaderName::from_static("x-envoy-original-path"),
+    HeaderName::from_static("x-forwarded-uri"),
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-uri"),
     HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-rewrite-url"),
 ];
@@ -72,6 +77,14 @@ pub(crate) fn headers_in(headers: &[wit::Header]) -> Result<HeaderMap, SendError
 }
 
 pub(crate) fn refuse_host_fields(headers: &HeaderMap) -> Result<(), SendError> {
+    // CGI and its heirs read both characters as one: what is refused by its name would come in by
+    // another, or a credential twice.
+    if let Some(name) = headers.keys().find(|name| name.as_str().contains('_')) {
+        let name = shortened(name.as_str());
+        return Err(invalid(format!(
+            "some servers read the field `{name}` as the one with `-` for `_`: write it so"
+        )));
+    }
     if let Some(name) = headers.keys().find(|name| HOST_FIELDS.contains(name)) {
         return Err(invalid(format!(
             "the host sets the field `{name}`, a guest cannot"
@@ -99,13 +112,25 @@ pub(crate) fn refuse_credentials(
             "the field `{name}` goes with credentials: the operator sets it, a guest cannot"
         )));
     }
-    let owns = |own: &Credential| url.query_pairs().any(|(name, _)| own.owns_parameter(&name));
+    let names = || parameters(url.query().unwrap_or_default());
+    let owns = |own: &Credential| names().any(|name| own.owns_parameter(&name));
     if credential.is_some_and(owns) {
         return Err(invalid(
             "the query has the parameter that the operator's credential is in",
         ));
     }
     Ok(())
+}
+
+/// The names of a query's parameters as servers may read them: with `;` for `&`, in whatever case,
+/// without what begins a list, ends a text, or stands around it.
+fn parameters(query: &str) -> impl Iterator<Item = String> {
+    let pairs = query.split(['&', ';']);
+    let names = pairs.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
+    names.map(|(name, _)| {
+        let name = name.split(['[', '\0']).next().unwrap_or_default();
+        name.trim().to_ascii_lowercase()
+    })
 }
 
 /// Takes `content-length` out of the fields: the client writes it itself, of the body that it

@@ -21,9 +21,9 @@ use crate::credential::Credential;
 use crate::effects::{Done, Effects};
 use crate::log::GuestLog;
 use crate::mask::Masking;
-use crate::meter::Traffic;
 use crate::network::{Attempt, Denial, Network, Refusal, Rule};
 use crate::state::InvocationState;
+use crate::traffic::Traffic;
 
 /// Bytes of a URL. RFC 9110 §4.1 asks for 8,000 at least; servers seldom take 16 KiB.
 const MOST_URL_BYTES: usize = 16 << 10;
@@ -124,6 +124,7 @@ impl SendHook {
         let (method, url) = (masked(&request.method), masked(&request.url));
         let mut operations = Vec::new();
         let answer = self.decide_and_send(request, &mut operations).await;
+        self.traffic.ended(&answer);
         if self.network.is_watched() && !matches!(answer, Err(SendError::InvalidRequest(_))) {
             let is_allowed = !matches!(answer, Err(SendError::Denied(_)));
             let is_plain = |it: &Operation| masked(&it.to_string()) == it.to_string();
@@ -180,7 +181,7 @@ impl SendHook {
         self.effects.announce().await?;
 
         let body = MeteredBody::sent(request.body, length, self.traffic.clone(), deadline)?;
-        Traffic::add(&self.traffic.requests, 1);
+        self.traffic.request();
         let answer = client
             .request(method, url.clone())
             .headers(headers)

@@ -4,7 +4,7 @@
 use wasmtime::component::Resource;
 
 use crate::bindings::keyvalue::{atomics, batch, store};
-use crate::kv::{Kv, KvError, MOST_KEYS};
+use crate::kv::{Change, Kv, KvError, MOST_KEYS};
 use crate::state::InvocationState;
 
 /// The names of the one bucket.
@@ -53,8 +53,8 @@ impl store::HostBucket for InvocationState {
         key: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), store::Error>> {
-        let done = self.given.kv.set(&key, Some(value)).await;
-        Ok(done.map_err(store::Error::from))
+        let done = self.change(&key, Change::Set(Some(value))).await?;
+        Ok(done.map(drop).map_err(store::Error::from))
     }
 
     async fn delete(
@@ -62,8 +62,8 @@ impl store::HostBucket for InvocationState {
         _bucket: Resource<Bucket>,
         key: String,
     ) -> wasmtime::Result<Result<(), store::Error>> {
-        let done = self.given.kv.set(&key, None).await;
-        Ok(done.map_err(store::Error::from))
+        let done = self.change(&key, Change::Set(None)).await?;
+        Ok(done.map(drop).map_err(store::Error::from))
     }
 
     async fn exists(
@@ -119,7 +119,7 @@ impl atomics::Host for InvocationState {
         let Ok(by) = i64::try_from(delta) else {
             return Ok(Err(other("a number here has at most 63 bits")));
         };
-        let sum = self.given.kv.increment(&key, by).await;
+        let sum = self.increment(&key, by).await?;
         Ok(sum
             .map_err(store::Error::from)
             .and_then(|sum| u64::try_from(sum).map_err(|_| other("the number is below 0"))))
@@ -141,7 +141,7 @@ impl batch::Host for InvocationState {
         entries: Vec<(String, Vec<u8>)>,
     ) -> wasmtime::Result<Result<(), store::Error>> {
         let entries = entries.into_iter().map(|(key, value)| (key, Some(value)));
-        Ok(set_many(&self.given.kv, entries).await)
+        self.set_many(entries).await
     }
 
     async fn delete_many(
@@ -150,7 +150,7 @@ impl batch::Host for InvocationState {
         keys: Vec<String>,
     ) -> wasmtime::Result<Result<(), store::Error>> {
         let entries = keys.into_iter().map(|key| (key, None));
-        Ok(set_many(&self.given.kv, entries).await)
+        self.set_many(entries).await
     }
 }
 
@@ -170,15 +170,21 @@ async fn get_many(kv: &Kv, keys: Vec<String>) -> Result<Found, store::Error> {
     Ok(found)
 }
 
-async fn set_many(
-    kv: &Kv,
-    entries: impl ExactSizeIterator<Item = (String, Option<Vec<u8>>)>,
-) -> Result<(), store::Error> {
-    check_many(entries.len())?;
-    for (key, value) in entries {
-        kv.set(&key, value).await?;
+impl InvocationState {
+    async fn set_many(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = (String, Option<Vec<u8>>)>,
+    ) -> wasmtime::Result<Result<(), store::Error>> {
+        if let Err(error) = check_many(entries.len()) {
+            return Ok(Err(error));
+        }
+        for (key, value) in entries {
+            if let Err(error) = self.change(&key, Change::Set(value)).await? {
+                return Ok(Err(error.into()));
+            }
+        }
+        Ok(Ok(()))
     }
-    Ok(())
 }
 
 fn check_many(many: usize) -> Result<(), store::Error> {

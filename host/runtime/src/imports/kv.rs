@@ -4,6 +4,31 @@ use crate::bindings::soma::capsule::kv as wit;
 use crate::kv::{Change, Changed, KvError};
 use crate::state::InvocationState;
 
+/// Changes, by whichever door.
+impl InvocationState {
+    /// Makes a change, which the call pays for beforehand.
+    pub(super) async fn change(
+        &mut self,
+        key: &str,
+        change: Change,
+    ) -> wasmtime::Result<Result<Changed, KvError>> {
+        if self.given.kv.is_there() {
+            self.meter.store(change.bytes(key))?;
+        }
+        Ok(self.given.kv.change(key, change).await)
+    }
+
+    /// Gives the sum.
+    pub(super) async fn increment(
+        &mut self,
+        key: &str,
+        by: i64,
+    ) -> wasmtime::Result<Result<i64, KvError>> {
+        let changed = self.change(key, Change::Increment(by)).await?;
+        Ok(changed.and_then(Changed::sum))
+    }
+}
+
 impl wit::Host for InvocationState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, wit::Error>> {
         Ok(self.given.kv.get(&key).await.map_err(wit::Error::from))
@@ -14,13 +39,13 @@ impl wit::Host for InvocationState {
         key: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), wit::Error>> {
-        let done = self.given.kv.set(&key, Some(value)).await;
-        Ok(done.map_err(wit::Error::from))
+        let done = self.change(&key, Change::Set(Some(value))).await?;
+        Ok(done.map(drop).map_err(wit::Error::from))
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), wit::Error>> {
-        let done = self.given.kv.set(&key, None).await;
-        Ok(done.map_err(wit::Error::from))
+        let done = self.change(&key, Change::Set(None)).await?;
+        Ok(done.map(drop).map_err(wit::Error::from))
     }
 
     async fn compare_and_set(
@@ -30,7 +55,7 @@ impl wit::Host for InvocationState {
         new: Option<Vec<u8>>,
     ) -> wasmtime::Result<Result<bool, wit::Error>> {
         let change = Change::CompareAndSet { old, new };
-        let done = self.given.kv.change(&key, change).await;
+        let done = self.change(&key, change).await?;
         Ok(done
             .map(|changed| changed != Changed::Differs)
             .map_err(wit::Error::from))
@@ -41,7 +66,7 @@ impl wit::Host for InvocationState {
         key: String,
         by: i64,
     ) -> wasmtime::Result<Result<i64, wit::Error>> {
-        let sum = self.given.kv.increment(&key, by).await;
+        let sum = self.increment(&key, by).await?;
         Ok(sum.map_err(wit::Error::from))
     }
 

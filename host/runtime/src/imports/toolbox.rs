@@ -18,7 +18,7 @@ impl wit::Host for InvocationState {
         };
         let left = self.meter.left();
         let inner = self.given.tools.call(call, left).await;
-        self.meter.tool_ran(inner.fuel);
+        self.meter.tool_ran(&inner)?;
         if inner.has_effects {
             self.effects.within();
         }

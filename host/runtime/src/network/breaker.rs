@@ -75,6 +75,14 @@ impl Breakers {
         })
     }
 
+    /// How many upstreams are left alone.
+    pub(super) fn down(&self) -> usize {
+        let all = self.lock();
+        all.values()
+            .filter(|breaker| breaker.until.is_some())
+            .count()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Breaker>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -171,10 +171,13 @@ impl Denial {
     pub(crate) fn remedy(&self) -> String {
         match self {
             Self::NotAsked(wanted) => {
-                let origin = shortened(&wanted.origin.to_string());
-                format!("the manifest must ask for `{wanted}`, or `--allow-http {origin}`")
+                // What a guest, and so a model, thought of is not to be opened to everybody.
+                format!("the manifest must ask for `{wanted}`")
             }
-            Self::NotGranted(wanted) => format!("`soma grant set CAPSULE --http '{wanted}'`"),
+            Self::NotGranted(wanted) => format!(
+                "an entry `{wanted}` beside those that `soma grant show CAPSULE` shows: `soma grant \
+                 set` replaces them all"
+            ),
             Self::LinkNotAsked(wanted) => format!("the manifest must ask for links to `{wanted}`"),
             Self::LinkNotGranted(wanted) => {
                 format!(
@@ -183,8 +186,7 @@ impl Denial {
             }
             Self::Narrowed(_) => "a key that is not narrowed to less".to_owned(),
             Self::Unseen { wanted, .. } => format!(
-                "an entry that names no operations, in the manifest and by `soma grant set CAPSULE \
-                 --http '{wanted}'`"
+                "an entry for `{wanted}` that names no operations, in the manifest and in the grant"
             ),
             Self::Host => "nothing: the host is never granted".to_owned(),
             Self::NoCredential(name) => format!(

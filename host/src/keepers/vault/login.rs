@@ -244,7 +244,7 @@ async fn renew(client: &Client, token: &Token) -> Result<Duration, KeeperError> 
 }
 
 async fn in_file(file: &Path) -> Result<SecretString, KeeperError> {
-    read_file("token file for Vault".to_owned(), file.to_owned()).await
+    read_file("token file for Vault".to_owned(), file.to_owned(), None).await
 }
 
 /// The token in the file, and how long it is good for, as far as it may ask.
@@ -274,8 +274,18 @@ async fn by_role(
     role_id: &Path,
     secret_id: &Path,
 ) -> Result<Found, KeeperError> {
-    let role_id = read_file("role id file for Vault".to_owned(), role_id.to_owned()).await?;
-    let secret_id = read_file("secret id file for Vault".to_owned(), secret_id.to_owned()).await?;
+    let role_id = read_file(
+        "role id file for Vault".to_owned(),
+        role_id.to_owned(),
+        None,
+    )
+    .await?;
+    let secret_id = read_file(
+        "secret id file for Vault".to_owned(),
+        secret_id.to_owned(),
+        None,
+    )
+    .await?;
     let body = serde_json::to_string(&AppRole {
         role_id: role_id.expose_secret(),
         secret_id: secret_id.expose_secret(),

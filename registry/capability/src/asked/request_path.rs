@@ -119,11 +119,10 @@ fn is_unreserved(byte: u8) -> bool {
 fn steps_aside(segment: &str) -> bool {
     let mut seen = segment.as_bytes().to_vec();
     for _ in 0..MAX_DECODINGS {
-        let aside = seen.split(|b| matches!(b, b'/' | b'\\')).any(|part| {
-            let name = part.split(|b| *b == b';').next();
-            matches!(name, None | Some(b"" | b"." | b".."))
-        });
-        if aside || seen.iter().any(u8::is_ascii_control) {
+        let mut parts = seen.split(|b| matches!(b, b'/' | b'\\'));
+        // Bytes that UTF-8 has only in longer ways to write ASCII, such as a dot.
+        let odd = |byte: &u8| byte.is_ascii_control() || matches!(byte, 0xc0 | 0xc1);
+        if parts.any(is_a_step) || seen.iter().any(odd) {
             return true;
         }
         let decoded: Vec<u8> = percent_decode(&seen).collect();
@@ -133,6 +132,18 @@ fn steps_aside(segment: &str) -> bool {
         seen = decoded;
     }
     true
+}
+
+/// Whether a segment is empty, `.` or `..` for a server that takes it up to what some take for the end
+/// of a name: `;`, `?`, `#`, `:`, a blank of any kind. No name begins with dots and goes on so.
+fn is_a_step(segment: &[u8]) -> bool {
+    let dots = segment.iter().take_while(|byte| **byte == b'.').count();
+    let next = segment.get(dots).copied();
+    match dots {
+        0 => matches!(next, None | Some(b';')),
+        1 | 2 => next.is_none_or(|next| !is_unreserved(next)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +159,8 @@ mod tests {
             ("/a b|ü", "/a%20b%7C%C3%BC"),
             ("/a\\b", "/a%5Cb"),
             ("/...", "/..."),
+            ("/.well-known/a", "/.well-known/a"),
+            ("/..a", "/..a"),
             ("/a;v=1,2", "/a;v=1,2"),
             ("/100%25", "/100%25"),
         ] {
@@ -193,6 +206,14 @@ mod tests {
             "/a%2F",
             "/a%250Ab",
             "/%25252525252525252e",
+            "/a/..%20/b",
+            "/..%C2%A0",
+            "/a/..%3F/b",
+            "/..%23",
+            "/..:/b",
+            "/.%20",
+            "/%C0%AE%C0%AE/b",
+            "/..%C0%AF",
         ] {
             assert!(
                 matches!(normalise_path(path), Err(PathError::Dots(_))),

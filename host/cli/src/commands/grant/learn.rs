@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use anyhow::{Context as _, ensure};
 use jiff::SignedDuration;
 use reqwest::Method;
 use serde::Deserialize;
@@ -30,7 +31,7 @@ pub(crate) struct Learn {
     target: Target,
 
     /// For how long, as in 90s, 10m or 2h30m; a week (168h) at most
-    #[arg(long = "for", value_name = "TIME", default_value = "1h")]
+    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = length)]
     time: SignedDuration,
 
     /// End it now
@@ -96,6 +97,8 @@ impl Seen {
         match (self.asked, self.granted, self.allowed) {
             (true, true, true) => None,
             (true, true, false) => Some(INSIDE),
+            // It would be a wildcard below, and is not: what cannot be named is said by itself.
+            (true, false, _) if self.path.contains('*') || self.origin.contains('*') => None,
             (true, false, _) => Some(MISSING),
             (false, _, false) => Some(UNASKED),
             (false, _, true) => Some(OPEN),
@@ -158,6 +161,17 @@ impl Learned {
         }
         screen.show(&value, |out| out.write_all(text.as_bytes()))
     }
+}
+
+/// Reads how long it is to take.
+fn length(text: &str) -> anyhow::Result<SignedDuration> {
+    let length = text.parse::<SignedDuration>();
+    let length = length.context("a length of time is written like 90s, 10m or 2h30m")?;
+    ensure!(
+        length >= SignedDuration::from_secs(1) && length <= SignedDuration::from_hours(7 * 24),
+        "it is a second at least and a week (168h) at most"
+    );
+    Ok(length)
 }
 
 async fn send(

@@ -1,19 +1,13 @@
 //! What a capsule asks for and what it got, as an administrator reads and changes it.
 
-use std::io::{self, Write};
-
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use soma_capability::{
-    Capabilities, CapsuleName, ConfigKey, Grant, HttpCapability, HttpGrant, KvCapability,
-    ToolCapability, ToolPattern,
-};
+use soma_capability::{Capabilities, CapsuleName, ConfigKey, Grant, HttpGrant, KvCapability};
 
 use crate::client::{Body, Client, HostArgs, of_tenant};
 use crate::failure::Failure;
-use crate::screen::{faint, visible};
 
 #[derive(clap::Args)]
 pub(crate) struct Target {
@@ -82,8 +76,36 @@ impl Standing {
     }
 
     /// Whether there is a grant that does not hold any more.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.value["granted"].is_null() && self.value["revision"].is_string()
+    }
+
+    /// What of it goes where this is granted in its place, and what comes for it, a line each; nothing
+    /// where nothing goes.
+    pub(super) fn replaced(&self, grant: &Grant, end: Option<Timestamp>) -> Vec<String> {
+        let Some(granted) = self.granted.as_ref().filter(|it| !it.is_empty()) else {
+            return Vec::new();
+        };
+        let whole = |grant: &Grant, end: Option<Timestamp>| {
+            let mut all = lines(grant);
+            all.push(match end {
+                Some(end) => format!("until {end}"),
+                None => "without an end".to_owned(),
+            });
+            all
+        };
+        let (old, new) = (whole(granted, self.end), whole(grant, end));
+        let marked = |mark: char, these: &[String], others: &[String]| -> Vec<String> {
+            let these = these.iter().filter(|it| !others.contains(it));
+            // A value of a setting can have several lines, and begins none here.
+            let line = |it: &String| format!("{mark} {}", it.replace('\n', "\\n"));
+            these.map(line).collect()
+        };
+        let gone = marked('-', &old, &new);
+        if gone.is_empty() {
+            return gone;
+        }
+        [gone, marked('+', &new, &old)].concat()
     }
 
     /// Asks for this in the place of what was read; not if somebody changed that meanwhile, settings
@@ -100,21 +122,6 @@ impl Standing {
 
 fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
     T::deserialize(value).map_err(Failure::damaged)
-}
-
-/// What is asked, in words, each with its author's reason below it.
-pub(crate) fn show_asked(asked: &Capabilities, out: &mut dyn Write) -> io::Result<()> {
-    let sentences = asked.sentences();
-    if sentences.is_empty() {
-        writeln!(out, "  nothing")?;
-    }
-    for sentence in sentences {
-        writeln!(out, "  {}", visible(&sentence.asks))?;
-        if let Some(why) = sentence.why {
-            writeln!(out, "    {}", faint(why))?;
-        }
-    }
-    Ok(())
 }
 
 /// The settings that are asked for and have no value.
@@ -167,34 +174,39 @@ pub(super) fn lines(grant: &Grant) -> Vec<String> {
         .collect()
 }
 
-/// What is granted although nothing asks for any of it.
-pub(super) fn vain(asked: &Capabilities, grant: &Grant) -> Vec<String> {
-    let reaches = |asked: &[HttpCapability], entry: &HttpGrant| {
-        asked.iter().any(|asked| {
-            let origins = asked.origin.covers(&entry.origin) || entry.origin.covers(&asked.origin);
-            origins && asked.methods.iter().any(|it| entry.methods.contains(it))
-        })
-    };
-    let vain = grant
-        .http
-        .iter()
-        .filter(|entry| !reaches(&asked.http, entry));
-    let links = grant.links.iter();
-    let links = links.filter(|entry| !reaches(&asked.links, entry));
-    let links = links.map(|entry| format!("links to {entry}"));
-    let vain = vain.map(ToString::to_string).chain(links);
-    let store = grant.kv.filter(|_| asked.kv.is_none());
-    let vain = vain.chain(store.map(|_| "a store".to_owned()));
-    let wanted: Vec<ToolPattern> = asked
-        .tools
-        .iter()
-        .flat_map(ToolCapability::patterns)
-        .collect();
-    let tools = grant.tools.iter();
-    let tools = tools.filter(|tool| !wanted.iter().any(|wanted| wanted.meets(tool)));
-    let vain = vain.chain(tools.map(|tool| format!("the tool {tool}")));
-    let settings = grant.config.iter().map(|(key, _)| key);
-    let settings = settings.filter(|key| !asked.asks_setting(key));
-    vain.chain(settings.map(|key| format!("setting `{key}`")))
-        .collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_and_what_comes_for_it() {
+        let standing = |grant: Value, end: Value| {
+            let granted = json!({"grant": grant, "expires_at": end});
+            Standing::read(json!({"asked": {}, "granted": granted, "revision": "r"})).unwrap()
+        };
+        let http = |methods: &[&str]| json!({"origin": "https://a.test", "methods": methods, "paths": ["/a", "/b"]});
+        let grant = |value: Value| serde_json::from_value::<Grant>(value).unwrap();
+        let end = "2026-12-01T00:00:00Z";
+        let there = json!({"http": [http(&["GET"])], "kv": {"quota-kib": 16},
+                           "config": {"x": "1\n+ 2"}});
+        let there = standing(there, json!(end));
+        let new = grant(json!({"http": [http(&["GET"])], "tools": ["soma/jq/*"]}));
+        assert_eq!(
+            there.replaced(&new, None),
+            [
+                "- a store of 16 KiB",
+                "- setting `x`: 1\\n+ 2",
+                "- until 2026-12-01T00:00:00Z",
+                "+ the tool soma/jq/*",
+                "+ without an end",
+            ]
+        );
+        let there = standing(json!({"http": [http(&["GET"])]}), Value::Null);
+        assert_eq!(there.replaced(&new, None), [""; 0]);
+        let ending = there.replaced(&new, Some(end.parse().unwrap()));
+        assert_eq!(ending[0], "- without an end");
+        let none = json!({"asked": {}, "granted": null, "revision": null});
+        let none = Standing::read(none).unwrap();
+        assert_eq!(none.replaced(&new, None), [""; 0]);
+    }
 }

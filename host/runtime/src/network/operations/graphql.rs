@@ -165,7 +165,9 @@ impl<'de> Deserialize<'de> for Extensions {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Extensions, A::Error> {
                 let mut extensions = Extensions::default();
                 while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
-                    extensions.has_persisted |= name.to_ascii_lowercase().contains("persisted");
+                    let name = name.to_ascii_lowercase();
+                    let marks = ["persisted", "document", "hash", "queryid", "query_id"];
+                    extensions.has_persisted |= marks.iter().any(|mark| name.contains(mark));
                 }
                 Ok(extensions)
             }

@@ -1,0 +1,61 @@
+//! The tenants whose calls are on their way to a slot.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// When there are this many, those without a call on its way are forgotten.
+const REMEMBERED: usize = 10_000;
+
+/// All of them, by their ids.
+#[derive(Default)]
+pub(super) struct Tenants(Mutex<HashMap<String, Arc<Tenant>>>);
+
+/// One tenant: there are no two of the same one while a call of it is on its way.
+#[derive(Default)]
+pub(super) struct Tenant {
+    coming: AtomicUsize,
+    /// The last of the queue's rounds in which it got a slot. The queue's, under its lock.
+    pub(super) served: AtomicU64,
+}
+
+/// A call that has a place, and no slot yet.
+pub(super) struct Coming(Arc<Tenant>);
+
+impl Tenants {
+    /// One more call is on its way.
+    pub(super) fn come(&self, id: &str) -> Coming {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tenant) = all.get(id) {
+            return Coming::new(tenant.clone());
+        }
+        if all.len() >= REMEMBERED {
+            all.retain(|_, tenant| Arc::strong_count(tenant) > 1);
+        }
+        let tenant = Arc::<Tenant>::default();
+        all.insert(id.to_owned(), tenant.clone());
+        Coming::new(tenant)
+    }
+}
+
+impl Coming {
+    fn new(tenant: Arc<Tenant>) -> Self {
+        tenant.coming.fetch_add(1, Relaxed);
+        Self(tenant)
+    }
+
+    pub(super) fn tenant(&self) -> &Arc<Tenant> {
+        &self.0
+    }
+
+    /// How many the tenant has of them, this one too.
+    pub(super) fn of_tenant(&self) -> usize {
+        self.0.coming.load(Relaxed)
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.coming.fetch_sub(1, Relaxed);
+    }
+}

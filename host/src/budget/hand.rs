@@ -1,0 +1,229 @@
+//! What this host has in hand: its leases, what its calls hold and have used of them, and what they
+//! have used of soft budgets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::denial::Denial;
+use super::purse::{Held, Purse};
+use crate::db::budgets::Budget;
+use crate::db::ledger::{Lease, Window};
+
+/// Everything in hand.
+#[derive(Default)]
+pub(super) struct Hand {
+    purses: HashMap<Window, Purse>,
+    /// Leases that no call can hold any more, until the database knows what was spent of them.
+    closing: HashMap<Uuid, (Lease, u64)>,
+}
+
+/// What a call needs some of: a budget, in its window of this moment.
+pub(super) struct Charge {
+    pub(super) budget: Arc<Budget>,
+    pub(super) window: Window,
+    /// When the window ends.
+    pub(super) ends_at: Option<Timestamp>,
+}
+
+/// What a call holds of one window.
+pub(super) struct Part {
+    pub(super) window: Window,
+    /// None where the budget is soft.
+    pub(super) lease: Option<Uuid>,
+}
+
+/// What is to be told to the database.
+pub(super) enum Due {
+    /// So much has been spent of a lease that is in use.
+    Post(Lease, u64),
+    /// A lease has ended, with so much spent.
+    Settle(Lease, u64),
+    /// So much has been used of a soft budget: a movement with this id.
+    Count(Window, Uuid, u64),
+}
+
+/// What is in hand of the budgets of one level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InHand {
+    /// Held by calls; a call holds one of each budget.
+    pub(crate) reservations: u64,
+    /// Leased, and not used by calls that have ended.
+    pub(crate) leased: u64,
+}
+
+impl Hand {
+    /// Holds so many tokens of each window, or of none: then it is the charge of the first one that
+    /// lacks them.
+    pub(super) fn hold<'a>(
+        &mut self,
+        charges: &'a [Charge],
+        tokens: u64,
+        now: Duration,
+    ) -> Result<Vec<Part>, &'a Charge> {
+        let lacks = |charge: &&Charge| charge.budget.is_hard && self.lacks(charge, tokens, now);
+        if let Some(charge) = charges.iter().find(lacks) {
+            return Err(charge);
+        }
+        let parts = charges.iter();
+        Ok(parts.map(|charge| self.part(charge, tokens, now)).collect())
+    }
+
+    fn lacks(&self, charge: &Charge, tokens: u64, now: Duration) -> bool {
+        let purse = self.purses.get(&charge.window);
+        purse.map_or(0, |purse| purse.usable(now)) < tokens
+    }
+
+    fn part(&mut self, charge: &Charge, tokens: u64, now: Duration) -> Part {
+        let purse = self.purse(charge);
+        let lease = match &mut purse.lease {
+            Some(held) if charge.budget.is_hard => {
+                held.used_at = now;
+                held.tally.hold(tokens);
+                Some(held.id)
+            }
+            _ => {
+                purse.soft.tally.hold(tokens);
+                None
+            }
+        };
+        Part {
+            window: charge.window.clone(),
+            lease,
+        }
+    }
+
+    fn purse(&mut self, charge: &Charge) -> &mut Purse {
+        let purse = self.purses.entry(charge.window.clone());
+        purse.or_insert_with(|| Purse::new(charge))
+    }
+
+    /// A call has ended that held so many tokens, and has used so many. Where its lease is not in
+    /// hand any more, all of that has been posted.
+    pub(super) fn end(&mut self, part: &Part, tokens: u64, used: u64, now: Duration) {
+        let Some(purse) = self.purses.get_mut(&part.window) else {
+            return;
+        };
+        match part.lease {
+            None => purse.soft.tally.end(tokens, used),
+            Some(id) => {
+                if let Some(held) = purse.held(id) {
+                    held.used_at = now;
+                    held.tally.end(tokens, used);
+                }
+            }
+        }
+    }
+
+    pub(super) fn turn(&mut self, charge: &Charge) -> Arc<Mutex<Denial>> {
+        self.purse(charge).turn.clone()
+    }
+
+    /// The lease to ask for, and how much more it has to have at least; none where so many tokens are
+    /// in hand.
+    pub(super) fn lack(
+        &mut self,
+        charge: &Charge,
+        tokens: u64,
+        now: Duration,
+    ) -> Option<(Lease, u64)> {
+        let purse = self.purse(charge);
+        if purse.usable(now) >= tokens {
+            return None;
+        }
+        let held = purse.lease.get_or_insert_with(|| Held::new(now));
+        held.used_at = now;
+        let needed = tokens.saturating_sub(held.free());
+        Some((held.lease(&charge.window), needed))
+    }
+
+    /// The lease has so many tokens more, and calls may hold them until then.
+    pub(super) fn granted(&mut self, lease: Lease, tokens: u64, usable_until: Duration) {
+        let purse = self.purses.get_mut(&lease.window);
+        if let Some(held) = purse.and_then(|purse| purse.held(lease.id)) {
+            held.tokens += tokens;
+            held.usable_until = held.usable_until.max(usable_until);
+            return;
+        }
+        // It was given back while it was asked for, and perhaps before the database knew of it.
+        self.closing.entry(lease.id).or_insert((lease, 0));
+    }
+
+    /// The lease is not this host's any more: all of it counts as spent, calls that hold some too.
+    pub(super) fn lose(&mut self, lease: &Lease) {
+        if let Some(purse) = self.purses.get_mut(&lease.window) {
+            purse.lease.take_if(|held| held.id == lease.id);
+        }
+    }
+
+    /// What is to be told to the database now. Leases that are to be given back cannot be held from
+    /// here on.
+    pub(super) fn due(&mut self, now: Duration, wall: Timestamp) -> Vec<Due> {
+        let mut due = Vec::new();
+        for (window, purse) in &mut self.purses {
+            if let Some(held) = purse.retire(now, wall) {
+                let lease = held.lease(window);
+                self.closing.insert(held.id, (lease, held.tally.used));
+            }
+            if let Some(held) = &purse.lease
+                && held.tally.used > held.posted
+            {
+                due.push(Due::Post(held.lease(window), held.tally.used));
+            }
+            if let Some((movement, used)) = purse.soft.due() {
+                due.push(Due::Count(window.clone(), movement, used));
+            }
+        }
+        self.purses.retain(|_, purse| !purse.is_empty());
+        let closing = self.closing.values().cloned();
+        due.extend(closing.map(|(lease, spent)| Due::Settle(lease, spent)));
+        due
+    }
+
+    /// Gives all leases back. What calls still hold counts as spent: they may spend it.
+    pub(super) fn retire_all(&mut self) {
+        for (window, purse) in &mut self.purses {
+            if let Some(held) = purse.lease.take() {
+                let spent = held.tally.used + held.tally.held;
+                self.closing.insert(held.id, (held.lease(window), spent));
+            }
+        }
+    }
+
+    /// So much of the lease is posted, and calls may hold the rest until then.
+    pub(super) fn posted(&mut self, lease: &Lease, spent: u64, usable_until: Duration) {
+        let purse = self.purses.get_mut(&lease.window);
+        if let Some(held) = purse.and_then(|purse| purse.held(lease.id)) {
+            held.posted = spent;
+            held.usable_until = held.usable_until.max(usable_until);
+        }
+    }
+
+    pub(super) fn settled(&mut self, lease: &Lease) {
+        self.closing.remove(&lease.id);
+    }
+
+    pub(super) fn counted(&mut self, window: &Window) {
+        if let Some(purse) = self.purses.get_mut(window) {
+            purse.soft.batch = None;
+        }
+    }
+
+    /// By level.
+    pub(super) fn snapshot(&self) -> BTreeMap<&'static str, InHand> {
+        let mut levels: BTreeMap<&'static str, InHand> = BTreeMap::new();
+        for purse in self.purses.values() {
+            let level = levels.entry(purse.level).or_default();
+            level.reservations += purse.soft.tally.calls;
+            if let Some(held) = &purse.lease {
+                level.reservations += held.tally.calls;
+                level.leased += held.tokens - held.tally.used;
+            }
+        }
+        levels
+    }
+}

@@ -1,0 +1,88 @@
+//! Which budgets a call counts against, remembered for a moment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use sqlx::AnyPool;
+
+use super::{Payer, Refused, SessionId, Span};
+use crate::db::budgets::{self, Budget, SetError};
+
+/// How long a look-up is believed: the time within which a change made by another host holds here
+/// too.
+const BELIEVED: Duration = Duration::from_secs(5);
+/// Tenants, and payers of each, that are remembered.
+const REMEMBERED: u64 = 10_000;
+
+/// The budgets of one payer.
+pub(super) type Found = Arc<[Arc<Budget>]>;
+/// By key and session.
+type Payers = Cache<(String, Option<SessionId>), Found>;
+
+/// By tenant. What is forgotten is all that was looked up for the tenant, and where look-ups that are
+/// under way put what they find.
+pub(super) struct Known(Cache<String, Payers>);
+
+impl Known {
+    pub(super) fn new() -> Self {
+        let tenants = Cache::builder().max_capacity(REMEMBERED);
+        Self(tenants.time_to_live(BELIEVED).build())
+    }
+
+    pub(super) async fn forget(&self, tenant: &str) {
+        self.0.invalidate(tenant).await;
+    }
+
+    /// The payer's budgets, with that of its session as narrow as the call has it.
+    pub(super) async fn budgets(&self, pool: &AnyPool, payer: &Payer) -> Result<Found, Refused> {
+        let payers = async { Cache::new(REMEMBERED) };
+        let payers = self.0.get_with_by_ref(&payer.tenant, payers).await;
+        let found = look_up(&payers, pool, payer).await?;
+        let Some((session, most)) = payer.narrowing().filter(|(_, most)| !holds(&found, *most))
+        else {
+            return Ok(found);
+        };
+        budgets::narrow(pool, &payer.tenant, &payer.key, session, most).await?;
+        // Looked up anew, since a look-up that is under way may have seen what was before.
+        let found = of_payer(pool, payer).await?;
+        payers.insert(payer.names(), found.clone()).await;
+        Ok(found)
+    }
+}
+
+/// Whether the session is held to so many tokens, or fewer.
+fn holds(found: &Found, most: u64) -> bool {
+    found.iter().any(|budget| {
+        let is_lifetime = budget.place.span == Span::Lifetime;
+        let is_session = budget.place.level.session().is_some();
+        is_session && is_lifetime && budget.is_hard && budget.tokens <= most
+    })
+}
+
+async fn look_up(payers: &Payers, pool: &AnyPool, payer: &Payer) -> sqlx::Result<Found> {
+    let look = of_payer(pool, payer);
+    payers.try_get_with(payer.names(), look).await.map_err(own)
+}
+
+async fn of_payer(pool: &AnyPool, payer: &Payer) -> sqlx::Result<Found> {
+    let session = payer.session.as_ref().map(|session| &session.id);
+    let found = budgets::of_calls(pool, &payer.tenant, &payer.key, session).await?;
+    Ok(found.into_iter().map(Arc::new).collect())
+}
+
+/// An error that several may share, as one's own.
+fn own(error: Arc<sqlx::Error>) -> sqlx::Error {
+    Arc::try_unwrap(error).unwrap_or_else(|error| sqlx::Error::AnyDriverError(Box::new(error)))
+}
+
+impl From<SetError> for Refused {
+    fn from(error: SetError) -> Self {
+        match error {
+            SetError::TooManySessions => Self::TooManySessions,
+            SetError::Database(error) => Self::Database(error),
+            // The key has been deleted since the call came.
+            SetError::NoSuchLevel | SetError::TooLarge => Self::Database(sqlx::Error::RowNotFound),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What this host has in hand of one window of a budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::denial::Denial;
+use super::hand::Charge;
+use crate::db::ledger::{Lease, Window};
+
+/// How long a lease is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// The lease and the counts of one window.
+pub(super) struct Purse {
+    pub(super) level: &'static str,
+    pub(super) ends_at: Option<Timestamp>,
+    pub(super) lease: Option<Held>,
+    pub(super) soft: Soft,
+    /// Whoever asks the database for more waits here.
+    pub(super) turn: Arc<Mutex<Denial>>,
+}
+
+/// A lease that calls hold tokens of.
+pub(super) struct Held {
+    pub(super) id: Uuid,
+    pub(super) tokens: u64,
+    /// What the database knows to be spent.
+    pub(super) posted: u64,
+    pub(super) tally: Tally,
+    /// From then on no call may hold any of it: the call, and its settling, might end after the lease.
+    pub(super) usable_until: Duration,
+    pub(super) used_at: Duration,
+}
+
+/// The use of a soft budget.
+#[derive(Default)]
+pub(super) struct Soft {
+    pub(super) tally: Tally,
+    /// Used, and being counted, by the movement's id: the same again until the database says that it
+    /// has been.
+    pub(super) batch: Option<(Uuid, u64)>,
+}
+
+/// Calls, and their tokens.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) calls: u64,
+    pub(super) held: u64,
+    pub(super) used: u64,
+}
+
+impl Tally {
+    pub(super) fn hold(&mut self, tokens: u64) {
+        self.calls += 1;
+        self.held = self.held.saturating_add(tokens);
+    }
+
+    pub(super) fn end(&mut self, tokens: u64, used: u64) {
+        self.calls = self.calls.saturating_sub(1);
+        self.held = self.held.saturating_sub(tokens);
+        self.used = self.used.saturating_add(used);
+    }
+}
+
+impl Held {
+    /// One that the database does not know yet. It is in hand before it is asked for, so that it is
+    /// given back even where whoever asked is gone when the answer comes.
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            tokens: 0,
+            posted: 0,
+            tally: Tally::default(),
+            usable_until: now,
+            used_at: now,
+        }
+    }
+
+    pub(super) fn free(&self) -> u64 {
+        self.tokens - self.tally.used - self.tally.held
+    }
+
+    fn usable(&self, now: Duration) -> u64 {
+        if now < self.usable_until {
+            self.free()
+        } else {
+            0
+        }
+    }
+
+    pub(super) fn lease(&self, window: &Window) -> Lease {
+        Lease {
+            id: self.id,
+            window: window.clone(),
+        }
+    }
+
+    fn is_idle(&self, now: Duration) -> bool {
+        now.saturating_sub(self.used_at) >= IDLE
+    }
+}
+
+impl Soft {
+    /// What is to be counted now.
+    pub(super) fn due(&mut self) -> Option<(Uuid, u64)> {
+        if self.batch.is_none() && self.tally.used > 0 {
+            let used = std::mem::take(&mut self.tally.used);
+            self.batch = Some((Uuid::now_v7(), used));
+        }
+        self.batch
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tally.calls == 0 && self.tally.used == 0 && self.batch.is_none()
+    }
+}
+
+impl Purse {
+    pub(super) fn new(charge: &Charge) -> Self {
+        Self {
+            level: charge.budget.place.level.as_str(),
+            ends_at: charge.ends_at,
+            lease: None,
+            soft: Soft::default(),
+            turn: Arc::default(),
+        }
+    }
+
+    pub(super) fn usable(&self, now: Duration) -> u64 {
+        self.lease.as_ref().map_or(0, |lease| lease.usable(now))
+    }
+
+    pub(super) fn held(&mut self, id: Uuid) -> Option<&mut Held> {
+        self.lease.as_mut().filter(|lease| lease.id == id)
+    }
+
+    /// Takes the lease out, where it is to be given back.
+    pub(super) fn retire(&mut self, now: Duration, wall: Timestamp) -> Option<Held> {
+        let is_over = self.ends_at.is_some_and(|end| end <= wall);
+        let is_due = |held: &mut Held| held.tally.calls == 0 && (is_over || held.is_idle(now));
+        self.lease.take_if(is_due)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lease.is_none() && self.soft.is_empty()
+    }
+}

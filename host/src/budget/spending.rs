@@ -1,0 +1,116 @@
+//! What one call may spend: what its caller says, held of every budget that it counts against.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use soma_capability::{Limits, Prices};
+use soma_runtime::Allowance;
+
+use super::{Payer, Refused, Reservation};
+use crate::app::{App, AppState};
+use crate::db::{budgets, ledger};
+use crate::error::Error;
+use crate::invoke::Origin;
+use crate::terms::Terms;
+
+/// How often the database is told what was spent.
+const ROUND: Duration = Duration::from_secs(1);
+/// How often it is seen what can be forgotten.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
+/// The tokens of one call.
+pub(crate) struct Spending {
+    pub(crate) allowance: Allowance,
+    /// None within another call, which pays for it.
+    pub(crate) reservation: Option<Reservation>,
+}
+
+/// Holds what a call may cost: what its caller says, else what its key says, else what its limits come
+/// to. Where nobody says anything and no budget is there, it is counted and not bounded.
+pub(crate) async fn hold(
+    app: &App,
+    prices: &Prices,
+    origin: &Origin,
+    terms: Terms,
+    limits: &Limits,
+) -> Result<Spending, Error> {
+    if let Some(within) = origin.within {
+        return Ok(Spending {
+            allowance: within.left.allowance,
+            reservation: None,
+        });
+    }
+    let caller = &origin.caller;
+    let most = terms.most.or(caller.max_tokens());
+    let payer = Payer {
+        tenant: caller.tenant_id().to_owned(),
+        key: caller.key_id().to_owned(),
+        session: terms.session,
+    };
+    let reservation = match most {
+        Some(tokens) => app.budgets.reserve(&payer, tokens).await?,
+        None => reserve_what_there_is(app, &payer, prices.of_limits(limits)).await?,
+    };
+    let is_bounded = most.is_some() || reservation.is_bound();
+    Ok(Spending {
+        allowance: if is_bounded {
+            Allowance::tokens(*prices, reservation.tokens())
+        } else {
+            Allowance::unbounded(*prices)
+        },
+        reservation: Some(reservation),
+    })
+}
+
+/// Nobody has said that the call needs so many: it makes do with what is left, where that is less.
+async fn reserve_what_there_is(
+    app: &App,
+    payer: &Payer,
+    mut tokens: u64,
+) -> Result<Reservation, Refused> {
+    loop {
+        match app.budgets.reserve(payer, tokens).await {
+            Err(Refused::Exhausted(short)) if tokens > 1 => {
+                tokens = short.left.clamp(1, tokens - 1);
+            }
+            reserved => return reserved,
+        }
+    }
+}
+
+/// Tells the database over and over, until it is dropped, what was spent and used.
+pub(crate) async fn run(app: AppState) {
+    let mut is_away = false;
+    loop {
+        tokio::time::sleep(ROUND).await;
+        let told = settle(&app).await;
+        if let Err(error) = &told
+            && !is_away
+        {
+            tracing::error!(%error, "what calls spent could not be written down; it is tried again");
+        }
+        is_away = told.is_err();
+        app.metrics.spending.settled(!is_away);
+    }
+}
+
+/// Writes down what was used and spent so far.
+async fn settle(app: &App) -> sqlx::Result<()> {
+    let (spent, used) = (app.budgets.tick().await, app.usage.settle().await);
+    spent.and(used)
+}
+
+/// Forgets sessions that nobody uses any more, and windows that are long over.
+pub(crate) async fn sweep(app: AppState) {
+    loop {
+        let now = Timestamp::now();
+        let swept = async {
+            budgets::forget_idle(&app.pool, now).await?;
+            ledger::forget_old(&app.pool, now).await
+        };
+        if let Err(error) = swept.await {
+            tracing::error!(%error, "old budgets could not be forgotten");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}

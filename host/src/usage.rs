@@ -1,0 +1,126 @@
+//! What calls used: summed in memory, and written down every second.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use soma_capability::{CapsuleName, Prices};
+use soma_runtime::{ENGINE, Usage};
+use sqlx::AnyPool;
+
+use crate::auth::Caller;
+use crate::budget::Span;
+use crate::db::usage::{self, Line, Sums};
+
+/// Lines that wait to be written, while the database is away: what comes beyond them is not counted.
+const MOST_WAITING: usize = 100_000;
+
+/// All that is not written down yet. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Book(Arc<Shared>);
+
+struct Shared {
+    pool: AnyPool,
+    waiting: Mutex<HashMap<Line, Sums>>,
+}
+
+/// What one call's usage is entered under, when it has ended.
+pub(crate) struct Entry {
+    book: Book,
+    line: Line,
+}
+
+/// Says in an answer's headers what the call used: `Soma-Usage-Tokens`, `-Fuel` and `-Time-Us`.
+pub(crate) fn say(usage: &Usage, headers: &mut HeaderMap) {
+    for (name, value) in [
+        ("soma-usage-tokens", usage.tokens),
+        ("soma-usage-fuel", usage.fuel),
+        ("soma-usage-time-us", usage.time_us),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
+}
+
+impl Book {
+    pub(crate) fn new(pool: AnyPool) -> Self {
+        Self(Arc::new(Shared {
+            pool,
+            waiting: Mutex::default(),
+        }))
+    }
+
+    /// Opens an entry for a call that begins.
+    pub(crate) fn entry(
+        &self,
+        caller: &Caller,
+        capsule: &CapsuleName,
+        tool: &str,
+        prices: &Prices,
+    ) -> Entry {
+        Entry {
+            book: self.clone(),
+            line: Line {
+                tenant: caller.tenant_id().to_owned(),
+                key: caller.key_id().to_owned(),
+                capsule: capsule.clone(),
+                tool: tool.to_owned(),
+                day: Span::Day.starts_at(Timestamp::now()),
+                prices: prices.version(),
+            },
+        }
+    }
+
+    /// Writes down what there is. What cannot be written stays.
+    pub(crate) async fn settle(&self) -> sqlx::Result<()> {
+        let waiting = std::mem::take(&mut *self.waiting());
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let written = self.write(&waiting).await;
+        if written.is_err() {
+            for (line, sums) in waiting {
+                self.add(line, &sums);
+            }
+        }
+        written
+    }
+
+    async fn write(&self, waiting: &HashMap<Line, Sums>) -> sqlx::Result<()> {
+        let mut transaction = self.0.pool.begin().await?;
+        // In an order that every host keeps: none waits for one that waits for it.
+        let waiting: BTreeMap<_, _> = waiting.iter().collect();
+        for (line, sums) in waiting {
+            usage::add(&mut transaction, line, ENGINE, sums).await?;
+        }
+        transaction.commit().await
+    }
+
+    fn add(&self, line: Line, sums: &Sums) {
+        let mut waiting = self.waiting();
+        if waiting.len() < MOST_WAITING || waiting.contains_key(&line) {
+            waiting.entry(line).or_default().add(sums);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Line, Sums>> {
+        let waiting = self.0.waiting.lock();
+        waiting.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// The call has ended, and these tokens are charged for it. What it called has entries of its own.
+    pub(crate) fn close(self, usage: &Usage, tokens: u64, has_failed: bool) {
+        let sums = Sums {
+            calls: 1,
+            failed: has_failed.into(),
+            tokens: tokens.saturating_sub(usage.tool_tokens),
+            fuel: usage.fuel - usage.tool_fuel,
+            time_us: usage.time_us,
+            sent_bytes: usage.sent_bytes,
+            received_bytes: usage.received_bytes,
+        };
+        self.book.add(self.line, &sums);
+    }
+}

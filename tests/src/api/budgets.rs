@@ -1,0 +1,330 @@
+//! `/v1/admin/budgets` and `/v1/usage`: what may be spent, what was, and what a call may cost at most.
+
+mod by_hand;
+mod crash;
+mod usage;
+
+use std::time::Instant;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{key, tenant};
+use crate::cli::beside as soma;
+use crate::harness::{Answer, Client, Setup, TestHost, Upstream, pack_guest, send, until};
+
+const BUDGETS: &str = "/v1/admin/budgets";
+
+/// Sets a budget, which must go well.
+async fn set(host: &TestHost, wanted: Value) -> Value {
+    host.admin.put(BUDGETS, &wanted).await.expect(200)
+}
+
+async fn budgets(host: &TestHost, tenant: &str) -> Vec<Value> {
+    let list = host.admin.get(&format!("{BUDGETS}?tenant={tenant}")).await;
+    list.expect(200)["budgets"].as_array().unwrap().clone()
+}
+
+/// A key of the default tenant that may call, and its id.
+async fn identified(host: &TestHost) -> (String, Client) {
+    let wanted = json!({"tenant": "default", "scopes": ["invoke"]});
+    let key = host.admin.post("/v1/admin/keys", &wanted).await.expect(201);
+    let client = host.admin.with_key(key["secret"].as_str().unwrap());
+    (key["id"].as_str().unwrap().to_owned(), client)
+}
+
+/// A call with these headers.
+async fn call(client: &Client, guest: &str, input: &Value, headers: &[(&str, &str)]) -> Answer {
+    let path = format!("/v1/capsules/{}/tools/run", TestHost::capsule(guest));
+    let mut request = client.request(Method::POST, &path).json(input);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(request).await
+}
+
+/// Spends one token.
+async fn spend(client: &Client, headers: &[(&str, &str)]) {
+    let answer = call(client, "echo", &json!({}), headers).await.expect(200);
+    assert_eq!(answer["usage"]["tokens"], 1, "{answer}");
+}
+
+/// A call is refused for want of tokens at this level.
+async fn is_refused(client: &Client, headers: &[(&str, &str)], level: &str) {
+    let answer = call(client, "echo", &json!({}), headers).await;
+    let problem = answer.problem(402, "budget-exhausted");
+    assert_eq!(problem["level"], level, "{problem}");
+    assert!(problem.get("usage").is_none(), "nothing ran: {problem}");
+}
+
+#[test]
+fn a_hard_budget_refuses_before_anything_runs() {
+    let upstream = Upstream::start();
+    Setup::default().allow(&upstream).run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let before = upstream.requests();
+        for (name, span, status, code) in [
+            ("once", "lifetime", 402, "budget-exhausted"),
+            ("monthly", "month", 429, "budget-refilling"),
+        ] {
+            let client = tenant(&host, name).await;
+            for guest in ["echo", "http"] {
+                client.install(pack_guest(guest).bytes()).await.expect(201);
+            }
+            let wanted = json!({"tenant": name, "span": span, "tokens": 3, "hard": true});
+            let budget = set(&host, wanted).await;
+            assert_eq!(budget["level"], "tenant");
+            assert_eq!(
+                (&budget["tokens"], &budget["hard"]),
+                (&json!(3), &json!(true))
+            );
+            for _ in 0..3 {
+                spend(&client, &[]).await;
+            }
+            let input = json!({"url": upstream.url("/hello")});
+            let answer = call(&client, "http", &input, &[]).await;
+            let problem = answer.problem(status, code);
+            assert_eq!(problem["level"], "tenant", "{problem}");
+            assert_eq!(problem["span"], span, "{problem}");
+            assert_eq!(problem["limit"], 3, "{problem}");
+            assert_eq!(problem["left"], 0, "{problem}");
+            assert!(problem["wanted"].as_u64().unwrap() > 0, "{problem}");
+            let begins_anew = status == 429;
+            assert_eq!(problem["refills_at"].is_string(), begins_anew, "{problem}");
+            assert_eq!(problem["retry_after_ms"].is_u64(), begins_anew, "{problem}");
+            assert_eq!(!answer.header("retry-after").is_empty(), begins_anew);
+            assert_eq!(upstream.requests(), before);
+
+            // Others are not bounded by it; more is enough, and none bounds nothing.
+            spend(&host.invoke, &[]).await;
+            let more = json!({"tenant": name, "span": span, "tokens": 4, "hard": true});
+            set(&host, more).await;
+            spend(&client, &[]).await;
+            let again = call(&client, "echo", &json!({}), &[]).await;
+            again.problem(status, code);
+            let path = format!("{BUDGETS}?tenant={name}&span={span}");
+            host.admin.delete(&path).await.expect(204);
+            spend(&client, &[]).await;
+            let gone = host.admin.delete(&path).await;
+            gone.problem(404, "unknown-budget");
+        }
+    });
+}
+
+#[test]
+fn a_soft_budget_counts() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let soft = json!({"tenant": "default", "span": "day", "tokens": 1, "hard": false});
+        set(&host, soft).await;
+        for _ in 0..3 {
+            spend(&host.invoke, &[]).await;
+        }
+        until(async || budgets(&host, "default").await[0]["used"] == 3).await;
+        let budget = &budgets(&host, "default").await[0];
+        assert_eq!(
+            (&budget["left"], &budget["hard"]),
+            (&json!(0), &json!(false))
+        );
+        let path = format!("{BUDGETS}/history?tenant=default&span=day");
+        let history = host.admin.get(&path).await.expect(200);
+        assert_eq!(history["windows"][0]["used"], 3, "{history}");
+        assert!(history["windows"][0]["starts_at"].is_string(), "{history}");
+    });
+}
+
+#[test]
+fn budgets_nest() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let (id, client) = identified(&host).await;
+        let (_, other) = identified(&host).await;
+        let mut wanted =
+            json!({"tenant": "default", "span": "lifetime", "tokens": 5, "hard": true});
+        set(&host, wanted.clone()).await;
+        wanted["key"] = json!(id);
+        wanted["tokens"] = json!(2);
+        set(&host, wanted.clone()).await;
+        wanted["session"] = json!("s1");
+        wanted["tokens"] = json!(1);
+        set(&host, wanted).await;
+        let all = budgets(&host, "default").await;
+        let levels: Vec<&str> = all.iter().map(|it| it["level"].as_str().unwrap()).collect();
+        assert_eq!(levels, ["tenant", "key", "session"]);
+        assert_eq!(
+            (&all[2]["key"], &all[2]["session"]),
+            (&json!(id), &json!("s1"))
+        );
+
+        let in_session = [("soma-session", "s1")];
+        spend(&client, &in_session).await;
+        is_refused(&client, &in_session, "session").await;
+        spend(&client, &[]).await;
+        is_refused(&client, &[], "key").await;
+        // Whoever is bounded by less is not let in by more.
+        let rich = [("soma-session", "s2"), ("soma-session-tokens", "1000")];
+        is_refused(&client, &rich, "key").await;
+        for _ in 0..3 {
+            spend(&other, &[]).await;
+        }
+        is_refused(&other, &[], "tenant").await;
+    });
+}
+
+#[test]
+fn a_session_only_narrows() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let poor = [("soma-session", "s1"), ("soma-session-tokens", "2")];
+        for _ in 0..2 {
+            spend(&host.invoke, &poor).await;
+        }
+        is_refused(&host.invoke, &poor, "session").await;
+        // Saying more than at first makes it no more.
+        let richer = [("soma-session", "s1"), ("soma-session-tokens", "1000")];
+        is_refused(&host.invoke, &richer, "session").await;
+        is_refused(&host.invoke, &[("soma-session", "s1")], "session").await;
+        // Another session, and another key's of the same name, are others.
+        spend(&host.invoke, &[("soma-session", "s2")]).await;
+        let (_, other) = identified(&host).await;
+        spend(&other, &poor).await;
+        spend(&host.invoke, &[]).await;
+    });
+}
+
+/// The call ends with all that it was allowed to cost spent, to the hundredth.
+async fn runs_out(host: &TestHost, guest: &str, input: &Value, most: u64) {
+    let text = most.to_string();
+    let headers = [("soma-max-tokens", text.as_str())];
+    let answer = call(&host.invoke, guest, input, &headers).await;
+    let problem = answer.problem(424, "out-of-tokens");
+    let tokens = problem["usage"]["tokens"].as_u64().unwrap();
+    assert!(tokens * 100 >= most * 99, "{problem}");
+    assert!(tokens * 100 <= most * 101, "{problem}");
+}
+
+#[test]
+fn a_call_costs_at_most_what_its_caller_says() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo", "spin", "host_call_flood"])
+            .await;
+        runs_out(&host, "spin", &json!({}), 100).await;
+        runs_out(&host, "host_call_flood", &json!({}), 20).await;
+        spend(&host.invoke, &[("soma-max-tokens", "1")]).await;
+        for bad in ["many", "-1", "1.5", ""] {
+            let headers = [("soma-max-tokens", bad)];
+            let answer = call(&host.invoke, "echo", &json!({}), &headers).await;
+            answer.problem(400, "bad-request");
+        }
+
+        let spin = ["call", "tests/spin", "run", "--max-tokens", "10"];
+        let said = soma(&host, &spin).await.exits(1);
+        assert!(said.err.contains("out of tokens"), "{}", said.err);
+        assert!(said.err.contains("--max-tokens"), "{}", said.err);
+        let echo = ["call", "tests/echo", "run", "--max-tokens", "1k", "--usage"];
+        let said = soma(&host, &echo).await.exits(0);
+        assert!(said.err.contains("used 1 tokens, "), "{}", said.err);
+        for (flag, value) in [("--max-tokens", "many"), ("--session-tokens", "5")] {
+            let bad = ["call", "tests/echo", "run", "{}", flag, value];
+            soma(&host, &bad).await.exits(2);
+        }
+        let session = ["--session", "s1", "--session-tokens", "1"];
+        let echo = [&["call", "tests/echo", "run", "{}"][..], &session].concat();
+        soma(&host, &echo).await.exits(0);
+        let said = soma(&host, &echo).await.exits(1);
+        assert!(said.err.contains("soma budget"), "{}", said.err);
+    });
+}
+
+#[test]
+fn waiting_costs() {
+    let upstream = Upstream::start();
+    let setup = Setup::default().allow(&upstream).waits();
+    setup.run(async |host| {
+        host.install_guests(&["http"]).await;
+        let before = upstream.requests();
+        let begin = Instant::now();
+        let input = json!({"url": upstream.url("/never")});
+        // More than one: a begun token is a whole one, whatever is charged.
+        runs_out(&host, "http", &input, 3).await;
+        let took = begin.elapsed().as_millis();
+        assert!((2_000..20_000).contains(&took), "{took} ms for 3 tokens");
+        assert_eq!(upstream.requests(), before + 1);
+    });
+}
+
+#[test]
+fn budgets_that_cannot_be_set() {
+    Setup::default().run(async |host| {
+        let budget = |key: Value, session: Value, span: &str, tokens: Value| {
+            let mut wanted =
+                json!({"tenant": "default", "span": span, "tokens": tokens, "hard": true});
+            for (name, value) in [("key", key), ("session", session)] {
+                if !value.is_null() {
+                    wanted[name] = value;
+                }
+            }
+            wanted
+        };
+        let none = Value::Null;
+        for (wanted, status, code) in [
+            (
+                budget(none.clone(), none.clone(), "day", json!("many")),
+                400,
+                "bad-request",
+            ),
+            (
+                budget(none.clone(), none.clone(), "day", json!(-1)),
+                400,
+                "bad-request",
+            ),
+            (
+                budget(none.clone(), none.clone(), "day", json!(1.5)),
+                400,
+                "bad-request",
+            ),
+            (
+                budget(none.clone(), none.clone(), "week", json!(1)),
+                400,
+                "bad-request",
+            ),
+            (
+                budget(none.clone(), json!("s1"), "day", json!(1)),
+                400,
+                "bad-request",
+            ),
+            (
+                budget(json!("none"), none.clone(), "day", json!(1)),
+                404,
+                "unknown-key",
+            ),
+            (
+                json!({"tenant": "none", "span": "day", "tokens": 1, "hard": true}),
+                404,
+                "unknown-tenant",
+            ),
+        ] {
+            let answer = host.admin.put(BUDGETS, &wanted).await;
+            answer.problem(status, code);
+        }
+        let acme = tenant(&host, "acme").await;
+        let (id, _) = identified(&host).await;
+        let others = json!({"tenant": "acme", "key": id, "span": "day", "tokens": 1, "hard": true});
+        let answer = host.admin.put(BUDGETS, &others).await;
+        answer.problem(404, "unknown-key");
+        let path = format!("{BUDGETS}?tenant=default&span=day");
+        host.admin
+            .delete(&path)
+            .await
+            .problem(404, "unknown-budget");
+        for tenant in ["default", "acme"] {
+            assert_eq!(budgets(&host, tenant).await, Vec::<Value>::new());
+        }
+        let list = acme.get(&format!("{BUDGETS}?tenant=acme")).await;
+        list.problem(403, "forbidden");
+        let own = json!({"tenant": "acme", "span": "day", "tokens": 1, "hard": true});
+        acme.put(BUDGETS, &own).await.problem(403, "forbidden");
+        let admin = key(&host, json!({"tenant": "default", "scopes": ["admin"]})).await;
+        admin.put(BUDGETS, &own).await.expect(200);
+    });
+}
