@@ -15,7 +15,7 @@ demo *flags: build capsules
 
 # Prove the project: quick, or everything with SOMA_TEST=full
 test:
-    @scripts/stages.sh lint ${SOMA_TEST:+deny} build guests capsules unit integration
+    @scripts/stages.sh lint ${SOMA_TEST:+deny ops} build guests capsules unit integration
 
 # Format every file
 fmt:
@@ -43,6 +43,10 @@ capsules: build
 unit:
     cargo test --workspace --doc
     cargo test --workspace --lib --bins
+
+# Alerts, dashboards and runbooks (needs promtool, jq); with URLs of /metrics, every metric they name
+ops *urls:
+    @scripts/ops.sh "$@"
 
 # The integration tests: every public surface, every guest, both databases
 integration *filter:

@@ -9,6 +9,7 @@ mod log;
 mod policy;
 mod revoked;
 mod tampered;
+mod watched;
 
 use serde_json::{Value, json};
 use soma_registry::Package;
