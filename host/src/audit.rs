@@ -103,7 +103,7 @@ impl Audit {
 
     /// Records what was done; once this returns, it outlives a power cut.
     pub(crate) async fn record(&self, entry: &Entry) -> Result<(), Error> {
-        self.write(&Salt::new()?, entry, true).await
+        self.write(&Salt::new(), entry, true).await
     }
 
     /// Records what a caller did.

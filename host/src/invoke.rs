@@ -159,7 +159,7 @@ pub(crate) async fn run(
         tool: tool.clone(),
         within: origin.outer(),
     };
-    let record = CallRecord::new(app, origin, target, &input)?.map(Arc::new);
+    let record = CallRecord::new(app, origin, target, &input).map(Arc::new);
     let call = Call {
         tool,
         input,

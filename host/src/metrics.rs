@@ -216,7 +216,10 @@ impl Tools {
             duration: histogram(
                 "soma_call_duration_seconds",
                 "Wall-clock seconds of calls that ran.",
-                prometheus::exponential_buckets(0.000_1, 4.0, 10)?,
+                // With a bound at what the alerts call slow.
+                vec![
+                    0.000_1, 0.000_4, 0.001_6, 0.006_4, 0.025, 0.1, 0.2, 0.5, 2.0, 8.0, 30.0,
+                ],
             )?,
             fuel: histogram(
                 "soma_call_fuel",

@@ -27,26 +27,21 @@ pub(crate) struct CallRecord {
 
 impl CallRecord {
     /// None where calls are not recorded.
-    pub(crate) fn new(
-        app: &App,
-        origin: Origin,
-        target: Target,
-        input: &str,
-    ) -> Result<Option<Self>, Error> {
+    pub(crate) fn new(app: &App, origin: Origin, target: Target, input: &str) -> Option<Self> {
         let live = app.live();
         if !live.settings.audit_calls {
-            return Ok(None);
+            return None;
         }
-        let salt = Salt::new()?;
+        let salt = Salt::new();
         let is_full = live.settings.audit_full;
-        Ok(Some(Self {
+        Some(Self {
             audit: app.audit.clone(),
             origin,
             target,
             input_sha256: salt.hash(input.as_bytes()),
             input: is_full.then(|| serde_json::from_str(input).unwrap_or_default()),
             salt,
-        }))
+        })
     }
 
     /// Records how the call ended. Where it may have sent something, that must be on disk before
@@ -118,10 +113,7 @@ pub(crate) async fn refused(
         outcome: kind.code(),
     };
     let entry = Entry::by(&origin.caller, event);
-    let written = match Salt::new() {
-        Ok(salt) => app.audit.write(&salt, &entry, false).await,
-        Err(error) => Err(error.into()),
-    };
+    let written = app.audit.write(&Salt::new(), &entry, false).await;
     if let Err(error) = written {
         tracing::error!(%error, "a refusal is not recorded");
     }

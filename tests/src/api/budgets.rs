@@ -6,12 +6,11 @@ mod usage;
 
 use std::time::Instant;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{key, tenant};
 use crate::cli::beside as soma;
-use crate::harness::{Answer, Client, Setup, TestHost, Upstream, pack_guest, send, until};
+use crate::harness::{Client, Setup, TestHost, Upstream, pack_guest, until};
 
 const BUDGETS: &str = "/v1/admin/budgets";
 
@@ -33,25 +32,18 @@ async fn identified(host: &TestHost) -> (String, Client) {
     (key["id"].as_str().unwrap().to_owned(), client)
 }
 
-/// A call with these headers.
-async fn call(client: &Client, guest: &str, input: &Value, headers: &[(&str, &str)]) -> Answer {
-    let path = format!("/v1/capsules/{}/tools/run", TestHost::capsule(guest));
-    let mut request = client.request(Method::POST, &path).json(input);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    send(request).await
-}
-
 /// Spends one token.
 async fn spend(client: &Client, headers: &[(&str, &str)]) {
-    let answer = call(client, "echo", &json!({}), headers).await.expect(200);
+    let answer = client
+        .call_with("echo", &json!({}), headers)
+        .await
+        .expect(200);
     assert_eq!(answer["usage"]["tokens"], 1, "{answer}");
 }
 
 /// A call is refused for want of tokens at this level.
 async fn is_refused(client: &Client, headers: &[(&str, &str)], level: &str) {
-    let answer = call(client, "echo", &json!({}), headers).await;
+    let answer = client.call_with("echo", &json!({}), headers).await;
     let problem = answer.problem(402, "budget-exhausted");
     assert_eq!(problem["level"], level, "{problem}");
     assert!(problem.get("usage").is_none(), "nothing ran: {problem}");
@@ -82,7 +74,7 @@ fn a_hard_budget_refuses_before_anything_runs() {
                 spend(&client, &[]).await;
             }
             let input = json!({"url": upstream.url("/hello")});
-            let answer = call(&client, "http", &input, &[]).await;
+            let answer = client.call_with("http", &input, &[]).await;
             let problem = answer.problem(status, code);
             assert_eq!(problem["level"], "tenant", "{problem}");
             assert_eq!(problem["span"], span, "{problem}");
@@ -100,7 +92,7 @@ fn a_hard_budget_refuses_before_anything_runs() {
             let more = json!({"tenant": name, "span": span, "tokens": 4, "hard": true});
             set(&host, more).await;
             spend(&client, &[]).await;
-            let again = call(&client, "echo", &json!({}), &[]).await;
+            let again = client.call_with("echo", &json!({}), &[]).await;
             again.problem(status, code);
             let path = format!("{BUDGETS}?tenant={name}&span={span}");
             host.admin.delete(&path).await.expect(204);
@@ -196,7 +188,7 @@ fn a_session_only_narrows() {
 async fn runs_out(host: &TestHost, guest: &str, input: &Value, most: u64) {
     let text = most.to_string();
     let headers = [("soma-max-tokens", text.as_str())];
-    let answer = call(&host.invoke, guest, input, &headers).await;
+    let answer = host.invoke.call_with(guest, input, &headers).await;
     let problem = answer.problem(424, "out-of-tokens");
     let tokens = problem["usage"]["tokens"].as_u64().unwrap();
     assert!(tokens * 100 >= most * 99, "{problem}");
@@ -213,7 +205,7 @@ fn a_call_costs_at_most_what_its_caller_says() {
         spend(&host.invoke, &[("soma-max-tokens", "1")]).await;
         for bad in ["many", "-1", "1.5", ""] {
             let headers = [("soma-max-tokens", bad)];
-            let answer = call(&host.invoke, "echo", &json!({}), &headers).await;
+            let answer = host.invoke.call_with("echo", &json!({}), &headers).await;
             answer.problem(400, "bad-request");
         }
 

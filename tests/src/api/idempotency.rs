@@ -5,21 +5,13 @@ use serde_json::{Value, json};
 
 use super::key;
 use crate::cli::beside as soma;
-use crate::harness::{Answer, Client, Setup, TestHost, Upstream, send, until};
-
-/// A call with these headers.
-async fn call(client: &Client, guest: &str, input: &Value, headers: &[(&str, &str)]) -> Answer {
-    let path = format!("/v1/capsules/{}/tools/run", TestHost::capsule(guest));
-    let mut request = client.request(Method::POST, &path).json(input);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    send(request).await
-}
+use crate::harness::{Answer, Client, Setup, Upstream, send, until};
 
 /// A call that its caller calls this.
 async fn named(client: &Client, guest: &str, input: &Value, name: &str) -> Answer {
-    call(client, guest, input, &[("idempotency-key", name)]).await
+    client
+        .call_with(guest, input, &[("idempotency-key", name)])
+        .await
 }
 
 /// Nothing was given again.
@@ -69,7 +61,7 @@ fn another_call_needs_another_key() {
         host.install_guests(&["echo", "trap"]).await;
         let input = json!({"n": 1});
         let name = ("idempotency-key", "k");
-        let first = call(&host.invoke, "echo", &input, &[name]).await;
+        let first = host.invoke.call_with("echo", &input, &[name]).await;
         is_new(&first, 200);
         let most = ("soma-max-tokens", "9");
         let session = ("soma-session", "s");
@@ -79,10 +71,13 @@ fn another_call_needs_another_key() {
             ("echo", input.clone(), &[name, most]),
             ("echo", input.clone(), &[name, session]),
         ] {
-            let answer = call(&host.invoke, guest, &input, headers).await;
+            let answer = host.invoke.call_with(guest, &input, headers).await;
             answer.problem(422, "idempotency-mismatch");
         }
-        is_again(&call(&host.invoke, "echo", &input, &[name]).await, &first);
+        is_again(
+            &host.invoke.call_with("echo", &input, &[name]).await,
+            &first,
+        );
 
         // Another API key has names of its own.
         let other = key(&host, json!({"tenant": "default", "scopes": ["invoke"]})).await;
@@ -95,7 +90,7 @@ fn another_call_needs_another_key() {
             let answer = named(&host.invoke, "echo", &input, bad).await;
             answer.problem(400, "bad-request");
         }
-        let answer = call(&host.invoke, "echo", &input, &[name, name]).await;
+        let answer = host.invoke.call_with("echo", &input, &[name, name]).await;
         answer.problem(400, "bad-request");
     });
 }

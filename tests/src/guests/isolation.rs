@@ -3,9 +3,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures::future::join_all;
 use serde_json::json;
 
-use crate::harness::Setup;
+use crate::harness::{Setup, TestHost};
 
 #[test]
 pub(super) fn canary() {
@@ -69,5 +70,26 @@ pub(super) fn imports() {
         assert_ne!(first["random"], second["random"]);
         let line = host.logged("a line from the guest").await;
         assert!(line.contains("WARN"), "{line}");
+    });
+}
+
+#[test]
+fn the_same_input_takes_the_same_fuel() {
+    Setup::default().run(async |mut host| {
+        host.install_guests(&["compute"]).await;
+        let input = json!({"n": 100_000});
+        let fuel = async |host: &TestHost| {
+            let answer = host.call("compute", &input).await.expect(200);
+            answer["usage"]["fuel"].as_u64().unwrap()
+        };
+        let first = fuel(&host).await;
+        assert!(first > 100_000, "{first}");
+        let beside = join_all((0..20).map(|_| fuel(&host))).await;
+        assert!(
+            beside.iter().all(|fuel| *fuel == first),
+            "{first}: {beside:?}"
+        );
+        host.restart(|_| {}).await;
+        assert_eq!(fuel(&host).await, first);
     });
 }

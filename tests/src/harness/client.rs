@@ -4,6 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use super::answer::Answer;
+use super::host::TestHost;
 
 /// Sends requests under one key; clones share their connections.
 #[derive(Clone)]
@@ -74,6 +75,21 @@ impl Client {
     pub(crate) async fn call(&self, capsule: &str, tool: &str, input: &Value) -> Answer {
         self.post(&format!("/v1/capsules/{capsule}/tools/{tool}"), input)
             .await
+    }
+
+    /// Calls the tool of a guest with these headers.
+    pub(crate) async fn call_with(
+        &self,
+        guest: &str,
+        input: &Value,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let path = format!("/v1/capsules/{}/tools/run", TestHost::capsule(guest));
+        let mut request = self.request(Method::POST, &path).json(input);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        send(request).await
     }
 
     /// Uploads a capsule file.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{call, identified, spend};
+use super::{identified, spend};
 use crate::cli::beside as soma;
 use crate::harness::{Client, Setup, until};
 
@@ -15,7 +15,7 @@ fn usage_is_summed_up() {
             spend(&client, &[]).await;
         }
         let most = [("soma-max-tokens", "5")];
-        let stopped = call(&client, "spin", &json!({}), &most).await;
+        let stopped = client.call_with("spin", &json!({}), &most).await;
         stopped.problem(424, "out-of-tokens");
 
         let usage = async |client: &Client, query: &str| {
@@ -70,7 +70,10 @@ fn usage_is_summed_up() {
 fn usage_on_the_command_line() {
     Setup::default().run(async |host| {
         host.install_guests(&["echo", "compute"]).await;
-        let computed = call(&host.invoke, "compute", &json!({"n": 1}), &[]).await;
+        let computed = host
+            .invoke
+            .call_with("compute", &json!({"n": 1}), &[])
+            .await;
         computed.expect(200);
         spend(&host.invoke, &[]).await;
         let lines = async |arguments: &[&str]| {
