@@ -136,6 +136,9 @@ fn whoever_floods_waits_for_itself() {
         };
         let other = async {
             upstream.arrived(before + 2).await;
+            // All of the flood is in or out: one that came later would find a place.
+            let refused = "soma_http_responses_total{status=\"503\"}";
+            until(async || host.metric(refused).await >= 18.0).await;
             until(async || host.metric("soma_calls_waiting").await >= 20.0).await;
             let waits = echo(&acme);
             let open = async {
