@@ -157,15 +157,12 @@ fn fingerprint(invocation: &Invocation) -> String {
 }
 
 impl Answers {
-    /// For a run of the host of this name.
-    pub(crate) fn new(pool: AnyPool, host: String, longest_call: Duration) -> Self {
+    /// For a run of a host.
+    pub(crate) fn new(pool: AnyPool, holder: Holder, longest_call: Duration) -> Self {
         let longest = i64::try_from(longest_call.as_millis()).unwrap_or(i64::MAX);
         Self {
             pool,
-            holder: Holder {
-                host,
-                fence: Uuid::now_v7().to_string(),
-            },
+            holder,
             longest: longest.saturating_add(SLACK),
             under_way: Arc::default(),
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use arc_swap::{ArcSwap, Guard};
+use soma_capability::Prices;
 use soma_registry::owner_only;
 use soma_runtime::{Engine, Loader, Network, Rules};
 use sqlx::AnyPool;
@@ -22,6 +23,7 @@ use crate::audit::Audit;
 use crate::auth::Keyring;
 use crate::budget::{Budgets, Clock};
 use crate::catalog::Catalog;
+use crate::db::ledger::Holder;
 use crate::grants::{Grants, Networks};
 use crate::keepers::Keepers;
 use crate::logs::Logs;
@@ -69,6 +71,7 @@ pub(crate) struct App {
 pub(crate) struct InForce {
     pub(crate) settings: Live,
     pub(crate) networks: Networks,
+    prices: Arc<str>,
 }
 
 impl InForce {
@@ -79,7 +82,19 @@ impl InForce {
             ..Rules::default()
         });
         let networks = Networks::new(open?);
-        Ok(Self { settings, networks })
+        Ok(Self {
+            prices: settings.prices.version().into(),
+            settings,
+            networks,
+        })
+    }
+
+    /// The version of a list of prices. A call can be reckoned by the one before a reload.
+    pub(crate) fn version_of(&self, prices: &Prices) -> Arc<str> {
+        if *prices == self.settings.prices {
+            return self.prices.clone();
+        }
+        prices.version().into()
     }
 }
 
@@ -119,7 +134,7 @@ impl App {
         let trust = &settings.live.trust;
         let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
         let longest = Duration::from_millis(settings.live.maximum_limits.time_ms);
-        let host = host_id(&settings.data)?;
+        let holder = Holder::new(host_id(&settings.data)?);
         Ok(Self {
             live: ArcSwap::from_pointee(InForce::new(settings.live.clone(), address)?),
             address,
@@ -139,8 +154,8 @@ impl App {
                 metrics.running.clone(),
             ),
             rates: Rates::new(),
-            answers: Answers::new(pool.clone(), host.clone(), longest),
-            budgets: Budgets::open(pool.clone(), host, Clock::system(), longest).await?,
+            answers: Answers::new(pool.clone(), holder.clone(), longest),
+            budgets: Budgets::open(pool.clone(), holder, Clock::system(), longest).await?,
             usage: Book::new(pool.clone()),
             metrics,
             engine,

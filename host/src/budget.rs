@@ -26,7 +26,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::AnyPool;
-use uuid::Uuid;
 
 pub(crate) use self::clock::Clock;
 pub(crate) use self::hand::InHand;
@@ -121,17 +120,13 @@ impl Payer {
 }
 
 impl Budgets {
-    /// Begins a run of the host of this name. What its earlier runs did not settle counts as spent.
+    /// For a run of a host. What its earlier runs did not settle counts as spent.
     pub(crate) async fn open(
         pool: AnyPool,
-        host: String,
+        holder: Holder,
         clock: Clock,
         longest_call: Duration,
     ) -> sqlx::Result<Self> {
-        let holder = Holder {
-            host,
-            fence: Uuid::now_v7().to_string(),
-        };
         ledger::expire_earlier(&pool, &holder).await?;
         Ok(Self(Arc::new(Shared {
             pool,

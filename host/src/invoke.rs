@@ -151,7 +151,7 @@ pub(crate) async fn run(
     if let Some(parent) = parent {
         parent.adopt(&span);
     }
-    let prices = spending.allowance.prices();
+    let prices = app.live().version_of(spending.allowance.prices());
     let entry = app.usage.entry(&origin.caller, &capsule, &tool, prices);
     let target = Target {
         capsule,
@@ -258,7 +258,7 @@ async fn prepare(
     prepare.await.inspect_err(|error: &Error| {
         ready.metrics().refused(error.kind().code());
         match error {
-            Error::Budget(short) => app.metrics.spending.refused(short.level.as_str()),
+            Error::Budget(short) => app.metrics.spending.refusals.refused(short.level.as_str()),
             Error::RateLimited { what, .. } => app.metrics.rates.refused(what.level.as_str()),
             _ => {}
         }

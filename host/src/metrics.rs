@@ -2,7 +2,7 @@
 
 mod logs;
 mod moment;
-mod rates;
+mod refusals;
 mod spending;
 
 use std::collections::HashMap;
@@ -16,8 +16,8 @@ use soma_capability::{CapsuleName, Tool};
 use soma_runtime::Usage;
 
 pub(crate) use self::logs::LogMetrics;
-use self::moment::{Moment, kept};
-use self::rates::RateMetrics;
+use self::moment::Moment;
+use self::refusals::Refusals;
 pub(crate) use self::spending::SpendingMetrics;
 use crate::app::App;
 
@@ -36,7 +36,7 @@ pub(crate) struct Metrics {
     /// Budgets and their ledger.
     pub(crate) spending: SpendingMetrics,
     /// Calls that came too often.
-    pub(crate) rates: RateMetrics,
+    pub(crate) rates: Refusals,
     /// How long lines of the audit log take to the disk.
     pub(crate) audit: Histogram,
     /// Calls that wait for a slot.
@@ -99,7 +99,12 @@ impl Metrics {
             moment: Moment::new(&registry)?,
             logs: LogMetrics::new(&registry)?,
             spending: SpendingMetrics::new(&registry)?,
-            rates: RateMetrics::new(&registry)?,
+            rates: Refusals::new(
+                &registry,
+                "soma_rate_limited_total",
+                "Calls that were refused since there were too many, by whose bound it was.",
+                &["key", "capsule"],
+            )?,
             audit: kept(
                 &registry,
                 Histogram::with_opts(
@@ -258,6 +263,15 @@ impl Tools {
             )?,
         })
     }
+}
+
+/// Registers one, and gives it back.
+pub(super) fn kept<T: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: T,
+) -> prometheus::Result<T> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 /// The labels of every series that is about this capsule.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use soma_capability::{CapsuleName, Prices};
+use soma_capability::CapsuleName;
 use soma_runtime::{ENGINE, Usage};
 use sqlx::AnyPool;
 
@@ -56,7 +56,7 @@ impl Book {
         caller: &Caller,
         capsule: &CapsuleName,
         tool: &str,
-        prices: &Prices,
+        prices: Arc<str>,
     ) -> Entry {
         Entry {
             book: self.clone(),
@@ -66,7 +66,7 @@ impl Book {
                 capsule: capsule.clone(),
                 tool: tool.to_owned(),
                 day: Span::Day.starts_at(Timestamp::now()),
-                prices: prices.version(),
+                prices,
             },
         }
     }

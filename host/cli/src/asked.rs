@@ -16,34 +16,6 @@ pub(crate) struct Wish {
 
 /// All of it, in the order of the manifest.
 pub(crate) fn wishes(asked: &Capabilities) -> Vec<Wish> {
-    let http = Capabilities {
-        http: asked.http.clone(),
-        ..Capabilities::default()
-    };
-    let rest = Capabilities {
-        http: Vec::new(),
-        links: Vec::new(),
-        ..asked.clone()
-    };
-    let mut all = said(&http);
-    for link in &asked.links {
-        let one = Capabilities {
-            links: vec![link.clone()],
-            ..Capabilities::default()
-        };
-        for mut wish in said(&one) {
-            // Requests say so themselves.
-            if link.hides_operations() {
-                wish.asks.push_str("; every operation");
-            }
-            all.push(wish);
-        }
-    }
-    all.extend(said(&rest));
-    all
-}
-
-fn said(asked: &Capabilities) -> Vec<Wish> {
     let all = asked.sentences().into_iter();
     let all = all.map(|sentence| Wish {
         asks: sentence.asks,

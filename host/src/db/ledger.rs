@@ -32,6 +32,16 @@ pub(crate) struct Holder {
     pub(crate) fence: String,
 }
 
+impl Holder {
+    /// A run that begins now, of the host of this name.
+    pub(crate) fn new(host: String) -> Self {
+        Self {
+            host,
+            fence: Uuid::now_v7().to_string(),
+        }
+    }
+}
+
 /// What one run of a host may spend of a window.
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {

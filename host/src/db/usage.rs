@@ -1,5 +1,7 @@
 //! The `usage_days` table: what calls used, in sums.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use soma_capability::CapsuleName;
@@ -20,7 +22,7 @@ pub(crate) struct Line {
     /// When the day began, in milliseconds.
     pub(crate) day: i64,
     /// See [`Prices::version`](soma_capability::Prices::version).
-    pub(crate) prices: String,
+    pub(crate) prices: Arc<str>,
 }
 
 /// What calls used together.
@@ -134,7 +136,7 @@ pub(crate) async fn add(
     .bind(line.capsule.namespace())
     .bind(line.capsule.name())
     .bind(&line.tool)
-    .bind(&line.prices)
+    .bind(&*line.prices)
     .bind(engine);
     for column in sums.columns() {
         query = query.bind(column);

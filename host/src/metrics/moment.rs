@@ -1,11 +1,11 @@
 //! What is read at the moment at which somebody asks for the metrics.
 
 use jiff::Timestamp;
-use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use rustix::fs::statvfs;
 use soma_runtime::ENGINE;
 
+use super::kept;
 use crate::app::App;
 use crate::db::budgets::{self, Fullest};
 
@@ -118,7 +118,7 @@ impl Moment {
 
         let live = app.in_force();
         self.build.reset();
-        let prices = live.settings.prices.version();
+        let prices = live.version_of(&live.settings.prices);
         let made_of = [env!("CARGO_PKG_VERSION"), ENGINE, &prices];
         self.build.with_label_values(&made_of).set(1);
         self.running_limit
@@ -167,13 +167,4 @@ impl Moment {
 
 fn number(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// Registers one, and gives it back.
-pub(super) fn kept<T: Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: T,
-) -> prometheus::Result<T> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }

@@ -1,33 +1,26 @@
 //! What the host counts about tokens, and about the ledger that they are written down in.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntGauge, Registry};
 
-use super::moment::kept;
+use super::kept;
+use super::refusals::Refusals;
 
 /// Budgets and their ledger.
 pub(crate) struct SpendingMetrics {
-    refusals: IntCounterVec,
+    pub(crate) refusals: Refusals,
     failures: IntCounter,
     last_success: IntGauge,
 }
 
 impl SpendingMetrics {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let refusals = kept(
-            registry,
-            IntCounterVec::new(
-                Opts::new(
-                    "soma_budget_refusals_total",
-                    "Calls that were refused since a budget had not enough left, by its level.",
-                ),
-                &["level"],
-            )?,
-        )?;
-        for level in ["tenant", "key", "session"] {
-            refusals.with_label_values(&[level]);
-        }
         Ok(Self {
-            refusals,
+            refusals: Refusals::new(
+                registry,
+                "soma_budget_refusals_total",
+                "Calls that were refused since a budget had not enough left, by its level.",
+                &["tenant", "key", "session"],
+            )?,
             failures: kept(
                 registry,
                 IntCounter::new(
@@ -43,11 +36,6 @@ impl SpendingMetrics {
                 )?,
             )?,
         })
-    }
-
-    /// Counts a call that a budget has not enough for.
-    pub(crate) fn refused(&self, level: &str) {
-        self.refusals.with_label_values(&[level]).inc();
     }
 
     /// Counts one round of writing down.

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::cli::beside as soma;
-use crate::harness::{Answer, Setup, TestHost, Upstream, pack, pack_with, send};
+use crate::harness::{Answer, Client, Setup, TestHost, Upstream, pack, pack_with, send};
 
 /// A guest that asks for some of an upstream.
 async fn install_asking(host: &TestHost, guest: &str, upstream: &Upstream) {
@@ -35,9 +35,13 @@ pub(crate) fn of(upstream: &Upstream, methods: &[&str], paths: &[&str]) -> Value
 
 /// What a guest is answered: the status, or why there is none.
 async fn ask(host: &TestHost, guest: &str, method: &str, url: &str) -> Value {
-    let answer = host
-        .call(guest, &json!({"method": method, "url": url}))
-        .await;
+    asked(&host.invoke, guest, method, url).await
+}
+
+/// The same of whoever calls it.
+pub(super) async fn asked(client: &Client, guest: &str, method: &str, url: &str) -> Value {
+    let input = json!({"method": method, "url": url});
+    let answer = client.call(&TestHost::capsule(guest), "run", &input).await;
     if guest == "wasi_http" && answer.status != 200 {
         // It only says that it failed.
         return json!("denied");

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use crate::budget::{Budgets, Clock, Level, Payer, Session, Span};
 use crate::db;
 use crate::db::budgets::{self, Budget, Place, Standing};
+use crate::db::ledger::Holder;
 
 pub(super) const TENANT: &str = "tenant";
 pub(super) const KEY: &str = "key-1";
@@ -52,7 +53,7 @@ impl Fixture {
     pub(super) async fn host(&self, name: &str) -> Budgets {
         let open = Budgets::open(
             self.pool.clone(),
-            name.to_owned(),
+            Holder::new(name.to_owned()),
             self.clock.clone(),
             LONGEST_CALL,
         );

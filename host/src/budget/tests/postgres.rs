@@ -12,6 +12,7 @@ use super::fixture::{Fixture, KEY, TENANT, payer, place, session};
 use super::proof;
 use crate::budget::{Budgets, Clock, Level, Refused, Span};
 use crate::db::budgets;
+use crate::db::ledger::Holder;
 
 const LIMIT: u64 = 20_000;
 
@@ -93,7 +94,7 @@ async fn hammer(fixture: Fixture) {
     for name in ["a", "b"] {
         let open = Budgets::open(
             pool.clone(),
-            name.to_owned(),
+            Holder::new(name.to_owned()),
             Clock::system(),
             Duration::from_secs(5),
         );

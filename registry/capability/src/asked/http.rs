@@ -113,8 +113,13 @@ impl HttpCapability {
         let signed = credential.map_or_else(String::new, |name| {
             format!(", signed with the credential `{name}`")
         });
+        let every = if self.hides_operations() {
+            "; every operation"
+        } else {
+            ""
+        };
         format!(
-            "may give away links to {methods} {}{paths}{signed}: whoever has one needs no other",
+            "may give away links to {methods} {}{paths}{signed}: whoever has one needs no other{every}",
             self.origin
         )
     }

@@ -8,6 +8,7 @@ use crate::budget::tests::fixture::{
 };
 use crate::budget::{Budgets, Clock, Level, Payer, Refused, Reservation, Span};
 use crate::db::budgets::{self, Place};
+use crate::db::ledger::Holder;
 
 impl World {
     pub(super) async fn step(&mut self) {
@@ -35,7 +36,7 @@ impl World {
     pub(super) async fn start(&self, name: String, clock: Clock) -> Host {
         let open = Budgets::open(
             self.fixture.pool.clone(),
-            name.clone(),
+            Holder::new(name.clone()),
             clock.clone(),
             LONGEST_CALL,
         );
