@@ -8,6 +8,7 @@ use serde_json::Value;
 use soma_capability::CapsuleName;
 use soma_runtime::Herald;
 
+use super::line::Hex;
 use super::{Audit, Called, Entry, Event, Salt, Target};
 use crate::app::App;
 use crate::error::Error;
@@ -20,7 +21,7 @@ pub(crate) struct CallRecord {
     origin: Origin,
     target: Target,
     salt: Salt,
-    input_sha256: String,
+    input_sha256: Hex<64>,
     /// Where the operator wants it as it is, besides.
     input: Option<Value>,
 }
@@ -54,7 +55,7 @@ impl CallRecord {
             outcome: code,
             usage: ended.usage,
             egress: ended.egress.clone(),
-            input_sha256: self.input_sha256.clone(),
+            input_sha256: self.input_sha256,
             output_sha256: output.map(|output| self.salt.hash(output.as_bytes())),
             input: self.input.clone(),
             output: match (&self.input, output) {

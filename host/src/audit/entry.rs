@@ -9,6 +9,7 @@ use soma_runtime::{Egress, Usage};
 use strum::VariantNames;
 use uuid::Uuid;
 
+use super::line::Hex;
 use crate::auth::Caller;
 use crate::catalog::Change;
 use crate::consent::Reason;
@@ -184,9 +185,9 @@ pub(crate) struct Called {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) egress: Vec<Egress>,
     /// Of the line's salt and the JSON text; see [`Salt::hash`](super::Salt::hash).
-    pub(crate) input_sha256: String,
+    pub(crate) input_sha256: Hex<64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) output_sha256: Option<String>,
+    pub(crate) output_sha256: Option<Hex<64>>,
     /// Both as they were, where the operator wants that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) input: Option<Value>,

@@ -2,7 +2,7 @@
 //! leaf is the SHA-256 of that line, so that a line can be erased without a hole in any proof:
 //! `{"erased":"<the leaf>"}` takes its place, and without the salt nobody can guess what it was.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 type Leaf = [u8; 32];
@@ -11,12 +11,16 @@ const ERASED: &[u8] = b"{\"erased\":\"";
 const END: &[u8] = b"\"}";
 
 /// A secret of one line's, without which its hashes say nothing.
-#[derive(Clone)]
-pub(crate) struct Salt(String);
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Salt(Hex<32>);
+
+/// Bytes in hex: as many digits, and no heap, since a call has four of them.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Hex<const DIGITS: usize>([u8; DIGITS]);
 
 #[derive(Serialize)]
-struct Line<'a, R> {
-    salt: &'a str,
+struct Line<R> {
+    salt: Salt,
     record: R,
 }
 
@@ -26,19 +30,38 @@ impl Salt {
     pub(crate) fn new() -> Self {
         let mut bytes = [0; 16];
         rand::fill(&mut bytes);
-        Self(hex::encode(bytes))
+        Self(Hex::of(&bytes))
     }
 
     /// SHA-256 of the salt's 32 hex digits and the text, in hex.
-    pub(crate) fn hash(&self, text: &[u8]) -> String {
-        let hash = Sha256::new().chain_update(&self.0).chain_update(text);
-        hex::encode(hash.finalize())
+    pub(crate) fn hash(&self, text: &[u8]) -> Hex<64> {
+        let hash = Sha256::new().chain_update(self.0.0).chain_update(text);
+        Hex::of(&hash.finalize())
     }
 
     /// The line of a record, without its end.
     pub(super) fn line(&self, record: impl Serialize) -> serde_json::Result<Vec<u8>> {
-        let salt = &self.0;
+        let salt = *self;
         serde_json::to_vec(&Line { salt, record })
+    }
+}
+
+impl<const DIGITS: usize> Hex<DIGITS> {
+    fn of(bytes: &[u8]) -> Self {
+        let mut digits = [b'0'; DIGITS];
+        let fits = hex::encode_to_slice(bytes, &mut digits);
+        debug_assert!(fits.is_ok());
+        Self(digits)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl<const DIGITS: usize> Serialize for Hex<DIGITS> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
