@@ -22,6 +22,8 @@ struct RustyVault {
 
 impl RustyVault {
     async fn start() -> Self {
+        // It is asked before any client of the harness is made.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = port.local_addr().unwrap();
