@@ -2,6 +2,7 @@
 //! taken is turned away at once, since a queue that grows only makes everybody late. Those who wait
 //! get slots in turn, tenant by tenant.
 
+mod fullness;
 mod queue;
 mod shares;
 mod tenants;
@@ -24,8 +25,6 @@ const INSTALLS: usize = 8;
 const WITHIN: u32 = 128;
 /// Bodies that any tenant may be sending at once, however few places there are.
 const RECEIVING: usize = 8;
-/// Calls of any tenant that may wait, however few places there are to wait in.
-const WAITING: usize = 8;
 
 /// The bounds in force, and what is taken of them.
 pub(crate) struct Admission {
@@ -124,7 +123,7 @@ impl Admission {
         if is_full {
             return Err(Error::Overloaded("running and waiting calls"));
         }
-        let most = WAITING.max(inner.waiting.load(Relaxed) / 2);
+        let most = inner.waiting_of_one();
         // Those that find a free slot do not wait.
         if of_tenant > most && of_tenant > most + inner.slots.free() {
             return Err(Error::Overloaded("waiting calls of one tenant"));

@@ -17,7 +17,8 @@ use sqlx::AnyPool;
 use uuid::Uuid;
 
 use crate::admission::Place;
-use crate::app::AppState;
+use crate::app::{App, AppState};
+use crate::audit;
 use crate::body::JSON;
 use crate::db::answers::{self, Asked, Begun, MOST, Stored, Told};
 use crate::db::ledger::Holder;
@@ -125,12 +126,34 @@ async fn carry_out(
 ) -> Result<Response, Error> {
     let _under_way = app.answers.under_way.clone();
     let asked = asked(key, &invocation);
-    if let Some(response) = app.answers.begin(&asked).await? {
+    let begun = app.answers.begin(&asked).await;
+    let is_unknown = matches!(begun, Err(Error::Unrepeated(Unrepeated::Unknown(_))));
+    if is_unknown {
+        count_unknown(&app, &invocation).await;
+    }
+    if let Some((of, response)) = begun? {
+        let Invocation {
+            origin,
+            capsule,
+            tool,
+            ..
+        } = &invocation;
+        audit::replayed(&app, origin, capsule, tool, of).await;
         return Ok(response);
     }
     let answer = invoke(&app, invocation, place).await;
     app.answers.end(&asked, &answer).await;
     Ok(answer?.into_response())
+}
+
+/// Counts a call that nobody knows the end of, where its tool is still there.
+async fn count_unknown(app: &App, invocation: &Invocation) {
+    let tenant = invocation.origin.caller.tenant_id();
+    if let Ok(installed) = app.catalog.find(tenant, &invocation.capsule).await
+        && let Ok(ready) = installed.about.tool(&invocation.tool)
+    {
+        ready.metrics().refused(Kind::OutcomeUnknown.code());
+    }
 }
 
 fn asked(IdempotencyKey(idempotency_key): IdempotencyKey, invocation: &Invocation) -> Asked {
@@ -173,11 +196,12 @@ impl Answers {
         Arc::strong_count(&self.under_way) - 1
     }
 
-    /// Puts down that a call begins. Where it has before, its answer, or why there is none.
-    async fn begin(&self, asked: &Asked) -> Result<Option<Response>, Error> {
+    /// Puts down that a call begins. Where it has before, which that was and its answer, or why there
+    /// is none.
+    async fn begin(&self, asked: &Asked) -> Result<Option<(Uuid, Response)>, Error> {
         match answers::begin(&self.pool, asked, &self.holder).await? {
             Begun::New => Ok(None),
-            Begun::Before(before) => Ok(Some(self.again(asked, before)?)),
+            Begun::Before(before) => Ok(Some((before.invocation, self.again(asked, before)?))),
             Begun::Full => Err(Error::Conflict(format!(
                 "{MOST} calls of this key with an `Idempotency-Key` are kept, which is as many as \
                  may be: each is forgotten about a day after it was made"

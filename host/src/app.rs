@@ -21,6 +21,7 @@ use crate::admission::Admission;
 use crate::answers::Answers;
 use crate::audit::Audit;
 use crate::auth::Keyring;
+use crate::backup::UNFINISHED;
 use crate::budget::{Budgets, Clock};
 use crate::catalog::Catalog;
 use crate::db::ledger::Holder;
@@ -29,12 +30,13 @@ use crate::keepers::Keepers;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
+use crate::restored::Restored;
 use crate::secrets::{Sealer, Secrets};
 use crate::settings::{Live, Settings};
 use crate::stores::Stores;
 use crate::usage::Book;
 use crate::watches::Watches;
-use crate::{db, local_keys};
+use crate::{accounting, db, local_keys};
 
 /// What every handler is given.
 pub(crate) type AppState = Arc<App>;
@@ -54,6 +56,7 @@ pub(crate) struct App {
     pub(crate) stores: Stores,
     pub(crate) watches: Watches,
     pub(crate) logs: Logs,
+    pub(crate) restored: Restored,
     pub(crate) audit: Arc<Audit>,
     pub(crate) admission: Admission,
     pub(crate) rates: Rates,
@@ -107,8 +110,11 @@ impl App {
             owner_only::narrow(&file).context("the database")?;
         }
         let pool = db::open(&settings.database).await.context("the database")?;
+        accounting::check(&settings, &pool).await?;
+        let metrics = Arc::new(Metrics::new()?);
+        let audit = Arc::new(Audit::open(&settings.data, metrics.audit.clone())?);
         if settings.listen.ip().is_loopback() {
-            local_keys::provide(&pool, &settings.data.join("keys"))
+            local_keys::provide(&pool, &settings.data.join("keys"), &audit)
                 .await
                 .context("the local keys")?;
         } else if !db::keys::any_live_admin(&pool).await? {
@@ -117,7 +123,6 @@ impl App {
                  on 127.0.0.1 with this data folder and database, which makes one"
             );
         }
-        let metrics = Arc::new(Metrics::new()?);
         let engine = Engine::new(&settings.engine())?;
         let loader = Loader::new(
             engine.clone(),
@@ -129,7 +134,6 @@ impl App {
             None => Sealer::open_file(&settings.data.join("secrets.key"), true)?,
         };
         let keepers = Keepers::new(&settings.keepers).context("where credentials are read from")?;
-        let audit = Arc::new(Audit::open(&settings.data, metrics.audit.clone())?);
         let capsules = settings.data.join("capsules/sha256");
         let trust = &settings.live.trust;
         let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
@@ -146,6 +150,7 @@ impl App {
             stores: Stores::new(pool.clone()),
             watches: Watches::new(pool.clone()),
             logs,
+            restored: Restored::open(&settings.data)?,
             audit,
             admission: Admission::new(
                 settings.live.concurrent_calls,
@@ -213,9 +218,14 @@ fn host_id(data: &Path) -> anyhow::Result<String> {
 }
 
 /// Makes the data folder, or checks that it is its owner's alone, and takes it for this process.
-fn claim(data: &Path) -> anyhow::Result<File> {
+pub(crate) fn claim(data: &Path) -> anyhow::Result<File> {
     let make = || -> anyhow::Result<File> {
         owner_only::folder(data)?;
+        if data.join(UNFINISHED).exists() {
+            bail!(
+                "a restore into it is under way, or was cut off: then empty it, and restore again"
+            );
+        }
         let lock = fs::OpenOptions::new()
             .create(true)
             .truncate(false)

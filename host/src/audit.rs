@@ -4,8 +4,13 @@
 
 mod call;
 mod entry;
+mod files;
 mod line;
+mod old;
+mod receipts;
+mod sought;
 mod store;
+mod tree;
 mod writer;
 
 use std::fs;
@@ -20,19 +25,23 @@ use prometheus::Histogram;
 use serde_json::Value;
 use soma_registry::log::{LogKey, NoteSecret};
 use soma_registry::{SecretKey, owner_only};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
-pub(crate) use self::call::{CallRecord, refused};
+pub(crate) use self::call::{CallRecord, refused, replayed};
 pub(crate) use self::entry::{Called, Entry, Event, Target};
-pub(crate) use self::line::Salt;
+pub(crate) use self::files::{files, prove, whole_lines};
+pub(crate) use self::line::{Salt, salted};
 pub use self::line::{is_erased, leaf};
 use self::writer::{Order, Writer};
 use crate::app::AppState;
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::keep::Keep;
 
 /// Lines on their way that nobody waits for, before somebody has to.
 const MANY: usize = 8192;
+/// Receipts whose records are looked for at once.
+const LOOK_UPS: usize = 4;
 /// How often it is seen whether records are older than they are kept.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
 
@@ -41,6 +50,9 @@ pub(crate) struct Audit {
     orders: mpsc::Sender<Order>,
     shared: Arc<Shared>,
     records: PathBuf,
+    /// The file of the tree's hashes.
+    hashes: PathBuf,
+    look_ups: Arc<Semaphore>,
     key: LogKey,
 }
 
@@ -82,6 +94,8 @@ impl Audit {
                 orders,
                 shared,
                 records,
+                hashes: folder.join(tree::FILE),
+                look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
                 key,
             })
         };
@@ -139,11 +153,7 @@ impl Audit {
         let (told, waiting) = oneshot::channel();
         self.order(Order::Sign(told))?;
         answered(waiting).await??;
-        let newest = &self.shared.checkpoint;
-        Ok(newest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone())
+        Ok(self.shared.newest())
     }
 
     /// How many records there are.
@@ -199,6 +209,12 @@ impl Shared {
         lines.len() == 1
     }
 
+    /// The newest checkpoint that is signed.
+    fn newest(&self) -> String {
+        let newest = self.checkpoint.lock();
+        newest.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn take(&self) -> Vec<Vec<u8>> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut lines)
@@ -232,26 +248,22 @@ pub(crate) fn is_of(record: &Value, tenant: &str) -> bool {
 /// Erases records that are older than they are kept, until it is dropped.
 pub(crate) async fn sweep(app: AppState) {
     loop {
-        let days = app.live().settings.audit_days;
-        if let Some(days) = days
-            && let Err(error) = erase_old(&app, days).await
-        {
+        let keep = app.live().settings.keep;
+        if let Err(error) = erase_old(&app, keep).await {
             tracing::error!(%error, "old records could not be erased");
         }
         tokio::time::sleep(SWEEP).await;
     }
 }
 
-async fn erase_old(app: &AppState, days: u32) -> Result<(), Error> {
-    let kept = jiff::SignedDuration::from_hours(24 * i64::from(days));
-    let end = Timestamp::now() - kept;
-    let is_old = move |record: &Value| {
-        let time = record["time"].as_str().and_then(|time| time.parse().ok());
-        time.is_some_and(|time: Timestamp| time < end)
+async fn erase_old(app: &AppState, keep: Keep) -> Result<(), Error> {
+    let Some(of) = old::said(keep) else {
+        return Ok(());
     };
-    let records = app.audit.erase(is_old).await?;
+    let now = Timestamp::now();
+    let is_over = move |record: &Value| old::is_over(record, keep, now);
+    let records = app.audit.erase(is_over).await?;
     if records > 0 {
-        let of = format!("older than {days} days");
         let event = Event::Erased { of, records };
         app.audit.record(&Entry::by_host(None, event)).await?;
     }

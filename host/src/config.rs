@@ -11,7 +11,7 @@ use serde::Deserialize;
 use soma_capability::Origin;
 use soma_runtime::Compiler;
 
-use crate::given::{Given, GivenLimits, GivenPrices};
+use crate::given::{Given, GivenKeep, GivenLimits, GivenPrices};
 use crate::keepers::GivenVault;
 use crate::settings::Settings;
 use crate::trust::GivenTrust;
@@ -146,6 +146,12 @@ pub struct Config {
     #[arg(long, env = "SOMA_AUDIT_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub audit_days: Option<u32>,
 
+    /// Days that each kind is kept, as in `calls=90,changes=400,usage=400,ledger=400`: records of calls,
+    /// all other records, what calls used, windows of budgets that are over [default: for ever; windows
+    /// of days 400] [reloadable]
+    #[arg(long, env = "SOMA_KEEP", value_name = "KEPT")]
+    pub keep: Option<GivenKeep>,
+
     /// Record the inputs and outputs of calls as they are, and not their salted hashes alone
     /// [reloadable]
     #[arg(long, env = "SOMA_AUDIT_FULL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -156,13 +162,18 @@ pub struct Config {
     #[arg(long, env = "SOMA_AUDIT_CALLS", hide = true, num_args = 1)]
     pub audit_calls: Option<bool>,
 
+    /// Whether calls that run are counted: against budgets, in the usage and in the metrics of tools.
+    /// To measure what that costs, and for nothing else: no budget can be without it [default: true]
+    #[arg(long, env = "SOMA_ACCOUNTING", hide = true, num_args = 1)]
+    pub accounting: Option<bool>,
+
     /// Limits of a call whose capsule asks for none, such as `fuel=1000000000,time-ms=5000`
     /// [default: 10^10 fuel, 30 s, 64 MiB …] [reloadable]
     #[arg(long, env = "SOMA_DEFAULT_LIMITS", value_name = "LIMITS")]
     pub default_limits: Option<GivenLimits>,
 
     /// Limits that no capsule gets more than, whatever it asks [default: 10^11 fuel, 5 min,
-    /// 64 MiB …] [reloadable; memory and tables cannot be raised by a reload]
+    /// 64 MiB …] [reloadable; memory, tables and time cannot be raised by a reload]
     #[arg(long, env = "SOMA_MAXIMUM_LIMITS", value_name = "LIMITS")]
     pub maximum_limits: Option<GivenLimits>,
 
@@ -292,8 +303,10 @@ impl Config {
             tenant_capsules: self.tenant_capsules.or(file.tenant_capsules),
             tenant_mib: self.tenant_mib.or(file.tenant_mib),
             audit_days: self.audit_days.or(file.audit_days),
+            keep: Given::over(self.keep, file.keep),
             audit_full: self.audit_full.or(file.audit_full),
             audit_calls: self.audit_calls.or(file.audit_calls),
+            accounting: self.accounting.or(file.accounting),
             default_limits: Given::over(self.default_limits, file.default_limits),
             maximum_limits: Given::over(self.maximum_limits, file.maximum_limits),
             prices: Given::over(self.prices, file.prices),

@@ -21,10 +21,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, AnyPool, Row as _};
+
+/// Everything that tables went through.
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// Connects, and brings the tables up to date.
 pub(crate) async fn open(url: &str) -> anyhow::Result<AnyPool> {
+    let pool = connect(url).await?;
+    migrate(&pool).await?;
+    Ok(pool)
+}
+
+/// Connects, and leaves the tables as they are.
+pub(crate) async fn connect(url: &str) -> anyhow::Result<AnyPool> {
     sqlx::any::install_default_drivers();
     let pool = AnyPoolOptions::new()
         .max_connections(16)
@@ -32,8 +43,30 @@ pub(crate) async fn open(url: &str) -> anyhow::Result<AnyPool> {
         .after_connect(|connection, _| Box::pin(prepare(connection)))
         .connect(url)
         .await?;
-    sqlx::migrate!("./migrations").run(&pool).await?;
     Ok(pool)
+}
+
+/// Brings the tables up to date.
+pub(crate) async fn migrate(pool: &AnyPool) -> anyhow::Result<()> {
+    Ok(MIGRATIONS.run(pool).await?)
+}
+
+/// Makes the tables as they were after a migration.
+pub(crate) async fn migrate_to(pool: &AnyPool, schema: i64) -> anyhow::Result<()> {
+    Ok(MIGRATIONS.run_to(schema, pool).await?)
+}
+
+/// The newest migration that this program knows.
+pub(crate) fn newest_schema() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or(0)
+}
+
+/// The newest migration that a database went through.
+pub(crate) async fn schema(connection: &mut AnyConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations")
+        .fetch_one(connection)
+        .await
 }
 
 /// Readers do not wait for a writer (WAL), and a second writer waits its turn.
@@ -46,6 +79,8 @@ async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = NORMAL",
         "PRAGMA foreign_keys = ON",
+        // What was deleted is not to be read in the file, by whoever has it or a copy.
+        "PRAGMA secure_delete = ON",
     ] {
         sqlx::query(pragma).execute(&mut *connection).await?;
     }

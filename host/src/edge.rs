@@ -93,7 +93,11 @@ fn lent(request: Request) -> (Request, Option<Unread>) {
 }
 
 fn is_of_the_database(response: &Response) -> bool {
-    let error = response.extensions().get::<Arc<Error>>();
+    let mut error = response.extensions().get::<Arc<Error>>();
+    // Several requests may have waited for one look-up.
+    while let Some(Error::Shared(shared)) = error.map(|error| &**error) {
+        error = Some(shared);
+    }
     error.is_some_and(|error| matches!(**error, Error::Database(_)))
 }
 

@@ -18,6 +18,7 @@ use crate::distrust::Distrust;
 use crate::input::InvalidInput;
 use crate::problem::{Details, Kind, Problem};
 use crate::rates::Reached;
+use crate::restored::NotCurrent;
 use crate::secrets::Unsealed;
 
 /// Why a request has no answer but a problem.
@@ -63,6 +64,12 @@ pub(crate) enum Error {
     /// No key of that id, or a revoked one where a live one is needed.
     #[error("there is no key `{0}` that is not revoked")]
     UnknownKey(String),
+    /// No call of that id that the key may see.
+    #[error(
+        "this host's audit log has no such call that this key may see: it was another host's or \
+         another key's, was erased, or is not recorded"
+    )]
+    UnknownInvocation,
     /// No pin of that namespace.
     #[error("`{0}` is not pinned")]
     UnknownPin(String),
@@ -131,6 +138,9 @@ pub(crate) enum Error {
     /// Starting, stopping, or without its database.
     #[error("{0}")]
     NotReady(&'static str),
+    /// Restored, and not told yet what was revoked since the backup.
+    #[error(transparent)]
+    NotCurrent(#[from] NotCurrent),
     /// The call ended without an answer.
     #[error("{failure}")]
     Call {
@@ -200,6 +210,7 @@ impl Error {
             Self::UnknownTool { .. } => Kind::UnknownTool,
             Self::UnknownTenant(_) => Kind::UnknownTenant,
             Self::UnknownKey(_) => Kind::UnknownKey,
+            Self::UnknownInvocation => Kind::UnknownInvocation,
             Self::UnknownUpdate(..) => Kind::UnknownUpdate,
             Self::UnknownGrant(_) => Kind::UnknownGrant,
             Self::UnknownBudget(_) => Kind::UnknownBudget,
@@ -218,7 +229,7 @@ impl Error {
             Self::Budget(_) => Kind::BudgetExhausted,
             Self::RateLimited { .. } => Kind::RateLimited,
             Self::Overloaded(_) => Kind::Overloaded,
-            Self::NotReady(_) => Kind::NotReady,
+            Self::NotReady(_) | Self::NotCurrent(_) => Kind::NotReady,
             Self::Call { failure, .. } => Kind::of(failure),
             Self::Shared(error) => error.kind(),
             Self::Database(error) if is_away(error) => Kind::NotReady,
@@ -266,6 +277,7 @@ impl Error {
             },
             Self::Overloaded(_)
             | Self::NotReady(_)
+            | Self::NotCurrent(_)
             | Self::AuditUnwritable
             | Self::Unrepeated(Unrepeated::InProgress(_)) => Details {
                 detail,

@@ -35,6 +35,12 @@ pub(crate) async fn run(app: Arc<App>) {
             }
         }
         app.logs.measure();
+        // What cannot be recorded is said elsewhere.
+        if app.audit.admit().is_ok()
+            && let Err(error) = app.restored.settle(&app).await
+        {
+            tracing::error!(%error, "the wait after the restore could not be ended");
+        }
         tokio::time::sleep(TICK).await;
         while let Some(ended) = looks.try_join_next() {
             if let Err(error) = ended {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use soma_capability::{Limits, Prices};
 use toml::Table;
 
+use crate::keep::Keep;
+
 /// Some of a `T`'s values, by their names there. Every name is known and every value fits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given<T>(Table, PhantomData<fn() -> T>);
@@ -19,6 +21,9 @@ pub type GivenLimits = Given<Limits>;
 
 /// Some of [`Prices`].
 pub type GivenPrices = Given<Prices>;
+
+/// Some of [`Keep`].
+pub type GivenKeep = Given<Keep>;
 
 /// A name that is unknown, or a value that is none.
 #[derive(Debug, thiserror::Error)]

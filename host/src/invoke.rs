@@ -112,6 +112,7 @@ pub(crate) async fn run(
     place: Place,
 ) -> Result<Ended, Error> {
     app.audit.admit()?;
+    app.restored.admit(&app.logs)?;
     let Invocation {
         origin,
         capsule,
@@ -152,14 +153,17 @@ pub(crate) async fn run(
         parent.adopt(&span);
     }
     let prices = app.live().version_of(spending.allowance.prices());
-    let entry = app.usage.entry(&origin.caller, &capsule, &tool, prices);
+    let entry = app.settings.accounting.then(|| {
+        let prices = prices.clone();
+        app.usage.entry(&origin.caller, &capsule, &tool, prices)
+    });
     let target = Target {
         capsule,
         digest,
         tool: tool.clone(),
         within: origin.outer(),
     };
-    let record = CallRecord::new(app, origin, target, &input).map(Arc::new);
+    let record = CallRecord::new(app, origin, target, prices, &input).map(Arc::new);
     let call = Call {
         tool,
         input,
@@ -203,9 +207,10 @@ struct Wanted<'a> {
 struct Held {
     turn: Turn,
     slot: Slot,
-    /// None within another call, which pays for it.
+    /// None within another call, which pays for it, and where nothing is counted.
     reservation: Option<Reservation>,
-    entry: usage::Entry,
+    /// None where nothing is counted.
+    entry: Option<usage::Entry>,
 }
 
 /// Decides whether it runs, and under what.
@@ -319,12 +324,10 @@ async fn finish(
     if let Some(reservation) = reservation {
         reservation.settle(charged);
     }
-    entry.close(usage, charged, ended.result.is_err());
     let code = match &ended.result {
         Ok(_) => OK,
         Err(failure) => Kind::of(failure).code(),
     };
-    ready.metrics().ran(code, usage);
     info!(
         outcome = code,
         tokens = usage.tokens,
@@ -333,9 +336,17 @@ async fn finish(
         memory = usage.memory_bytes,
         "called"
     );
-    if let Some(record) = record {
-        record.finish(&ended, code).await?;
+    let told = match record {
+        Some(record) => record.finish(&ended, code).await,
+        None => Ok(()),
+    };
+    // By what the caller is told, which is not how it ended where that is not on disk.
+    let outcome = told.as_ref().map_or_else(|it| it.kind().code(), |()| code);
+    if let Some(entry) = entry {
+        entry.close(usage, charged, ended.result.is_err());
+        ready.metrics().ran(outcome, usage);
     }
+    told?;
     Ok(ended)
 }
 

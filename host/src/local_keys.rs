@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use soma_registry::owner_only;
 use sqlx::AnyPool;
 
+use crate::audit::{Audit, Entry, Event};
 use crate::db::keys::{self, Key};
 use crate::db::tenants::{self, Tenant};
 use crate::key::{ApiKey, KeyError, PREFIX, Scopes, is_id};
@@ -95,8 +96,9 @@ impl fmt::Display for SealedKey {
 }
 
 /// Makes the default tenant and both keys, where they are missing. A key whose file and row
-/// differ is made anew; one that was revoked stays revoked.
-pub(crate) async fn provide(pool: &AnyPool, folder: &Path) -> anyhow::Result<()> {
+/// differ is made anew; one that was revoked stays revoked. That one is made is recorded before
+/// anybody has it.
+pub(crate) async fn provide(pool: &AnyPool, folder: &Path, audit: &Audit) -> anyhow::Result<()> {
     let tenant = match tenants::by_name(pool, DEFAULT_TENANT).await? {
         Some(tenant) => tenant,
         None => tenants::insert(pool, DEFAULT_TENANT).await?,
@@ -108,7 +110,11 @@ pub(crate) async fn provide(pool: &AnyPool, folder: &Path) -> anyhow::Result<()>
     ] {
         let path = folder.join(file);
         if !is_current(pool, &path).await? {
-            write(&path, &create(pool, &tenant, name, scopes).await?)?;
+            let key = create(pool, &tenant, name, scopes).await?;
+            let (id, of) = (key.id().to_owned(), tenant.name.clone());
+            let made = Entry::by_host(None, Event::KeyCreated { id, of });
+            audit.record(&made).await?;
+            write(&path, &key)?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,6 +43,8 @@ pub(crate) struct Source {
     pub(crate) client: Marketplace,
     /// Held during a look at its log.
     pub(crate) turn: Mutex<Turn>,
+    /// Whether all that its log said at some moment since the start is taken in.
+    is_current: AtomicBool,
 }
 
 /// When the log was last looked at, well or in vain.
@@ -116,6 +119,13 @@ impl Logs {
         Ok(Some(gone.filter(|log| !kept.contains(log)).collect()))
     }
 
+    /// The origins of the logs that were not looked at, well, since the start.
+    pub(crate) fn not_current(&self) -> Vec<String> {
+        let sources = self.sources();
+        let behind = sources.iter().filter(|it| !it.is_current.load(SeqCst));
+        behind.map(|it| it.client.origin().to_owned()).collect()
+    }
+
     fn stamp(&self) -> Option<Stamp> {
         let about = fs::metadata(&self.file).ok()?;
         Some((about.modified().ok()?, about.len(), about.ino()))
@@ -134,6 +144,7 @@ impl Logs {
                 None => Arc::new(Source {
                     client: known.client()?,
                     turn: Mutex::default(),
+                    is_current: AtomicBool::default(),
                 }),
             });
         }
@@ -237,6 +248,13 @@ impl Source {
     /// The log's key, by which everything that is kept of it is named.
     pub(crate) fn log(&self) -> String {
         self.client.key().to_string()
+    }
+
+    /// It was followed to its newest checkpoint, which says nothing where it is an old one.
+    pub(crate) fn looked(&self, followed: &Followed, trust: &Trust) {
+        if !trust.is_silent(fresh(followed, trust), now()) {
+            self.is_current.store(true, SeqCst);
+        }
     }
 
     /// Whether its log was not looked at for this long, and nobody is about to.

@@ -71,6 +71,7 @@ kinds! {
     UnknownTool NOT_FOUND "unknown-tool" "The capsule has no such tool";
     UnknownTenant NOT_FOUND "unknown-tenant" "There is no such tenant";
     UnknownKey NOT_FOUND "unknown-key" "There is no such key";
+    UnknownInvocation NOT_FOUND "unknown-invocation" "No such call is on record";
     MethodNotAllowed METHOD_NOT_ALLOWED "method-not-allowed" "The path does not take this method";
     BodyTimeout REQUEST_TIMEOUT "body-timeout" "The body did not arrive in time";
     Conflict CONFLICT "conflict" "The request does not fit what is there";

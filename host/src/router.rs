@@ -11,8 +11,8 @@ use crate::edge::edge;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::routes::{
-    audit, budgets, calls, capsules, grants, health, installs, keys, learned, logs, pins, secrets,
-    stores, tenants, updates, usage,
+    audit, budgets, calls, capsules, grants, health, installs, keys, learned, logs, pins, receipts,
+    secrets, stores, tenants, updates, usage,
 };
 
 pub(crate) fn router(app: AppState) -> Router {
@@ -29,6 +29,7 @@ pub(crate) fn router(app: AppState) -> Router {
         .route("/v1/tools", get(capsules::tools))
         .route("/v1/outdated", get(logs::outdated))
         .route("/v1/usage", get(usage::get))
+        .route("/v1/invocations/{id}/receipt", get(receipts::get))
         .merge(administration())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

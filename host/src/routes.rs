@@ -11,6 +11,7 @@ pub(crate) mod keys;
 pub(crate) mod learned;
 pub(crate) mod logs;
 pub(crate) mod pins;
+pub(crate) mod receipts;
 pub(crate) mod secrets;
 pub(crate) mod stores;
 pub(crate) mod tenants;

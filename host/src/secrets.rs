@@ -170,10 +170,7 @@ impl Secrets {
     /// What a grant's credentials stand for; those that are not to be had are left out.
     pub(crate) async fn of(&self, whose: Whose<'_>, grant: &Grant) -> Result<Accompanying, Error> {
         let mut all = Accompanying::default();
-        let entries = grant.http.iter().chain(&grant.links);
-        let named = entries.flat_map(|entry| [&entry.credential, &entry.client_certificate]);
-        let named: BTreeSet<&CredentialName> = named.flatten().collect();
-        for name in named {
+        for name in named(grant) {
             let key = whose.key.map(str::to_owned);
             let key = (whose.tenant_id.to_owned(), name.clone(), key);
             let found = self.opened.get(&key, || self.open(whose, name)).await?;
@@ -186,6 +183,22 @@ impl Secrets {
             }
         }
         Ok(all)
+    }
+
+    /// Of the credentials that a grant names, those of which neither the tenant with this id nor any
+    /// of its keys has a value.
+    pub(crate) async fn unset(
+        &self,
+        tenant: &str,
+        grant: &Grant,
+    ) -> Result<BTreeSet<CredentialName>, Error> {
+        let mut unset: BTreeSet<CredentialName> = named(grant).into_iter().cloned().collect();
+        if !unset.is_empty() {
+            for stored in secrets::list(&self.pool, tenant).await? {
+                unset.remove(&stored.name);
+            }
+        }
+        Ok(unset)
     }
 
     async fn open(
@@ -206,6 +219,13 @@ impl Secrets {
         };
         Ok(Some(Arc::new(opened)))
     }
+}
+
+/// The credentials that a grant names.
+fn named(grant: &Grant) -> BTreeSet<&CredentialName> {
+    let entries = grant.http.iter().chain(&grant.links);
+    let named = entries.flat_map(|entry| [&entry.credential, &entry.client_certificate]);
+    named.flatten().collect()
 }
 
 impl Opened {

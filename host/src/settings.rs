@@ -13,6 +13,7 @@ use url::Url;
 use crate::admission::within;
 use crate::catalog::Quota;
 use crate::config::{Config, LogFormat, TlsFiles};
+use crate::keep::Keep;
 use crate::keepers::KeeperSettings;
 use crate::rates::Bounds;
 use crate::trust::Trust;
@@ -21,7 +22,7 @@ use crate::trust::Trust;
 pub const COMPILE_COMMAND: &str = "compile-component";
 
 /// The database's file in the data folder, where no other database is given.
-const DATABASE: &str = "soma.db";
+pub(crate) const DATABASE: &str = "soma.db";
 /// A longer grace is as good as for ever: the clock of a wait must not overflow.
 const LONGEST_GRACE: u64 = 366 * 24 * 60 * 60;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Whether instances are cleared by the kernel's list of touched pages.
     pub page_scan: bool,
+    /// Whether calls that run are counted.
+    pub(crate) accounting: bool,
     /// How components are compiled.
     pub compiler: Compiler,
     /// What a reload can change.
@@ -83,8 +86,8 @@ pub struct Live {
     pub(crate) quota: Quota,
     /// Whose capsules may be installed.
     pub(crate) trust: Trust,
-    /// Days that records of the audit log are kept; none is for ever.
-    pub(crate) audit_days: Option<u32>,
+    /// How long what happened is kept.
+    pub(crate) keep: Keep,
     /// Whether inputs and outputs are recorded as they are.
     pub(crate) audit_full: bool,
     /// Whether calls are recorded.
@@ -136,6 +139,7 @@ impl Settings {
                 config.shutdown_grace.unwrap_or(30).min(LONGEST_GRACE),
             ),
             page_scan: config.page_scan.unwrap_or(true),
+            accounting: config.accounting.unwrap_or(true),
             compiler,
         })
     }
@@ -176,6 +180,7 @@ impl Settings {
             ("log-format", self.log_format != new.log_format),
             ("otlp-endpoint", self.otlp_endpoint != new.otlp_endpoint),
             ("shutdown-grace", self.shutdown_grace != new.shutdown_grace),
+            ("accounting", self.accounting != new.accounting),
         ];
         changed
             .into_iter()
@@ -246,18 +251,15 @@ impl Live {
                 listen.ip().is_loopback() && !config.behind_proxy.unwrap_or(false),
             )
             .context("trust")?,
-            audit_days: match config.audit_days {
-                Some(1..=36_500) | None => config.audit_days,
-                Some(_) => bail!("audit-days must be 1 to 36500"),
-            },
+            keep: Keep::resolve(config)?,
             audit_full: config.audit_full.unwrap_or(false),
             audit_calls: config.audit_calls.unwrap_or(true),
             log,
         })
     }
 
-    /// These settings, with nothing above what the pool made for `start` can give. Says what had
-    /// to be held back.
+    /// These settings, with nothing above what was made for `start`, the pool above all, can give. Says
+    /// what had to be held back.
     pub(crate) fn within(mut self, start: &Self) -> (Self, Vec<&'static str>) {
         let mut held = Vec::new();
         if self.concurrent_calls > start.concurrent_calls {
@@ -272,6 +274,11 @@ impl Live {
         if maximum.table_elements > most.table_elements {
             maximum.table_elements = most.table_elements;
             held.push("maximum-limits.table-elements");
+        }
+        // Leases are kept, and calls count as under way, for as long as a call may take.
+        if maximum.time_ms > most.time_ms {
+            maximum.time_ms = most.time_ms;
+            held.push("maximum-limits.time-ms");
         }
         (self, held)
     }
@@ -292,7 +299,8 @@ fn endpoint(text: &str) -> anyhow::Result<Url> {
         .with_context(|| format!("otlp-endpoint: `{text}` is not a URL"))
 }
 
-fn sqlite_url(file: &Path) -> anyhow::Result<String> {
+/// The URL of a database in a file, which is made where it is missing.
+pub(crate) fn sqlite_url(file: &Path) -> anyhow::Result<String> {
     let mut url = Url::from_file_path(file)
         .map_err(|()| anyhow::anyhow!("{} cannot be written as a URL", file.display()))?;
     url.set_query(Some("mode=rwc"));
@@ -400,6 +408,23 @@ mod tests {
         assert_eq!(
             more.within(&start),
             (start.clone(), vec!["concurrent-calls"])
+        );
+        let longer = |time_ms: u64| Live {
+            maximum_limits: Limits {
+                time_ms,
+                ..start.maximum_limits
+            },
+            ..start.clone()
+        };
+        let most = start.maximum_limits.time_ms;
+        assert_eq!(
+            longer(most + 1).within(&start),
+            (start.clone(), vec!["maximum-limits.time-ms"])
+        );
+        // It can be lowered, and raised again up to what it was.
+        assert_eq!(
+            longer(most - 1).within(&start),
+            (longer(most - 1), Vec::new())
         );
     }
 }

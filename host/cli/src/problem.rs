@@ -174,6 +174,10 @@ fn hint_for(code: &str) -> Option<&'static str> {
         "unknown-tool" => Some("`soma list --tools` shows the tools"),
         "unknown-tenant" => Some("`soma tenant list` shows them"),
         "unknown-key" => Some("`soma key list` shows them"),
+        "unknown-invocation" => Some(
+            "behind a balancer ask the host that answered; with an admin key in SOMA_KEY a host shows \
+             the calls of all its keys",
+        ),
         "unknown-budget" => Some("`soma budget show` shows them"),
         "out-of-fuel" | "out-of-time" | "out-of-memory" => Some(
             "a capsule asks for more under [limits] in its capsule.toml; the host's maximum-limits hold",

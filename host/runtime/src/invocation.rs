@@ -7,7 +7,7 @@ use std::time::Instant;
 use futures::FutureExt as _;
 use soma_capability::Limits;
 use tokio::sync::mpsc;
-use wasmtime::{CallHook, CallHookHandler, Store, StoreContextMut};
+use wasmtime::{CallHook, CallHookHandler, Engine, Store, StoreContextMut};
 use wasmtime_wasi::async_trait;
 
 use crate::balance::Allowance;
@@ -137,14 +137,21 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
     }
 }
 
-/// A fresh store under the limits in `state`.
+/// A fresh store for a call of this capsule, under the limits in `state`.
 pub(crate) fn open(
     capsule: &CapsulePre<InvocationState>,
     state: InvocationState,
 ) -> wasmtime::Result<Store<InvocationState>> {
+    fresh_store(capsule.engine(), state)
+}
+
+fn fresh_store(
+    engine: &Engine,
+    state: InvocationState,
+) -> wasmtime::Result<Store<InvocationState>> {
     let limits = *state.meter.limits();
     let fuel = state.meter.in_store();
-    let mut store = Store::try_new(capsule.engine(), state)?;
+    let mut store = Store::try_new(engine, state)?;
     store.set_fuel(fuel)?;
     store.fuel_async_yield_interval(Some(FUEL_BETWEEN_YIELDS))?;
     store.set_hostcall_fuel(usize::try_from(limits.copy_bytes).unwrap_or(usize::MAX));
@@ -272,25 +279,4 @@ fn usage(state: &InvocationState, start: Instant) -> Usage {
 }
 
 #[cfg(test)]
-mod tests {
-    use soma_capability::Prices;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_ends_its_call_and_nothing_else() {
-        let state = InvocationState::new(
-            &Limits::default(),
-            Allowance::unbounded(Prices::default()),
-            Surroundings::real(),
-            Given::default(),
-            Effects::default(),
-            None,
-        );
-        let mut store = Store::new(&wasmtime::Engine::default(), state);
-        let panics = async |_: &mut Store<_>| -> wasmtime::Result<()> { panic!("on purpose") };
-        let failure = bounded(&mut store, panics).await;
-        assert!(matches!(failure, Err(Failure::Host(_))), "{failure:?}");
-        assert_eq!(bounded(&mut store, async |_| Ok(7)).await, Ok(7));
-    }
-}
+mod tests;

@@ -36,6 +36,15 @@ impl Tenants {
         all.insert(id.to_owned(), tenant.clone());
         Coming::new(tenant)
     }
+
+    /// How many calls are on their way: of the tenant that has the most of them, and of all.
+    pub(super) fn coming(&self) -> (usize, usize) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let coming = all.values().map(|tenant| tenant.coming.load(Relaxed));
+        coming.fold((0, 0), |(most, sum), of_one| {
+            (most.max(of_one), sum + of_one)
+        })
+    }
 }
 
 impl Coming {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use soma_capability::CapsuleName;
-use soma_runtime::Herald;
+use soma_runtime::{ENGINE, Herald};
+use uuid::Uuid;
 
 use super::line::Hex;
 use super::{Audit, Called, Entry, Event, Salt, Target};
@@ -20,6 +21,8 @@ pub(crate) struct CallRecord {
     audit: Arc<Audit>,
     origin: Origin,
     target: Target,
+    /// The version of the price list.
+    prices: Arc<str>,
     salt: Salt,
     input_sha256: Hex<64>,
     /// Where the operator wants it as it is, besides.
@@ -28,7 +31,13 @@ pub(crate) struct CallRecord {
 
 impl CallRecord {
     /// None where calls are not recorded.
-    pub(crate) fn new(app: &App, origin: Origin, target: Target, input: &str) -> Option<Self> {
+    pub(crate) fn new(
+        app: &App,
+        origin: Origin,
+        target: Target,
+        prices: Arc<str>,
+        input: &str,
+    ) -> Option<Self> {
         let live = app.live();
         if !live.settings.audit_calls {
             return None;
@@ -39,6 +48,7 @@ impl CallRecord {
             audit: app.audit.clone(),
             origin,
             target,
+            prices,
             input_sha256: salt.hash(input.as_bytes()),
             input: is_full.then(|| serde_json::from_str(input).unwrap_or_default()),
             salt,
@@ -54,6 +64,8 @@ impl CallRecord {
             target: self.target.clone(),
             outcome: code,
             usage: ended.usage,
+            prices: self.prices.clone(),
+            engine: ENGINE,
             egress: ended.egress.clone(),
             input_sha256: self.input_sha256,
             output_sha256: output.map(|output| self.salt.hash(output.as_bytes())),
@@ -117,5 +129,29 @@ pub(crate) async fn refused(
     let written = app.audit.write(&Salt::new(), &entry, false).await;
     if let Err(error) = written {
         tracing::error!(%error, "a refusal is not recorded");
+    }
+}
+
+/// Records that a call which was sent again was answered as it was before, as the one of this id.
+pub(crate) async fn replayed(
+    app: &App,
+    origin: &Origin,
+    capsule: &CapsuleName,
+    tool: &str,
+    of: Uuid,
+) {
+    if !app.live().settings.audit_calls {
+        return;
+    }
+    let event = Event::Replay {
+        invocation: origin.id,
+        of,
+        capsule: capsule.clone(),
+        tool: tool.to_owned(),
+    };
+    let entry = Entry::by(&origin.caller, event);
+    let written = app.audit.write(&Salt::new(), &entry, false).await;
+    if let Err(error) = written {
+        tracing::error!(%error, "that a call was answered again is not recorded");
     }
 }

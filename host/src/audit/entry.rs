@@ -1,8 +1,11 @@
 //! What is recorded: one entry for everything that somebody did here.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use semver::Version;
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use soma_capability::{CapsuleName, Digest, Grant};
 use soma_runtime::{Egress, Usage};
@@ -55,6 +58,13 @@ pub(crate) enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         within: Option<Uuid>,
         outcome: &'static str,
+    },
+    /// A call that was sent again was answered as the first one was, which is that invocation.
+    Replay {
+        invocation: Uuid,
+        of: Uuid,
+        capsule: CapsuleName,
+        tool: String,
     },
     /// A capsule was installed, or is held.
     Install {
@@ -165,6 +175,10 @@ pub(crate) enum Event {
     Unpinned {
         namespace: String,
     },
+    /// The host goes on from a backup that was taken then.
+    Restored {
+        of: Timestamp,
+    },
     /// Records were erased; their hashes stay.
     Erased {
         of: String,
@@ -180,7 +194,13 @@ pub(crate) struct Called {
     pub(crate) target: Target,
     /// `ok`, or a code of docs/problems.md.
     pub(crate) outcome: &'static str,
+    #[serde(serialize_with = "without_zeros")]
     pub(crate) usage: Usage,
+    /// The version of the price list that it was reckoned by.
+    #[serde(serialize_with = "text")]
+    pub(crate) prices: Arc<str>,
+    /// What ran it.
+    pub(crate) engine: &'static str,
     /// What it sent, or was denied; the first of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) egress: Vec<Egress>,
@@ -225,5 +245,112 @@ impl Entry {
             key: None,
             event,
         }
+    }
+}
+
+/// What a call used, without what it used nothing of: every call writes and hashes this.
+fn without_zeros<S: Serializer>(usage: &Usage, serializer: S) -> Result<S::Ok, S::Error> {
+    // All of them, so that one that is new is not forgotten.
+    let Usage {
+        tokens,
+        cost: _,
+        fuel,
+        time_us,
+        memory_bytes,
+        host_calls,
+        input_bytes,
+        output_bytes,
+        log_lines,
+        log_bytes,
+        log_dropped,
+        requests,
+        answered: _,
+        denied: _,
+        failed: _,
+        sent_bytes,
+        received_bytes,
+        masked,
+        tool_calls,
+        tool_fuel,
+        tool_tokens,
+    } = *usage;
+    let mut map = serializer.serialize_map(None)?;
+    for (name, value) in [
+        ("tokens", tokens),
+        ("fuel", fuel),
+        ("time_us", time_us),
+        ("memory_bytes", memory_bytes),
+        ("host_calls", host_calls),
+        ("input_bytes", input_bytes),
+        ("output_bytes", output_bytes),
+        ("log_lines", log_lines),
+        ("log_bytes", log_bytes),
+        ("log_dropped", log_dropped),
+        ("requests", requests),
+        ("sent_bytes", sent_bytes),
+        ("received_bytes", received_bytes),
+        ("masked", masked),
+        ("tool_calls", tool_calls),
+        ("tool_fuel", tool_fuel),
+        ("tool_tokens", tool_tokens),
+    ] {
+        if value > 0 {
+            map.serialize_entry(name, &value)?;
+        }
+    }
+    map.end()
+}
+
+fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+/// Whether a record is of a call, and not of something that was changed.
+pub(super) fn is_of_a_call(record: &Value) -> bool {
+    let kind = record["kind"].as_str();
+    kind.is_some_and(|kind| matches!(kind, "call" | "intent" | "refusal" | "replay"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Recorded(#[serde(serialize_with = "without_zeros")] Usage);
+
+    #[test]
+    fn usage_is_recorded_as_answers_say_it_but_for_zeros() {
+        let usage = Usage {
+            tokens: 1,
+            fuel: 2,
+            time_us: 3,
+            memory_bytes: 4,
+            host_calls: 5,
+            input_bytes: 6,
+            output_bytes: 7,
+            log_lines: 8,
+            log_bytes: 9,
+            log_dropped: 10,
+            requests: 11,
+            sent_bytes: 12,
+            received_bytes: 13,
+            masked: 14,
+            tool_calls: 15,
+            tool_fuel: 16,
+            tool_tokens: 17,
+            ..Usage::default()
+        };
+        let recorded = json!(Recorded(usage));
+        assert_eq!(recorded, json!(usage));
+        // Each is set here, so none is missed.
+        assert!(!recorded.to_string().contains(":0"), "{recorded}");
+        let little = Usage {
+            fuel: 1,
+            ..Usage::default()
+        };
+        assert_eq!(json!(Recorded(little)), json!({"fuel": 1}));
+        assert_eq!(json!(Recorded(Usage::default())), json!({}));
     }
 }

@@ -9,6 +9,8 @@ type Leaf = [u8; 32];
 
 const ERASED: &[u8] = b"{\"erased\":\"";
 const END: &[u8] = b"\"}";
+/// Bytes of an erased line, its end included.
+pub(super) const ERASED_BYTES: u64 = (ERASED.len() + 64 + END.len() + 1) as u64;
 
 /// A secret of one line's, without which its hashes say nothing.
 #[derive(Clone, Copy, Serialize)]
@@ -35,8 +37,7 @@ impl Salt {
 
     /// SHA-256 of the salt's 32 hex digits and the text, in hex.
     pub(crate) fn hash(&self, text: &[u8]) -> Hex<64> {
-        let hash = Sha256::new().chain_update(self.0.0).chain_update(text);
-        Hex::of(&hash.finalize())
+        salted(&self.0.0, text)
     }
 
     /// The line of a record, without its end.
@@ -63,6 +64,12 @@ impl<const DIGITS: usize> Serialize for Hex<DIGITS> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
+}
+
+/// The same with a salt as it was read from a line.
+pub(crate) fn salted(salt: &[u8], text: &[u8]) -> Hex<64> {
+    let hash = Sha256::new().chain_update(salt).chain_update(text);
+    Hex::of(&hash.finalize())
 }
 
 /// The leaf of a line of a host's audit log in the log's tree; an erased line has the one that it
@@ -105,6 +112,7 @@ mod tests {
         let gone = erase(&line);
         assert_eq!(leaf(&gone), leaf(&line));
         assert_eq!(erase(&gone), gone);
+        assert_eq!(gone.len() as u64 + 1, ERASED_BYTES);
         assert!(erased(&line).is_none());
         assert_ne!(salt.hash(b"a"), Salt::new().hash(b"a"));
     }

@@ -132,7 +132,8 @@ pub(super) fn read(folder: &Path, from: u64, size: u64) -> io::Result<Vec<Vec<u8
     lines.skip(skip).take(take).collect()
 }
 
-fn path(folder: &Path, first: u64) -> PathBuf {
+/// The file that begins with the line of this index.
+pub(super) fn path(folder: &Path, first: u64) -> PathBuf {
     folder.join(format!("{first:012}.jsonl"))
 }
 

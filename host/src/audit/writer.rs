@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::line;
 use super::store::{Store, read};
+use super::tree::{self, Tree};
 use super::{Shared, Unwritten};
 
 /// How old a checkpoint may be while lines come in.
@@ -54,6 +55,7 @@ struct Head {
 pub(super) struct Writer {
     store: Store,
     frontier: Frontier,
+    tree: Tree,
     secret: NoteSecret,
     head: PathBuf,
     shared: Arc<Shared>,
@@ -76,7 +78,8 @@ impl Writer {
         written: Histogram,
     ) -> anyhow::Result<Self> {
         let head = folder.join("head.json");
-        let store = Store::open(&folder.join("records"))?;
+        let records = folder.join("records");
+        let store = Store::open(&records)?;
         let mut frontier = Frontier::default();
         match std::fs::read(&head) {
             Ok(bytes) => {
@@ -93,22 +96,24 @@ impl Writer {
         }
         if store.size() < frontier.size() {
             bail!(
-                "{} records were signed and {} are there: some are gone; put them back from a \
-                 backup, or move the folder away to begin a new log",
+                "{} records were signed and {} are there: some are gone; restore the host from a \
+                 backup (`soma restore`), or move the folder away to begin a new log",
                 frontier.size(),
                 store.size()
             );
         }
         let signed = frontier.size();
+        let mut tree = Tree::open(&folder.join(tree::FILE), &records, &frontier)?;
         while frontier.size() < store.size() {
-            for line in read(&folder.join("records"), frontier.size(), store.size())? {
-                frontier.push(&line::leaf(&line));
+            for line in read(&records, frontier.size(), store.size())? {
+                tree.extend(&frontier.push(&line::leaf(&line)));
             }
         }
         shared.size.store(store.size(), SeqCst);
         let mut writer = Self {
             store,
             frontier,
+            tree,
             secret,
             head,
             shared,
@@ -149,7 +154,11 @@ impl Writer {
     }
 
     fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.signed == self.frontier.size()
+        self.pending.is_empty() && self.is_signed()
+    }
+
+    fn is_signed(&self) -> bool {
+        self.signed == self.frontier.size()
     }
 
     /// Lets lines come that nobody waits for, until somebody does.
@@ -198,8 +207,12 @@ impl Writer {
                 let _ = done.send(self.store.rewrite(erase));
             }
             Order::Sign(done) => {
-                let signed = self.sign().map_err(|error| Unwritten(error.to_string()));
-                let _ = done.send(signed);
+                // One signature is for all who ask for it at the same time.
+                let signed = match self.is_signed() {
+                    true => Ok(()),
+                    false => self.sign(),
+                };
+                let _ = done.send(signed.map_err(|error| Unwritten(error.to_string())));
             }
         }
     }
@@ -223,10 +236,11 @@ impl Writer {
         let taken = self.store.size() - self.frontier.size();
         let taken = usize::try_from(taken).unwrap_or(usize::MAX);
         for line in self.pending.drain(..taken) {
-            self.frontier.push(&line::leaf(&line));
+            self.tree.extend(&self.frontier.push(&line::leaf(&line)));
         }
-        self.shared.queued.fetch_sub(taken, SeqCst);
+        // In this order: a line that is not on its way any more is there.
         self.shared.size.store(self.frontier.size(), SeqCst);
+        self.shared.queued.fetch_sub(taken, SeqCst);
         match &written {
             Ok(()) if is_first => tracing::warn!("the audit log can be written again"),
             Err(error) if is_first => {
@@ -238,6 +252,7 @@ impl Writer {
         for waiting in waiting {
             let _ = waiting.send(written.clone());
         }
+        self.tree.write();
     }
 
     fn sign_logged(&mut self) {
@@ -259,6 +274,8 @@ impl Writer {
             checkpoint: note.clone(),
             frontier: self.frontier.clone(),
         };
+        // Whatever is signed can be proven after a power cut too.
+        self.tree.sync();
         owner_only::replace(&self.head, &serde_json::to_vec(&head)?)?;
         self.signed = self.frontier.size();
         self.signed_at = Instant::now();

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use soma_capability::{Limits, Prices};
 use soma_runtime::Allowance;
 
-use super::{Payer, Refused, Reservation};
+use super::{Payer, Refused, Reservation, Session};
+use crate::accounting;
 use crate::app::{App, AppState};
-use crate::db::{budgets, ledger};
+use crate::db::{budgets, ledger, usage};
 use crate::error::Error;
 use crate::invoke::Origin;
 use crate::terms::Terms;
@@ -21,7 +22,7 @@ const SWEEP: Duration = Duration::from_secs(60 * 60);
 /// The tokens of one call.
 pub(crate) struct Spending {
     pub(crate) allowance: Allowance,
-    /// None within another call, which pays for it.
+    /// None within another call, which pays for it, and where nothing is counted.
     pub(crate) reservation: Option<Reservation>,
 }
 
@@ -42,6 +43,9 @@ pub(crate) async fn hold(
     }
     let caller = &origin.caller;
     let most = terms.most.or(caller.max_tokens());
+    if !app.settings.accounting {
+        return uncounted(app, prices, most, terms.session.as_ref());
+    }
     let payer = Payer {
         tenant: caller.tenant_id().to_owned(),
         key: caller.key_id().to_owned(),
@@ -59,6 +63,25 @@ pub(crate) async fn hold(
             Allowance::unbounded(*prices)
         },
         reservation: Some(reservation),
+    })
+}
+
+/// Holds nothing of anything. What was said of the call alone bounds it all the same.
+fn uncounted(
+    app: &App,
+    prices: &Prices,
+    most: Option<u64>,
+    session: Option<&Session>,
+) -> Result<Spending, Error> {
+    if session.is_some_and(|session| session.most.is_some()) {
+        accounting::takes_budgets(app)?;
+    }
+    Ok(Spending {
+        allowance: match most {
+            Some(tokens) => Allowance::tokens(*prices, tokens),
+            None => Allowance::unbounded(*prices),
+        },
+        reservation: None,
     })
 }
 
@@ -100,13 +123,18 @@ async fn settle(app: &App) -> sqlx::Result<()> {
     spent.and(used)
 }
 
-/// Forgets sessions that nobody uses any more, and windows that are long over.
+/// Forgets sessions that nobody uses any more, and windows and usage of long ago.
 pub(crate) async fn sweep(app: AppState) {
     loop {
         let now = Timestamp::now();
+        let keep = app.live().settings.keep;
         let swept = async {
             budgets::forget_idle(&app.pool, now).await?;
-            ledger::forget_old(&app.pool, now).await
+            ledger::forget_old(&app.pool, now, keep.ledger).await?;
+            match keep.usage {
+                Some(days) => usage::forget_old(&app.pool, now, days).await,
+                None => Ok(()),
+            }
         };
         if let Err(error) = swept.await {
             tracing::error!(%error, "old budgets could not be forgotten");

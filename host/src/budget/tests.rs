@@ -1,6 +1,7 @@
 //! Budgets on a real database.
 
 mod fixture;
+mod folded;
 mod hosts;
 mod postgres;
 mod proof;

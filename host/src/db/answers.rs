@@ -81,14 +81,24 @@ fn code(status: i64) -> sqlx::Result<StatusCode> {
 
 /// Puts down that a call begins, where it has not before.
 pub(crate) async fn begin(pool: &AnyPool, asked: &Asked, holder: &Holder) -> sqlx::Result<Begun> {
+    begin_within(pool, asked, holder, MOST).await
+}
+
+/// The same, where so many of the key's calls are kept.
+async fn begin_within(
+    pool: &AnyPool,
+    asked: &Asked,
+    holder: &Holder,
+    most: i64,
+) -> sqlx::Result<Begun> {
     loop {
-        if insert(pool, asked, holder).await? {
+        if insert(pool, asked, holder, most).await? {
             return Ok(Begun::New);
         }
         if let Some(before) = get(pool, asked).await? {
             return Ok(Begun::Before(before));
         }
-        if count(pool, asked).await? >= MOST {
+        if count(pool, asked).await? >= most {
             return Ok(Begun::Full);
         }
         // It was there, and was forgotten before it was looked at.
@@ -97,7 +107,7 @@ pub(crate) async fn begin(pool: &AnyPool, asked: &Asked, holder: &Holder) -> sql
 
 /// False where it is there, or there is no room. Once this returns, not even a power cut makes the
 /// call run again.
-async fn insert(pool: &AnyPool, asked: &Asked, holder: &Holder) -> sqlx::Result<bool> {
+async fn insert(pool: &AnyPool, asked: &Asked, holder: &Holder, most: i64) -> sqlx::Result<bool> {
     let mut connection = pool.acquire().await?;
     set_on_sqlite(&mut connection, "PRAGMA synchronous = FULL").await?;
     let now = now();
@@ -121,7 +131,7 @@ async fn insert(pool: &AnyPool, asked: &Asked, holder: &Holder) -> sqlx::Result<
     .bind(&holder.fence)
     .bind(now)
     .bind(now + KEPT)
-    .bind(MOST)
+    .bind(most)
     .execute(&mut *connection)
     .await;
     set_on_sqlite(&mut connection, "PRAGMA synchronous = NORMAL").await?;
@@ -199,4 +209,62 @@ pub(crate) async fn forget_old(pool: &AnyPool) -> sqlx::Result<()> {
         .execute(pool)
         .await?;
     Ok(())
+}
+
+/// Makes the calls that are under way those of an earlier run of a host: in a restored database, whose
+/// own hosts may never come back, nobody knows how they ended.
+pub(crate) async fn inherit(connection: &mut AnyConnection, host: &str) -> sqlx::Result<()> {
+    sqlx::query("UPDATE answers SET host = $1 WHERE state = 'pending'")
+        .bind(host)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db;
+
+    fn asked(key: &str, idempotency_key: &str) -> Asked {
+        Asked {
+            tenant: "t".to_owned(),
+            key: key.to_owned(),
+            idempotency_key: idempotency_key.to_owned(),
+            request: String::new(),
+            invocation: Uuid::now_v7(),
+        }
+    }
+
+    #[tokio::test]
+    async fn of_one_key_so_many_calls_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/soma.db?mode=rwc", folder.path().display());
+        let pool = db::open(&url).await.unwrap();
+        let tenant = "INSERT INTO tenants (id, name, created_at) VALUES ('t', 't', 0)";
+        sqlx::query(tenant).execute(&pool).await.unwrap();
+        let holder = Holder::new("a".to_owned());
+        let begin = async |asked: &Asked| begin_within(&pool, asked, &holder, 2).await.unwrap();
+        let first = asked("ada", "1");
+        assert!(matches!(begin(&first).await, Begun::New));
+        assert!(matches!(begin(&asked("ada", "2")).await, Begun::New));
+        let third = asked("ada", "3");
+        assert!(matches!(begin(&third).await, Begun::Full));
+        // Those that are kept are known, and what another key has is its own.
+        let Begun::Before(before) = begin(&asked("ada", "1")).await else {
+            panic!("it has begun before");
+        };
+        assert_eq!(before.invocation, first.invocation);
+        assert!(matches!(begin(&asked("bob", "3")).await, Begun::New));
+        // One of which nothing ran makes room, and one that is a day old when it is swept away.
+        forget(&pool, &first).await.unwrap();
+        assert!(matches!(begin(&third).await, Begun::New));
+        assert!(matches!(begin(&first).await, Begun::Full));
+        let old = "UPDATE answers SET ends_at = $1 WHERE key = 'ada' AND idempotency_key = '2'";
+        let old = sqlx::query(old).bind(now());
+        old.execute(&pool).await.unwrap();
+        forget_old(&pool).await.unwrap();
+        assert!(matches!(begin(&first).await, Begun::New));
+        pool.close().await;
+    }
 }

@@ -218,6 +218,14 @@ fn no_such_level(error: sqlx::Error) -> SetError {
     SetError::Database(error)
 }
 
+/// Whether there is any.
+pub(crate) async fn any(pool: &AnyPool) -> sqlx::Result<bool> {
+    let first: Option<String> = sqlx::query_scalar("SELECT id FROM budgets LIMIT 1")
+        .fetch_optional(pool)
+        .await?;
+    Ok(first.is_some())
+}
+
 /// The budgets that calls with this key count against, in this session where they have one.
 pub(crate) async fn of_calls(
     pool: &AnyPool,

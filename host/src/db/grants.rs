@@ -47,8 +47,12 @@ impl Granted {
     /// Whether it holds now for a capsule that came from this log, or from a file: not what has
     /// expired, and not what was granted to a capsule of the same name from elsewhere.
     pub(crate) fn holds(&self, log: Option<&str>) -> bool {
-        let end = self.expires_at;
-        end.is_none_or(|end| end > Timestamp::now()) && self.log.as_deref() == log
+        self.expired_at().is_none() && self.log.as_deref() == log
+    }
+
+    /// When it ended, where it has.
+    pub(crate) fn expired_at(&self) -> Option<Timestamp> {
+        self.expires_at.filter(|end| *end <= Timestamp::now())
     }
 }
 

@@ -5,15 +5,17 @@
 //! the window, then the lease: nobody waits for who waits for them.
 
 mod account;
+mod fold;
 mod leases;
 
 use jiff::Timestamp;
-use sqlx::AnyPool;
+use sqlx::{AnyConnection, AnyPool};
 use uuid::Uuid;
 
 use self::account::{Account, Kind, Movement};
 use self::leases::{End, LostLease};
 use crate::budget::Span;
+use crate::keep::Days;
 
 /// One window of a budget.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -208,30 +210,64 @@ async fn expire_all(pool: &AnyPool, lost: &[LostLease]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Nothing where the lease has been settled, or has got another end, since it was looked up.
+/// Expires every lease that is not settled, whoever holds it: of those of a restored database nobody
+/// knows what became, and no host may go on with them.
+pub(crate) async fn expire_pending(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    loop {
+        let lost = leases::pending(connection).await?;
+        if lost.is_empty() {
+            return Ok(());
+        }
+        for lost in &lost {
+            carry_out_expiry(connection, lost).await?;
+        }
+    }
+}
+
 async fn expire(pool: &AnyPool, lost: &LostLease) -> sqlx::Result<()> {
-    let lease = &lost.lease;
     let mut transaction = pool.begin().await?;
-    let Some(account) = Account::lock(&mut transaction, &lease.window).await? else {
-        return Ok(());
-    };
-    let Some(pending) = lost.pending(&mut transaction).await? else {
-        return Ok(());
-    };
-    let movement = Movement::of(lease, Kind::Expire, pending.tokens - pending.spent);
-    account.carry_out(&mut transaction, &movement).await?;
-    let closed = lease.close(&mut transaction, End::Expired, pending.tokens);
-    closed.await?;
+    carry_out_expiry(&mut transaction, lost).await?;
     transaction.commit().await
 }
 
-/// Milliseconds for which windows of minutes are kept, and of days.
-const MINUTES_KEPT: i64 = 2 * 24 * 3_600_000;
-const DAYS_KEPT: i64 = 400 * 24 * 3_600_000;
+/// Nothing where the lease has been settled, or has got another end, since it was looked up.
+async fn carry_out_expiry(connection: &mut AnyConnection, lost: &LostLease) -> sqlx::Result<()> {
+    let lease = &lost.lease;
+    let Some(account) = Account::lock(connection, &lease.window).await? else {
+        return Ok(());
+    };
+    let Some(pending) = lost.pending(connection).await? else {
+        return Ok(());
+    };
+    let movement = Movement::of(lease, Kind::Expire, pending.tokens - pending.spent);
+    account.carry_out(connection, &movement).await?;
+    let closed = lease.close(connection, End::Expired, pending.tokens);
+    closed.await
+}
 
-/// Forgets windows that are long over, with what moved in them, and of which nothing is leased.
-pub(crate) async fn forget_old(pool: &AnyPool, moment: Timestamp) -> sqlx::Result<()> {
-    for (span, kept) in [(Span::Minute, MINUTES_KEPT), (Span::Day, DAYS_KEPT)] {
+/// Milliseconds.
+const DAY: i64 = 24 * 3_600_000;
+/// For so long windows of minutes are kept, and of days where nobody says how long.
+const MINUTES_KEPT: i64 = 2 * DAY;
+const DAYS_KEPT: i64 = 400 * DAY;
+/// After so long movements of a window are put together.
+const APART: i64 = 31 * DAY;
+
+/// Forgets windows that are long over, with what moved in them, and of which nothing is leased; of
+/// those that stay, which of their old movements was which.
+pub(crate) async fn forget_old(
+    pool: &AnyPool,
+    moment: Timestamp,
+    kept: Option<Days>,
+) -> sqlx::Result<()> {
+    let kept = kept.map(Days::millis);
+    let mut spans = vec![
+        (Span::Minute, MINUTES_KEPT),
+        (Span::Day, kept.map_or(DAYS_KEPT, |kept| kept + DAY)),
+    ];
+    // From their beginning on, and none is longer than this.
+    spans.extend(kept.map(|kept| (Span::Month, kept + 31 * DAY)));
+    for (span, kept) in spans {
         sqlx::query(
             "DELETE FROM budget_windows WHERE leased = 0 AND starts_at < $1
                  AND budget IN (SELECT id FROM budgets WHERE span = $2)",
@@ -241,7 +277,8 @@ pub(crate) async fn forget_old(pool: &AnyPool, moment: Timestamp) -> sqlx::Resul
         .execute(pool)
         .await?;
     }
-    Ok(())
+    let apart = kept.map_or(APART, |kept| kept.min(APART));
+    fold::fold(pool, moment.as_millisecond() - apart).await
 }
 
 #[cfg(test)]

@@ -215,11 +215,14 @@ pub(crate) async fn get(pool: &AnyPool, place: Place<'_>) -> sqlx::Result<Option
     .await
 }
 
-/// The key's own one, or else the tenant's.
+/// The key's own one, or else the tenant's. None for a key that was revoked: its own one went with it,
+/// and its last call is not to be made with everybody's instead.
 pub(crate) async fn that_holds(pool: &AnyPool, place: Place<'_>) -> sqlx::Result<Option<Stored>> {
     sqlx::query_as(
         "SELECT name, key, presentation, source, sealed, revision, set_at, token, token_ends_at
          FROM secrets WHERE tenant = $1 AND name = $2 AND key IN ('', $3)
+             AND ($3 = '' OR EXISTS
+                 (SELECT 1 FROM keys WHERE keys.id = $3 AND keys.revoked_at IS NULL))
          ORDER BY CASE key WHEN '' THEN 1 ELSE 0 END LIMIT 1",
     )
     .bind(place.tenant)
@@ -248,4 +251,55 @@ pub(crate) async fn delete(pool: &AnyPool, place: Place<'_>) -> sqlx::Result<boo
         .execute(pool)
         .await?;
     Ok(done.rows_affected() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use soma_runtime::Presentation;
+
+    use super::*;
+    use crate::db::{self, keys};
+
+    #[tokio::test]
+    async fn a_revoked_key_has_nothing_of_its_tenants() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/soma.db?mode=rwc", folder.path().display());
+        let pool = db::open(&url).await.unwrap();
+        for statement in [
+            "INSERT INTO tenants (id, name, created_at) VALUES ('t', 't', 0)",
+            "INSERT INTO keys (id, tenant, name, secret_sha256, scopes, created_at)
+             VALUES ('ada', 't', '', '', '', 0), ('bob', 't', '', '', '', 0)",
+        ] {
+            sqlx::query(statement).execute(&pool).await.unwrap();
+        }
+        let name: CredentialName = "api".parse().unwrap();
+        let place = |key: Option<&'static str>| Place {
+            tenant: "t",
+            name: &name,
+            key,
+        };
+        let kind = Kind::Shown(Presentation::Bearer);
+        for (key, sealed) in [(None, "of all"), (Some("ada"), "of ada")] {
+            let new = New {
+                kind: &kind,
+                source: None,
+                sealed,
+                token: None,
+            };
+            put(&pool, place(key), &new).await.unwrap().unwrap();
+        }
+        let sealed = async |key: Option<&'static str>| {
+            let found = that_holds(&pool, place(key)).await.unwrap();
+            found.map(|found| found.sealed)
+        };
+        let of_all = Some("of all".to_owned());
+        assert_eq!(sealed(Some("ada")).await, Some("of ada".to_owned()));
+        assert_eq!(sealed(Some("bob")).await, of_all);
+        for key in ["ada", "bob"] {
+            keys::revoke(&pool, key).await.unwrap();
+            assert_eq!(sealed(Some(key)).await, None, "{key}");
+        }
+        assert_eq!(sealed(None).await, of_all);
+        pool.close().await;
+    }
 }

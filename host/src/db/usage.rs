@@ -9,6 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, FromRow, Row as _};
 
 use super::{corrupt, time};
+use crate::keep::Days;
 
 /// What a sum is of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,5 +231,58 @@ impl FromRow<'_, AnyRow> for Sums {
             sent_bytes: sum("sent_bytes")?,
             received_bytes: sum("received_bytes")?,
         })
+    }
+}
+
+/// Forgets what was used on days before those that are kept.
+pub(crate) async fn forget_old(pool: &AnyPool, moment: Timestamp, kept: Days) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM usage_days WHERE day < $1")
+        .bind(moment.as_millisecond() - kept.millis())
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db;
+
+    #[tokio::test]
+    async fn days_are_forgotten_after_so_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/soma.db?mode=rwc", folder.path().display());
+        let pool = db::open(&url).await.unwrap();
+        sqlx::query("INSERT INTO tenants (id, name, created_at) VALUES ('tenant', 'tenant', 0)")
+            .execute(&pool)
+            .await
+            .unwrap();
+        let day = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        let (today, yesterday) = (day("2027-03-31T00:00:00Z"), day("2027-03-30T00:00:00Z"));
+        for day in [today, yesterday] {
+            let line = Line {
+                tenant: "tenant".to_owned(),
+                key: "key".to_owned(),
+                capsule: "a/b".parse().unwrap(),
+                tool: "run".to_owned(),
+                day,
+                prices: "prices".into(),
+            };
+            let mut connection = pool.acquire().await.unwrap();
+            let added = add(&mut connection, &line, "engine", &Sums::default()).await;
+            added.unwrap();
+        }
+        let kept = Days::try_from(1).unwrap();
+        for (moment, left) in [
+            ("2027-03-30T23:59:59Z", vec![yesterday, today]),
+            ("2027-03-31T23:59:59Z", vec![today]),
+        ] {
+            forget_old(&pool, moment.parse().unwrap(), kept)
+                .await
+                .unwrap();
+            let days = sqlx::query_scalar("SELECT day FROM usage_days ORDER BY day");
+            let days: Vec<i64> = days.fetch_all(&pool).await.unwrap();
+            assert_eq!(days, left, "{moment}");
+        }
     }
 }

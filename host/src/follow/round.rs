@@ -31,7 +31,9 @@ pub(crate) async fn look(logs: &Logs, source: &Source, trust: &Trust) -> Result<
     }
     // What was taken in before something failed is known from now on too.
     logs.refresh(trust).await?;
-    looked?.ok_or(Error::NotReady("other hosts are following the same log"))
+    let followed = looked?.ok_or(Error::NotReady("other hosts are following the same log"))?;
+    source.looked(&followed, trust);
+    Ok(followed)
 }
 
 /// None where another host has gone on in the meantime.

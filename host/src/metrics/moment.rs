@@ -1,7 +1,7 @@
 //! What is read at the moment at which somebody asks for the metrics.
 
 use jiff::Timestamp;
-use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use rustix::fs::statvfs;
 use soma_runtime::ENGINE;
 
@@ -18,6 +18,7 @@ pub(super) struct Moment {
     cache_misses: IntGauge,
     running_limit: IntGauge,
     waiting_limit: IntGauge,
+    queue_used: Gauge,
     reservations: IntGaugeVec,
     leased: IntGaugeVec,
     used_ratio: GaugeVec,
@@ -56,6 +57,13 @@ impl Moment {
             waiting_limit: gauge(
                 "soma_calls_waiting_limit",
                 "Calls that may wait for a slot.",
+            )?,
+            queue_used: kept(
+                registry,
+                Gauge::new(
+                    "soma_queue_used_ratio",
+                    "What part is taken of the places to wait in: of all, or of those that the fullest tenant may have.",
+                )?,
             )?,
             reservations: gauges(
                 "soma_budget_reservations",
@@ -111,7 +119,8 @@ impl Moment {
         let (is_up, is_writable) = (fullest.is_ok(), app.audit.admit().is_ok());
         self.database_up.set(is_up.into());
         self.audit_writable.set(is_writable.into());
-        let is_ready = is_up && is_writable && !app.is_stopping();
+        let is_current = app.restored.admit(&app.logs).is_ok();
+        let is_ready = is_up && is_writable && is_current && !app.is_stopping();
         self.ready.set(is_ready.into());
         self.used(&fullest.unwrap_or_default());
         self.in_hand(app);
@@ -124,6 +133,7 @@ impl Moment {
         self.running_limit
             .set(live.settings.concurrent_calls.into());
         self.waiting_limit.set(live.settings.waiting_calls.into());
+        self.queue_used.set(app.admission.fullness());
         self.upstreams_down
             .set(number(live.networks.upstreams_down() as u64));
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::keys::find_tenant;
+use crate::accounting;
 use crate::app::{App, AppState};
 use crate::audit::Event;
 use crate::auth::{Admin, Caller};
@@ -94,6 +95,7 @@ pub(crate) async fn set(
     Admin(caller): Admin,
     Document(wanted): Document<Wanted>,
 ) -> Result<Json<Value>, Error> {
+    accounting::takes_budgets(&app)?;
     let Wanted {
         tenant: of,
         key,

@@ -1,5 +1,6 @@
 //! What a tenant's capsule is granted, for administrators.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,7 +8,7 @@ use axum::extract::{Query, State, rejection::QueryRejection};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
-use soma_capability::{Capabilities, CapsuleName, Grant};
+use soma_capability::{Capabilities, CapsuleName, CredentialName, Grant};
 use soma_runtime::check_authorities;
 
 use crate::app::{App, AppState};
@@ -55,8 +56,19 @@ pub(crate) struct Standing<'a> {
     asked: &'a Capabilities,
     /// None where nothing is granted that holds now.
     granted: Option<&'a Granted>,
+    /// When what is there ended, where that is why it does not hold.
+    expired_at: Option<Timestamp>,
     /// Of what is there, even where it does not hold: for [`Wanted::replaces`].
     revision: Option<&'a str>,
+}
+
+/// What holds from now on.
+#[derive(Serialize)]
+pub(crate) struct Put {
+    #[serde(flatten)]
+    granted: Granted,
+    /// Credentials that it names and of which there is no value: what needs one is denied.
+    unset_credentials: BTreeSet<CredentialName>,
 }
 
 /// A tenant and an installed capsule of its.
@@ -75,13 +87,17 @@ pub(crate) async fn get(
 ) -> Result<Json<serde_json::Value>, Error> {
     let target = find(&app, &caller, &capsule, query).await?;
     let there = grants::get(&app.pool, &target.tenant.id, &capsule).await?;
+    let there = there.as_ref();
+    let granted = there.filter(|it| it.holds(target.installed.row.log()));
     Ok(Json(serde_json::json!(Standing {
         capsule: &capsule,
         asked: &target.installed.about.manifest.capabilities,
-        granted: there
-            .as_ref()
-            .filter(|it| it.holds(target.installed.row.log())),
-        revision: there.as_ref().map(|it| it.revision.as_str()),
+        granted,
+        expired_at: match granted {
+            Some(_) => None,
+            None => there.and_then(Granted::expired_at),
+        },
+        revision: there.map(|it| it.revision.as_str()),
     })))
 }
 
@@ -91,7 +107,7 @@ pub(crate) async fn put(
     CapsulePath(capsule): CapsulePath,
     query: OfQuery,
     Document(wanted): Document<Wanted>,
-) -> Result<Json<Granted>, Error> {
+) -> Result<Json<Put>, Error> {
     if wanted.expires_at.is_some_and(|end| end <= Timestamp::now()) {
         return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
     }
@@ -99,6 +115,7 @@ pub(crate) async fn put(
         check_authorities(authorities).map_err(Error::BadRequest)?;
     }
     let target = find(&app, &caller, &capsule, query).await?;
+    let unset_credentials = app.secrets.unset(&target.tenant.id, &wanted.grant).await?;
     let new = New {
         log: target.installed.row.log(),
         grant: &wanted.grant,
@@ -127,7 +144,10 @@ pub(crate) async fn put(
         expires_at: granted.expires_at,
     };
     app.audit.by(&caller, event).await?;
-    Ok(Json(granted))
+    Ok(Json(Put {
+        granted,
+        unset_credentials,
+    }))
 }
 
 pub(crate) async fn revoke(

@@ -16,13 +16,14 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The host can take calls: its database answers, what happens can be recorded, and it is not
-/// stopping.
+/// The host can take calls: its database answers, what happens can be recorded, what was revoked since
+/// the backup that it may come from is known, and it is not stopping.
 pub(crate) async fn readyz(State(app): State<AppState>) -> Result<&'static str, Error> {
     if app.is_stopping() {
         return Err(Error::NotReady("the host is stopping"));
     }
     app.audit.admit()?;
+    app.restored.admit(&app.logs)?;
     let ask = sqlx::query("SELECT 1").execute(&app.pool);
     match tokio::time::timeout(Duration::from_secs(2), ask).await {
         Ok(Ok(_)) => Ok("ready\n"),

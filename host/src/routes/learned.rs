@@ -1,12 +1,17 @@
 //! What a tenant's capsule sends while it is looked at, and the smallest grant of that, for
 //! administrators. Looking allows nothing.
 
+use std::collections::BTreeSet;
+use std::slice;
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use soma_capability::{CapsuleName, Grant, Operation, Settings};
+use soma_capability::{
+    CapsuleName, CredentialName, Grant, HttpCapability, HttpGrant, Operation, Settings,
+};
 use soma_runtime::{Lesson, Wanted};
 
 use super::grants::{OfQuery, Target, find};
@@ -39,6 +44,9 @@ pub(crate) struct Learned {
     grant: Grant,
     /// What is asked for and cannot be part of a grant.
     nameless: Vec<String>,
+    /// Credentials that the manifest asks for with some of it, and that the grant does not have with
+    /// it: none is proposed that is not granted.
+    credentials_left_out: BTreeSet<CredentialName>,
 }
 
 #[derive(Serialize)]
@@ -138,8 +146,9 @@ impl Learned {
         };
         let is_asked = |wanted: &Wanted| wanted.is_asked_by(asked);
         let wanted = requests.iter().map(|(wanted, _)| wanted);
-        let wanted = wanted.filter(|wanted| is_asked(wanted));
-        let Lesson { grant, nameless } = Lesson::of(wanted, asked, &granted);
+        let wanted: Vec<&Wanted> = wanted.filter(|wanted| is_asked(wanted)).collect();
+        let Lesson { grant, nameless } = Lesson::of(wanted.iter().copied(), asked, &granted);
+        let credentials_left_out = left_out(&wanted, asked, &grant.http);
         let seen = requests.iter().map(|(wanted, allowed)| Seen {
             method: wanted.method.clone(),
             origin: wanted.origin.to_string(),
@@ -162,8 +171,32 @@ impl Learned {
             learning: watch.map(Learning::from),
             grant,
             nameless,
+            credentials_left_out,
         })
     }
+}
+
+/// Credentials that are asked for with requests which the grant has without them.
+fn left_out(
+    requests: &[&Wanted],
+    asked: &[HttpCapability],
+    granted: &[HttpGrant],
+) -> BTreeSet<CredentialName> {
+    let mut left_out = BTreeSet::new();
+    for wanted in requests.iter().filter(|it| it.is_covered_by(granted)) {
+        let asked = asked
+            .iter()
+            .filter(|it| wanted.is_asked_by(slice::from_ref(*it)));
+        for name in asked.filter_map(|it| it.credential.as_ref()) {
+            let mut with_it = granted
+                .iter()
+                .filter(|it| it.credential.as_ref() == Some(name));
+            if !with_it.any(|it| wanted.is_covered_by(slice::from_ref(it))) {
+                left_out.insert(name.clone());
+            }
+        }
+    }
+    left_out
 }
 
 impl From<Watch> for Learning {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use http::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json};
 use soma_capability::CredentialName;
 use soma_runtime::Presentation;
@@ -35,8 +35,27 @@ pub(crate) struct Wanted {
     value: Option<SecretString>,
     from: Option<Source>,
     /// As before, where it is left out.
-    #[serde(rename = "as")]
+    #[serde(rename = "as", default, deserialize_with = "exactly")]
     kind: Option<Kind>,
+}
+
+/// No members that it does not have: where `kind` is all that there is to say, serde takes any beside
+/// it.
+fn exactly<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Kind>, D::Error> {
+    let Some(said) = Option::<Value>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let kind = Kind::deserialize(&said).map_err(D::Error::custom)?;
+    let whole = serde_json::to_value(&kind).map_err(D::Error::custom)?;
+    let is_known = |member: &String| whole.get(member.as_str()).is_some();
+    let is_exact = said
+        .as_object()
+        .is_some_and(|said| said.keys().all(is_known));
+    match kind {
+        // What is exchanged says so itself, and can leave something out where it is empty.
+        Kind::Shown(_) if !is_exact => Err(D::Error::custom("it has members that are none")),
+        kind => Ok(Some(kind)),
+    }
 }
 
 /// Whose it is: the tenant's, or one key's of its.

@@ -47,6 +47,16 @@ impl Frontier {
         tree_hash(self.size, self).unwrap_or(EMPTY_HASH).into()
     }
 
+    /// How many hashes `push` has given for all the leaves so far.
+    pub fn stored(&self) -> u64 {
+        stored_hash_index(0, self.size)
+    }
+
+    /// The hashes of those subtrees, with their stored indexes.
+    pub fn edge(&self) -> impl Iterator<Item = (u64, TreeHash)> + '_ {
+        self.hashes.iter().map(|(index, hash)| (*index, *hash))
+    }
+
     /// Appends a leaf. Gives the hashes that are new in the tree, with their stored indexes.
     pub fn push(&mut self, leaf: &[u8]) -> Vec<(u64, TreeHash)> {
         let first = stored_hash_index(0, self.size);
@@ -138,6 +148,8 @@ mod tests {
                 assert_eq!(index, stored);
                 stored += 1;
             }
+            assert_eq!(frontier.stored(), stored);
+            assert!(frontier.edge().all(|(index, _)| index < stored));
             leaves.push(leaf);
             let kept = serde_json::to_string(&frontier).unwrap();
             frontier = serde_json::from_str(&kept).unwrap();

@@ -235,6 +235,17 @@ fn grants_are_an_operators_and_a_tenants() {
         tokio::time::sleep(std::time::Duration::from_millis(1600)).await;
         assert_eq!(ask(&host, "http", "GET", &hello).await, "denied");
         host.logged("an entry `GET http://127.0.0.1").await;
+        // When it ended is still known.
+        let standing = host.admin.get(&path("http")).await.expect(200);
+        assert_eq!(standing["granted"], Value::Null);
+        let expired: jiff::Timestamp = standing["expired_at"].as_str().unwrap().parse().unwrap();
+        assert_eq!(expired.as_millisecond(), end.as_millisecond());
+        let shown = soma(&host, &["grant", "show", "tests/http"]).await.exits(0);
+        let words = format!("nothing any more: it ended at {expired}");
+        assert!(shown.out.contains(&words), "{}", shown.out);
+        grant(&host, "http", &wanted).await.expect(200);
+        let standing = host.admin.get(&path("http")).await.expect(200);
+        assert_eq!(standing["expired_at"], Value::Null);
     });
 }
 
@@ -367,7 +378,11 @@ fn settings_of_a_grant_that_has_ended_are_all_that_is_granted() {
         tokio::time::sleep(std::time::Duration::from_millis(600)).await;
         let set = ["config", "set", "tests/settings", "region=eu-1"];
         let said = soma(&host, &set).await.exits(0);
-        assert!(said.err.contains("holds no more"), "{}", said.err);
+        assert!(
+            said.err.contains("holds no more (it ended at"),
+            "{}",
+            said.err
+        );
         let said = soma(&host, &set).await.exits(0);
         assert_eq!(said.err, "");
     });

@@ -2,10 +2,11 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, Connection as _};
 
 use super::key;
 use crate::cli::beside as soma;
-use crate::harness::{Answer, Client, Setup, Upstream, send, until};
+use crate::harness::{Answer, Client, Setup, TestHost, Upstream, pack_guest, send, until};
 
 /// A call that its caller calls this.
 async fn named(client: &Client, guest: &str, input: &Value, name: &str) -> Answer {
@@ -52,6 +53,24 @@ fn what_ran_is_answered_as_it_was() {
         for (guest, input, first) in &answers {
             is_again(&named(&host.invoke, guest, input, guest).await, first);
         }
+        // Each time that it was given again is recorded, and that it ran but once.
+        let records = async |kind: &str| {
+            let path = format!("/v1/admin/audit?kind={kind}");
+            let answer = host.admin.get(&path).await.expect(200);
+            answer["records"].as_array().unwrap().clone()
+        };
+        let again = records("replay").await;
+        assert_eq!(again.len(), 4, "{again:?}");
+        let (_, _, trap) = &answers[1];
+        let last = &again[0];
+        assert_eq!(last["of"], trap.header("soma-invocation"));
+        assert_ne!(last["invocation"], last["of"]);
+        assert_eq!(
+            (&last["capsule"], &last["tool"]),
+            (&json!("tests/trap"), &json!("run"))
+        );
+        let ran = records("call").await;
+        assert_eq!(ran.len(), 3, "{ran:?}");
     });
 }
 
@@ -185,6 +204,9 @@ fn what_a_killed_host_had_begun_is_not_run_again() {
             let detail = problem["detail"].as_str().unwrap();
             assert!(detail.contains("not run again"), "{detail}");
         }
+        let unknown =
+            "soma_calls_total{capsule=\"tests/http\",outcome=\"outcome-unknown\",tool=\"run\"}";
+        assert_eq!(host.metric(unknown).await, 2.0);
         let other = named(&host.invoke, "http", &json!({}), "k").await;
         other.problem(422, "idempotency-mismatch");
         assert_eq!(upstream.requests(), before + 1);
@@ -224,5 +246,96 @@ fn a_call_is_named_on_the_command_line() {
         let said = call("{\"n\": 1}", "order-17").await.exits(1);
         assert!(said.err.contains("idempotency-mismatch"), "{}", said.err);
         call("{}", "two words").await.exits(2);
+    });
+}
+
+/// Has every call begun a day before it did.
+async fn a_day_earlier(host: &TestHost) {
+    sqlx::any::install_default_drivers();
+    let own = format!("sqlite://{}", host.data().join("soma.db").display());
+    let url = host.database().unwrap_or(&own);
+    let mut database = AnyConnection::connect(url).await.unwrap();
+    let earlier = "UPDATE answers SET made_at = made_at - 86400000, ends_at = ends_at - 86400000";
+    let changed = sqlx::query(earlier).execute(&mut database).await.unwrap();
+    assert!(changed.rows_affected() > 0);
+    database.close().await.unwrap();
+}
+
+#[test]
+fn a_call_is_forgotten_after_a_day() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let (first, second) = (json!({"n": 1}), json!({"n": 2}));
+        let call = async |input: &Value| named(&host.invoke, "echo", input, "k").await;
+        is_new(&call(&first).await, 200);
+        call(&second).await.problem(422, "idempotency-mismatch");
+        a_day_earlier(&host).await;
+        let answer = call(&second).await;
+        is_new(&answer, 200);
+        assert_eq!(answer.structured(), second);
+        is_again(&call(&second).await, &answer);
+    });
+}
+
+#[test]
+fn hosts_of_one_database_run_a_call_once() {
+    let upstream = Upstream::start();
+    let setup = Setup::default().allow(&upstream);
+    setup.clone().run(async |mut host| {
+        let Some(database) = host.database().map(str::to_owned) else {
+            return;
+        };
+        let other = TestHost::start(&setup, Some(database)).await;
+        for guest in ["echo", "http"] {
+            let package = pack_guest(guest);
+            host.install(&package).await;
+            other.admin.install(package.bytes()).await.expect(200);
+        }
+        let wanted = json!({"tenant": "default", "scopes": ["invoke"]});
+        let made = host.admin.post("/v1/admin/keys", &wanted).await.expect(201);
+        let secret = made["secret"].as_str().unwrap();
+        let (here, there) = (host.invoke.with_key(secret), other.invoke.with_key(secret));
+        let budget = async |tokens: u64| {
+            let wanted =
+                json!({"tenant": "default", "span": "lifetime", "tokens": tokens, "hard": true});
+            let set = host.admin.put("/v1/admin/budgets", &wanted).await;
+            set.expect(200);
+        };
+        // It takes the one token that there is: to run it anew there would be none.
+        budget(1).await;
+        let first = named(&here, "echo", &json!({}), "k").await;
+        is_new(&first, 200);
+        for client in [&there, &here, &there] {
+            is_again(&named(client, "echo", &json!({}), "k").await, &first);
+        }
+        let new = named(&there, "echo", &json!({}), "new").await;
+        new.problem(402, "budget-exhausted");
+        budget(1_000_000).await;
+
+        let before = upstream.requests();
+        let input = json!({"url": upstream.url("/gate")});
+        let meanwhile = async {
+            upstream.arrived(before + 1).await;
+            let answer = named(&there, "http", &input, "gate").await;
+            answer.problem(409, "idempotency-in-progress");
+            upstream.open_gate(1);
+        };
+        let (first, ()) = tokio::join!(named(&here, "http", &input, "gate"), meanwhile);
+        is_new(&first, 200);
+        is_again(&named(&there, "http", &input, "gate").await, &first);
+        assert_eq!(upstream.requests(), before + 1);
+
+        // The one that ran it knows that it is lost, and for the other it may be under way.
+        tokio::select! {
+            answer = named(&here, "http", &input, "lost") => panic!("{}", answer.text),
+            () = upstream.arrived(before + 2) => {}
+        }
+        host.kill_and_restart().await;
+        let answer = named(&there, "http", &input, "lost").await;
+        answer.problem(409, "idempotency-in-progress");
+        let here = host.invoke.with_key(secret);
+        let answer = named(&here, "http", &input, "lost").await;
+        answer.problem(500, "outcome-unknown");
+        assert_eq!(upstream.requests(), before + 2);
     });
 }

@@ -210,6 +210,35 @@ fn there_is_an_end_to_what_is_recorded() {
 }
 
 #[test]
+fn a_credential_that_is_left_out_is_named() {
+    let upstream = Upstream::start();
+    Setup::default().run(async |host| {
+        let asking = format!("{}credential = \"upstream\"\n", asking(&upstream));
+        host.install(&pack_with("http", &asking)).await;
+        host.admin
+            .put(LEARNED, &json!({"seconds": 60}))
+            .await
+            .expect(200);
+        ask(&host, "GET", &upstream.url("/hello")).await;
+        let first = learned(&host).await;
+        assert_eq!(first["credentials_left_out"], json!(["upstream"]));
+        assert_eq!(first["grant"]["http"][0]["credential"], Value::Null);
+        let show = ["grant", "learned", "tests/http"];
+        let said = soma(&host, &show).await.exits(0).out;
+        assert!(said.contains("# Credentials are not learned"), "{said}");
+        assert!(said.contains("`--credential upstream`"), "{said}");
+
+        // Granted with it, it is part of what is learned.
+        let mut wanted = of(&upstream, &["GET"], &["/hello"]);
+        wanted["grant"]["http"][0]["credential"] = json!("upstream");
+        grant(&host, "http", &wanted).await.expect(200);
+        let second = learned(&host).await;
+        assert_eq!(second["credentials_left_out"], json!([]));
+        assert_eq!(second["grant"]["http"][0]["credential"], "upstream");
+    });
+}
+
+#[test]
 fn hosts_of_one_database_learn_together() {
     let upstream = Upstream::start();
     Setup::default().run(async |host| {

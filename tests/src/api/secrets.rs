@@ -29,7 +29,7 @@ async fn install(host: &TestHost, upstream: &Upstream) {
     host.install(&pack_with("http", &lines.concat())).await;
 }
 
-async fn grant(host: &TestHost, upstream: &Upstream, credential: Option<&str>) {
+async fn grant(host: &TestHost, upstream: &Upstream, credential: Option<&str>) -> Value {
     let mut entry = json!({
         "origin": upstream.origin(), "methods": ["GET"],
         "paths": ["/echo", "/redirect", "/hello"],
@@ -38,7 +38,7 @@ async fn grant(host: &TestHost, upstream: &Upstream, credential: Option<&str>) {
         entry["credential"] = json!(credential);
     }
     let wanted = json!({"grant": {"http": [entry]}});
-    host.grant("tests/http", &wanted).await.expect(200);
+    host.grant("tests/http", &wanted).await.expect(200)
 }
 
 async fn set(host: &TestHost, name: &str, wanted: &Value) -> Answer {
@@ -75,9 +75,11 @@ fn a_credential_accompanies_what_it_is_granted_with() {
             .await
             .expect(200);
         assert_eq!(seen(&host, &upstream, "authorization").await.0, None);
-        grant(&host, &upstream, Some("other")).await;
+        let granted = grant(&host, &upstream, Some("other")).await;
+        assert_eq!(granted["unset_credentials"], json!(["other"]));
         assert_eq!(seen(&host, &upstream, "authorization").await.0, None);
-        grant(&host, &upstream, Some("upstream")).await;
+        let granted = grant(&host, &upstream, Some("upstream")).await;
+        assert_eq!(granted["unset_credentials"], json!([]));
         let (value, _) = seen(&host, &upstream, "authorization").await;
         assert_eq!(value, Some(format!("Bearer {VALUE}")));
 
@@ -291,6 +293,15 @@ fn secrets_are_an_operators_and_a_tenants() {
             ("a", json!({"value": long})),
             ("a", json!({"value": "a\r\nb"})),
             ("a", json!({"value": "v", "as": {"kind": "magic"}})),
+            (
+                "a",
+                json!({"value": "v", "as": {"kind": "bearer", "name": "x-api-key"}}),
+            ),
+            ("a", json!({"value": "v", "as": ["bearer"]})),
+            (
+                "a",
+                json!({"value": "v", "as": {"kind": "query", "name": "key", "user": "me"}}),
+            ),
             ("a", json!({"value": "v", "as": {"kind": "basic"}})),
             (
                 "a",
@@ -342,6 +353,9 @@ fn an_operator_sets_them_by_the_command_line() {
         ];
         let said = soma(&grant, "").await.exits(0);
         assert!(said.out.contains("with `upstream`"), "{}", said.out);
+        let missing = "no credential `upstream` is set: requests that need it are denied; `soma secret \
+                       set upstream` sets it";
+        assert!(said.err.contains(missing), "{}", said.err);
         let said = soma(&["secret", "rotate", "upstream"], "x\n")
             .await
             .exits(5);
@@ -352,6 +366,8 @@ fn an_operator_sets_them_by_the_command_line() {
         assert!(!said.out.contains(VALUE) && !said.err.contains(VALUE));
         let (value, _) = seen(&host, &upstream, "x-api-key").await;
         assert_eq!(value.as_deref(), Some(VALUE));
+        let said = soma(&grant, "").await.exits(0);
+        assert!(!said.err.contains("no credential"), "{}", said.err);
         soma(&["secret", "rotate", "upstream"], "new value\r\n")
             .await
             .exits(0);

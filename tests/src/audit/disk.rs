@@ -112,6 +112,9 @@ fn what_cannot_be_recorded_does_not_happen() {
                 .contains("do not simply")
         );
         assert!(problem["retry_after_ms"].is_null());
+        let unknown =
+            "soma_calls_total{capsule=\"tests/http\",outcome=\"outcome-unknown\",tool=\"run\"}";
+        assert_eq!(host.metric(unknown).await, 1.0);
         host.limit_files(None);
         until(async || host.call("http", &hello).await.status == 200).await;
         // What could not be recorded then is recorded now.

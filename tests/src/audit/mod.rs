@@ -1,6 +1,7 @@
 //! What a host records: all of it, before it is too late, and so that a change is seen.
 
 mod disk;
+mod receipts;
 mod records;
 mod tampered;
 

@@ -113,9 +113,24 @@ fn whatever_somebody_does_is_recorded() {
         );
         let grants = super::records(&host, "grant").await;
         assert_eq!(grants[0]["grant"]["http"][0]["paths"], json!(["/**"]));
-        for kind in ["start", "secret", "secret-removed", "key-created"] {
+        for kind in ["start", "secret", "secret-removed"] {
             assert_eq!(super::records(&host, kind).await.len(), 1, "{kind}");
         }
+        // The last by an administrator, the others by the host itself when it began.
+        let made = super::records(&host, "key-created").await;
+        let [last, invoke, admin] = made.as_slice() else {
+            panic!("{made:?}");
+        };
+        assert_eq!(last["id"], key["id"]);
+        for (record, file) in [(invoke, "invoke.key"), (admin, "admin.key")] {
+            let file = host.data().join("keys").join(file);
+            let text = std::fs::read_to_string(file).unwrap();
+            let id = record["id"].as_str().unwrap();
+            assert!(text.starts_with(&format!("soma_{id}_")), "{record}");
+            assert_eq!(record["of"], "default");
+            assert_eq!(record.get("key"), None, "{record}");
+        }
+        assert!(last.get("key").is_some(), "{last}");
         let text = on_disk(&host);
         assert!(!text.contains("do-not-record-this-value") && !text.contains("secret=1"));
         assert!(!text.contains(key["secret"].as_str().unwrap()));

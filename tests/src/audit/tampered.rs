@@ -34,12 +34,12 @@ fn a_changed_record_is_seen() {
         let exported = exported.to_str().unwrap();
         let said = soma(&host, &["audit", "export", exported]).await.exits(0);
         assert!(
-            said.out.contains("exported and proven: 7 records"),
+            said.out.contains("exported and proven: 9 records"),
             "{}",
             said.out
         );
         let said = soma(&host, &["audit", "verify", exported]).await.exits(0);
-        assert!(said.out.contains("7 records"), "{}", said.out);
+        assert!(said.out.contains("9 records"), "{}", said.out);
         let proven = soma(&host, &["audit", "verify", "--json"])
             .await
             .exits(0)
@@ -62,9 +62,9 @@ fn a_changed_record_is_seen() {
                     .skip(1)
                     .map(|line| format!("{line}\n"))
                     .collect(),
-                "6 are here",
+                "8 are here",
             ),
-            (text.clone() + "{}\n", "8 are here"),
+            (text.clone() + "{}\n", "10 are here"),
             (
                 text.lines().rev().map(|line| format!("{line}\n")).collect(),
                 "were changed",

@@ -216,6 +216,33 @@ fn a_key_that_is_revoked_calls_nothing_more() {
 }
 
 #[test]
+fn what_is_called_too_often_is_refused_within_a_call_too() {
+    let setup = Setup::default().flag("--capsule-calls-per-minute", "12");
+    setup.run(async |host| {
+        host.install_guests(&["echo"]).await;
+        install(&host, &["echo"]).await;
+        // A sixth of the minute's may come at once, and some more while they are made.
+        let many = vec![json!(["tests/echo", "run", {"a": 1}]); 8];
+        let made = calls(&host.invoke, Value::from(many)).await;
+        let made = made.as_array().unwrap();
+        for echoed in &made[..2] {
+            assert_eq!(echoed["structured"], json!({"a": 1}), "{echoed}");
+        }
+        let refused = made.iter().filter(|it| it["code"] == "rate-limited");
+        let refused: Vec<&Value> = refused.collect();
+        assert!(!refused.is_empty(), "{made:?}");
+        for refused in &refused {
+            let why = refused["error"].as_str().unwrap();
+            assert!(why.contains("12 a minute on the capsule's calls"), "{why}");
+        }
+        let counted = host
+            .metric("soma_rate_limited_total{level=\"capsule\"}")
+            .await;
+        assert_eq!(counted, refused.len() as f64);
+    });
+}
+
+#[test]
 fn whoever_calls_in_a_circle_comes_to_an_end() {
     Setup::default().run(async |host| {
         install(&host, &["toolbox"]).await;

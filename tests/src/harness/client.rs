@@ -23,6 +23,11 @@ impl Client {
         }
     }
 
+    /// The key that it shows.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The same client under another key.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         Self {

@@ -56,6 +56,54 @@ impl Database {
     }
 }
 
+/// A whole database of the server at hand, which can be closed to everybody.
+pub(crate) struct OwnDatabase {
+    server: String,
+    name: String,
+}
+
+impl OwnDatabase {
+    pub(crate) async fn create(server: String) -> Self {
+        let name = format!("soma_test_{}", uuid::Uuid::now_v7().simple());
+        execute(&server, format!("CREATE DATABASE {name}")).await;
+        Self { server, name }
+    }
+
+    /// The URL to give the host.
+    pub(crate) fn url(&self) -> String {
+        let mut url: reqwest::Url = self.server.parse().expect("a URL");
+        url.set_path(&self.name);
+        url.into()
+    }
+
+    /// Whoever is connected is cut off, and nobody is let in.
+    pub(crate) async fn close(&self) {
+        self.allow_connections(false).await;
+        let name = &self.name;
+        let cut_off = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        execute(&self.server, cut_off).await;
+    }
+
+    /// It can be connected to again.
+    pub(crate) async fn open(&self) {
+        self.allow_connections(true).await;
+    }
+
+    async fn allow_connections(&self, is_open: bool) {
+        let name = &self.name;
+        let alter = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {is_open}");
+        execute(&self.server, alter).await;
+    }
+
+    /// Leaves nothing behind.
+    pub(crate) async fn drop(self) {
+        let name = &self.name;
+        execute(&self.server, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    }
+}
+
 async fn execute(server: &str, statement: String) {
     let mut connection = PgConnection::connect(server)
         .await

@@ -42,12 +42,22 @@ pub(crate) struct TestHost {
 
 impl TestHost {
     pub(crate) async fn start(setup: &Setup, database: Option<String>) -> Self {
+        let make = |data: &Path| {
+            let made = fs::DirBuilder::new().mode(0o700).create(data);
+            made.expect("a data folder");
+        };
+        Self::start_in(setup, database, make).await
+    }
+
+    /// The same in a data folder that somebody else makes.
+    pub(crate) async fn start_in(
+        setup: &Setup,
+        database: Option<String>,
+        make: impl FnOnce(&Path),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = data_folder(folder.path());
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&data)
-            .expect("a data folder");
+        make(&data);
         if !setup.own_code_cache {
             let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("code");
             let mut owner_only = fs::DirBuilder::new();

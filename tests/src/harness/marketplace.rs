@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -92,6 +93,11 @@ impl TestMarketplace {
         });
     }
 
+    /// On SQLite and a folder alone.
+    pub(crate) async fn on_sqlite() -> Self {
+        Self::start(&Database::Sqlite, None, &[]).await
+    }
+
     async fn start(database: &Database, s3: Option<S3>, arguments: &[&str]) -> Self {
         let folder = own_folder();
         let mut environment = s3.as_ref().map_or_else(Vec::new, S3::environment);
@@ -135,6 +141,12 @@ impl TestMarketplace {
     pub(crate) async fn restart(&mut self) {
         self.process = spawn(self.folder.path(), &self.environment, &self.arguments);
         self.url = listening(&mut self.process, self.folder.path()).await;
+    }
+
+    /// `address:port`.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let authority = self.url.trim_start_matches("http://");
+        authority.parse().expect("an address and a port")
     }
 
     /// The data folder.

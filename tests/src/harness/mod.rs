@@ -2,6 +2,7 @@
 //! call.
 
 mod answer;
+mod backup;
 mod client;
 mod database;
 mod false_log;
@@ -10,6 +11,7 @@ mod marketplace;
 mod oidc;
 mod packages;
 mod paths;
+mod prometheus;
 mod recorder;
 mod s3;
 mod setup;
@@ -18,7 +20,9 @@ mod vault;
 mod witness;
 
 pub(crate) use answer::Answer;
+pub(crate) use backup::{backed_up, database_flag, rows, unpacked};
 pub(crate) use client::{Client, send};
+pub(crate) use database::{Database, OwnDatabase, postgres};
 pub(crate) use false_log::{FalseLog, marketplaces, note_secret, unix_time};
 pub(crate) use host::{TestHost, command};
 pub(crate) use marketplace::{
@@ -27,6 +31,7 @@ pub(crate) use marketplace::{
 pub(crate) use oidc::Oidc;
 pub(crate) use packages::{component, pack, pack_described, pack_guest, pack_version, pack_with};
 pub(crate) use paths::{repository, soma, target, wrapper_of_names};
+pub(crate) use prometheus::Prometheus;
 pub(crate) use recorder::Recorder;
 pub(crate) use s3::S3;
 pub(crate) use setup::Setup;

@@ -1,6 +1,8 @@
 //! `soma serve` as a process: what it takes in, reloads, speaks, tells, and how it stops.
 
+mod accounting;
 mod admission;
+mod backup;
 mod code_cache;
 mod fair;
 mod names;

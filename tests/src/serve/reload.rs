@@ -36,6 +36,13 @@ fn a_good_one_holds_and_a_bad_one_does_not() {
             let said = host.logged("until the next start").await;
             assert!(said.contains("log-format"), "{said}");
             assert_eq!(ask().await["body"], "hello");
+
+            // Whoever keeps leases for as long as a call may take was told so at the start.
+            let longer = "[maximum-limits]\ntime-ms = 99999999\n";
+            fs::write(&file, format!("{allow}{longer}")).unwrap();
+            host.signal(Signal::HUP);
+            let said = host.logged("maximum-limits.time-ms").await;
+            assert!(said.contains("until the next start"), "{said}");
         },
     );
 }

@@ -9,7 +9,6 @@ mod log;
 mod policy;
 mod revoked;
 mod tampered;
-mod watched;
 
 use serde_json::{Value, json};
 use soma_registry::Package;

@@ -121,11 +121,11 @@ async fn change(
     let mut standing = target.standing(&client).await?;
     let mut grant = standing.granted.take().unwrap_or_default();
     change(&standing.asked, &mut grant)?;
-    if standing.has_ended() {
+    if let Some(why) = standing.why_ended() {
         let capsule = &target.capsule;
         screen.aside(&format!(
-            "what was granted to {capsule} holds no more (it has ended, or is another publisher's): \
-             from now on it has these settings and nothing else"
+            "what was granted to {capsule} holds no more ({why}): from now on it has these settings \
+             and nothing else"
         ));
     }
     let body = standing.changed(&grant, standing.end);

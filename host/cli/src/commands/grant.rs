@@ -17,7 +17,7 @@ use soma_capability::{
 
 use self::compared::{Compared, without_effect};
 pub(crate) use self::standing::{Standing, Target};
-use self::standing::{lines, send, unset};
+use self::standing::{lines, say_unset, send, unset};
 use crate::asked::{self, wishes};
 use crate::client::{Body, Client, LocalKey};
 use crate::clock::time;
@@ -180,8 +180,9 @@ pub(super) async fn offer(
         return Ok(());
     }
     let body = standing.changed(&all, standing.end);
-    send(client, capsule, tenant, Method::PUT, body).await?;
+    let value = send(client, capsule, tenant, Method::PUT, body).await?;
     screen.aside(&format!("granted: {capsule}"));
+    say_unset(&value, tenant, screen);
     Ok(())
 }
 
@@ -193,9 +194,8 @@ async fn show(target: Target, screen: Screen) -> Result<(), Failure> {
         asked::show(&standing.asked, out)?;
         let granted = standing.granted.clone().unwrap_or_default();
         writeln!(out, "{}", strong("granted"))?;
-        if standing.has_ended() {
-            let words = "nothing any more: it has expired, or is another publisher's";
-            writeln!(out, "  {words}")?;
+        if let Some(why) = standing.why_ended() {
+            writeln!(out, "  nothing any more: {why}")?;
         } else if granted.is_empty() {
             writeln!(out, "  nothing")?;
         }
@@ -242,7 +242,7 @@ impl Set {
         }
         passphrase::agree(self.yes, &format!("Grant this to {capsule}?"))?;
         let body = standing.changed(&grant, self.expires);
-        let value = self.target.send(&client, Method::PUT, body).await?;
+        let value = self.target.put(&client, body, screen).await?;
         screen.show(&value, |out| {
             writeln!(out, "granted: {capsule}")?;
             for line in lines(&grant) {

@@ -2,6 +2,7 @@
 
 mod approve;
 mod audit;
+mod backup;
 mod budget;
 mod build;
 mod call;
@@ -25,6 +26,8 @@ mod outdated;
 mod owner;
 mod pin;
 mod publish;
+mod receipt;
+mod restore;
 mod rollback;
 mod run;
 mod search;
@@ -50,6 +53,8 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     Run(run::Run),
     Serve(Box<serve::Serve>),
+    Backup(Box<backup::Backup>),
+    Restore(Box<restore::Restore>),
     Install(install::Install),
     List(list::List),
     Outdated(outdated::Outdated),
@@ -115,6 +120,9 @@ pub(crate) enum Command {
     /// Look up what happened on a host, and prove that nothing of it was changed
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Fetch what proves a call, and check it without the host
+    #[command(subcommand)]
+    Receipt(receipt::ReceiptCommand),
     /// Show and remove what ties a namespace to the log it was first installed from
     #[command(subcommand)]
     Pin(pin::PinCommand),
@@ -130,6 +138,8 @@ impl Command {
             Self::Inspect(command) => command.run(screen).await,
             Self::Run(command) => command.run(screen).await,
             Self::Serve(command) => command.run().await,
+            Self::Backup(command) => command.run(screen).await,
+            Self::Restore(command) => command.run(screen).await,
             Self::Install(command) => command.run(screen).await,
             Self::List(command) => command.run(screen).await,
             Self::Outdated(command) => command.run(screen).await,
@@ -163,6 +173,7 @@ impl Command {
             Self::Budget(command) => command.run(screen).await,
             Self::Usage(command) => command.run(screen).await,
             Self::Audit(command) => command.run(screen).await,
+            Self::Receipt(command) => command.run(screen).await,
             Self::Pin(command) => command.run(screen).await,
             Self::Completions(command) => command.run(),
             // main runs it before anything else.

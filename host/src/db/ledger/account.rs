@@ -3,7 +3,7 @@
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, FromRow, Row as _};
-use strum::IntoStaticStr;
+use strum::{EnumString, IntoStaticStr};
 use uuid::Uuid;
 
 use super::{Lease, Window};
@@ -26,7 +26,7 @@ pub(super) struct Movement {
 }
 
 /// Why they go.
-#[derive(Clone, Copy, IntoStaticStr)]
+#[derive(Clone, Copy, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub(super) enum Kind {
     Lease,
@@ -38,6 +38,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    pub(super) fn as_str(self) -> &'static str {
+        self.into()
+    }
+
     /// From which account, and to which.
     fn accounts(self) -> (&'static str, &'static str) {
         match self {
@@ -176,7 +180,6 @@ impl Account {
             return Ok(false);
         }
         let (from, to) = movement.kind.accounts();
-        let kind: &str = movement.kind.into();
         let done = sqlx::query(
             "INSERT INTO ledger_entries
                  (movement, account, budget_window, lease, kind, tokens, made_at)
@@ -188,7 +191,7 @@ impl Account {
         .bind(to)
         .bind(&self.id)
         .bind(movement.lease.map(|lease| lease.to_string()))
-        .bind(kind)
+        .bind(movement.kind.as_str())
         .bind(movement.tokens)
         .bind(now())
         .execute(connection)

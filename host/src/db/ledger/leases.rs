@@ -199,3 +199,15 @@ pub(super) async fn of_earlier(pool: &AnyPool, holder: &Holder) -> sqlx::Result<
     .fetch_all(pool)
     .await
 }
+
+/// Some of those that are not settled, whoever holds them.
+pub(super) async fn pending(connection: &mut AnyConnection) -> sqlx::Result<Vec<LostLease>> {
+    sqlx::query_as(
+        "SELECT l.id, l.ends_at, w.budget, w.starts_at
+         FROM leases l JOIN budget_windows w ON w.id = l.budget_window
+         WHERE l.state = 'pending' LIMIT $1",
+    )
+    .bind(LOST)
+    .fetch_all(connection)
+    .await
+}

@@ -25,7 +25,8 @@ use crate::screen::{Screen, visible};
   soma grant learn acme/weather --stop
 
 What is granted holds as ever. Methods, servers and paths are recorded, nothing of queries, fields or
-bodies. It ends by itself; to begin again forgets what was recorded before.")]
+bodies. A credential that is not granted is not learned. It ends by itself; to begin again forgets what
+was recorded before.")]
 pub(crate) struct Learn {
     #[command(flatten)]
     target: Target,
@@ -70,6 +71,7 @@ struct Lesson {
     requests: Vec<Seen>,
     grant: Grant,
     nameless: Vec<String>,
+    credentials_left_out: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +153,9 @@ impl Learned {
             for line in lines(&lesson.grant) {
                 screen.step("Learned", &line);
             }
+            for name in &lesson.credentials_left_out {
+                screen.aside(&without(name));
+            }
             screen.aside(&format!(
                 "read {shown}, then grant it: `soma grant set {capsule} --file {shown}`"
             ));
@@ -161,6 +166,14 @@ impl Learned {
         }
         screen.show(&value, |out| out.write_all(text.as_bytes()))
     }
+}
+
+/// What is to be done for a credential that the grant is without.
+fn without(name: &str) -> String {
+    format!(
+        "Credentials are not learned: add `credential = \"{name}\"` to the entries that go with it, or \
+         grant them with `--credential {name}`."
+    )
 }
 
 /// Reads how long it is to take.
@@ -245,6 +258,9 @@ impl Lesson {
         for request in &self.nameless {
             say(&format!("  {request}"));
         }
+        for name in &self.credentials_left_out {
+            say(&without(name));
+        }
         if self.grant.is_empty() {
             say("Nothing that could be granted was sent.");
             return Ok(text);
@@ -283,6 +299,7 @@ mod tests {
                 {"origin": "https://a.test", "methods": ["POST"], "paths": ["/graphql"]},
             ]},
             "nameless": ["get https://a.test/x\n[kv]"],
+            "credentials_left_out": ["upstream"],
         });
         let lesson = Lesson::deserialize(&lesson).unwrap();
         let text = lesson
@@ -307,6 +324,7 @@ mod tests {
 #   POST https://a.test/graphql
 # Asked for, and nothing that one grant can name:
 #   get https://a.test/x [kv]
+# Credentials are not learned: add `credential = \"upstream\"` to the entries that go with it, or grant them with `--credential upstream`.
 
 [[http]]
 origin = \"https://a.test\"

@@ -8,6 +8,7 @@ use soma_capability::{Capabilities, CapsuleName, ConfigKey, Grant, HttpGrant, Kv
 
 use crate::client::{Body, Client, HostArgs, of_tenant};
 use crate::failure::Failure;
+use crate::screen::Screen;
 
 #[derive(clap::Args)]
 pub(crate) struct Target {
@@ -28,6 +29,8 @@ pub(crate) struct Standing {
     pub(crate) granted: Option<Grant>,
     /// When what is granted ends.
     pub(crate) end: Option<Timestamp>,
+    /// When what was granted ended, where it has.
+    expired: Option<Timestamp>,
     pub(crate) value: Value,
 }
 
@@ -39,6 +42,18 @@ impl Target {
         body: Body,
     ) -> Result<Value, Failure> {
         send(client, &self.capsule, self.tenant.as_deref(), method, body).await
+    }
+
+    /// Grants what is asked for in this, and says what it still takes to be of use.
+    pub(super) async fn put(
+        &self,
+        client: &Client,
+        body: Body,
+        screen: Screen,
+    ) -> Result<Value, Failure> {
+        let value = self.send(client, Method::PUT, body).await?;
+        say_unset(&value, self.tenant.as_deref(), screen);
+        Ok(value)
     }
 
     /// What names the tenant in a request.
@@ -71,13 +86,19 @@ impl Standing {
             asked: read(&value["asked"])?,
             granted: read(&granted["grant"])?,
             end: read(&granted["expires_at"])?,
+            expired: read(&value["expired_at"])?,
             value,
         })
     }
 
-    /// Whether there is a grant that does not hold any more.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.value["granted"].is_null() && self.value["revision"].is_string()
+    /// Why the grant that is there does not hold, where it does not.
+    pub(crate) fn why_ended(&self) -> Option<String> {
+        let is_there = self.value["revision"].is_string();
+        let has_ended = is_there && self.value["granted"].is_null();
+        has_ended.then(|| match self.expired {
+            Some(end) => format!("it ended at {end}"),
+            None => "it is another publisher's".to_owned(),
+        })
     }
 
     /// What of it goes where this is granted in its place, and what comes for it, a line each; nothing
@@ -117,6 +138,20 @@ impl Standing {
             "replaces": self.value["revision"],
         });
         Body::Json(wanted.to_string())
+    }
+}
+
+/// Says which credentials of what was granted just now have no value.
+pub(super) fn say_unset(answer: &Value, tenant: Option<&str>, screen: Screen) {
+    let names = answer["unset_credentials"].as_array();
+    let names = names.into_iter().flatten().filter_map(Value::as_str);
+    let of_tenant = tenant.map(|name| format!(" --tenant {name}"));
+    let of_tenant = of_tenant.unwrap_or_default();
+    for name in names {
+        screen.aside(&format!(
+            "no credential `{name}` is set: requests that need it are denied; `soma secret set \
+             {name}{of_tenant}` sets it"
+        ));
     }
 }
 

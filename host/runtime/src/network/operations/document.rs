@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use apollo_parser::Parser;
 use apollo_parser::cst::{
     CstNode as _, Definition, Document, OperationDefinition, Selection, SelectionSet,
 };
+use apollo_parser::{Lexer, Parser, TokenKind};
 use soma_capability::{GraphqlKind, Operation};
 
 use super::{MOST_OPERATIONS, Unread, malformed};
@@ -47,6 +47,9 @@ impl Reader {
         if let Some(error) = tree.errors().next() {
             let words: String = error.message().chars().take(200).collect();
             return Err(malformed(format!("the document: {words}")));
+        }
+        if breaks_a_string(text) {
+            return Err(malformed("the document has a line break in a string"));
         }
         // All of it, or something at its end was not read.
         if tree.document().syntax().text() != text {
@@ -123,6 +126,16 @@ fn is_ambiguous(c: char) -> bool {
         '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFD}'
     );
     is_odd || c.is_control() && !matches!(c, '\t' | '\n' | '\r')
+}
+
+/// Whether a line ends within a string that is none of several lines. The parser takes one that begins
+/// with a line break; for servers it is no string.
+fn breaks_a_string(text: &str) -> bool {
+    Lexer::new(text).flatten().any(|token| {
+        token.kind() == TokenKind::StringValue
+            && !token.data().starts_with("\"\"\"")
+            && token.data().contains(['\n', '\r'])
+    })
 }
 
 /// No server has a document of this kind.

@@ -48,6 +48,8 @@ fn root_fields_by_their_own_names() {
             "mutation issueCreate",
         ),
         ("subscription S { added }", "subscription added"),
+        // A string may have several lines where it says so, and an empty one may end one.
+        ("{ a(x: \"\"\"\nb\"\"\", y: \"\"\n) }", "query a"),
         // An alias hides nothing, and neither do directives.
         ("{ issues: issueDelete(id: 1) { id } }", "query issueDelete"),
         (
@@ -217,6 +219,11 @@ fn documents_that_are_none_are_refused() {
         "{ ...F } fragment F on Query { a } fragment F on Query { b }",
         "query @ { a }",
         "{ a(x: \"unclosed) }",
+        "{ a(x: \"\n\") }",
+        "{ a(x: \"\r\") }",
+        "{ a(x: \"\nb\") }",
+        "{ a(x: \"b\nc\") }",
+        "{ a(x: \"b\\\nc\") }",
         "{ a(x: \"\"\"unclosed\") }",
         "quеry { a }",
         "{ a #\u{2028} }\n b }",

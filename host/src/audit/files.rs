@@ -1,0 +1,86 @@
+//! The log's files, as a backup takes them and a restore proves them.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _};
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+use soma_registry::log::{Checkpoint, Frontier, NoteSecret};
+
+use super::line::leaf;
+use super::store::{Store, read};
+
+/// Of `head.json`, what is signed.
+#[derive(Deserialize)]
+struct Signed {
+    checkpoint: String,
+}
+
+/// The names of the files of records, in their order.
+pub(crate) fn files(records: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(records)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let first = name.strip_suffix(".jsonl");
+        // What is being put in the place of another has a name of another kind.
+        if first.is_some_and(|first| first.parse::<u64>().is_ok()) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// How many bytes of a file that is being written are whole lines, and how many lines they are.
+pub(crate) fn whole_lines(file: &mut File) -> io::Result<(u64, u64)> {
+    let (mut read, mut whole, mut lines) = (0, 0, 0);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let some = match file.read(&mut buffer)? {
+            0 => break,
+            many => &buffer[..many],
+        };
+        if let Some(end) = some.iter().rposition(|byte| *byte == b'\n') {
+            whole = read + end as u64 + 1;
+        }
+        lines += some.iter().filter(|byte| **byte == b'\n').count() as u64;
+        read += some.len() as u64;
+    }
+    file.rewind()?;
+    Ok((whole, lines))
+}
+
+/// Makes the root that was signed from every line, and compares: nothing of a log that is to be
+/// gone on with was changed or is missing. Gives how many records there are.
+pub(crate) fn prove(folder: &Path) -> anyhow::Result<u64> {
+    let secret = fs::read_to_string(folder.join("key")).context("its key")?;
+    let secret: NoteSecret = secret.trim_end().parse().context("its key")?;
+    let head = fs::read(folder.join("head.json")).context("head.json")?;
+    let head: Signed = serde_json::from_slice(&head).context("head.json")?;
+    let checkpoint = Checkpoint::read(head.checkpoint.as_bytes(), &secret.log_key());
+    let checkpoint = checkpoint.context("head.json")?;
+    let records = folder.join("records");
+    let size = Store::open(&records)?.size();
+    let signed = checkpoint.size();
+    ensure!(
+        size >= signed,
+        "{signed} records were signed and {size} are there"
+    );
+    let mut frontier = Frontier::default();
+    let mut is_proven = frontier.root() == checkpoint.root() && signed == 0;
+    while frontier.size() < size {
+        let lines = read(&records, frontier.size(), size)?;
+        ensure!(
+            !lines.is_empty(),
+            "records are missing after {}",
+            frontier.size()
+        );
+        for line in lines {
+            frontier.push(&leaf(&line));
+            is_proven |= frontier.size() == signed && frontier.root() == checkpoint.root();
+        }
+    }
+    ensure!(is_proven, "its records are not those that were signed");
+    Ok(size)
+}

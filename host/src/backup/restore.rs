@@ -1,0 +1,192 @@
+//! From an archive to a host that can be started.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
+use serde::Serialize;
+use soma_registry::owner_only;
+use sqlx::AnyPool;
+use uuid::Uuid;
+
+use super::contents::Contents;
+use super::{load, unpack};
+use crate::app::claim;
+use crate::restored::Marker;
+use crate::settings::{DATABASE, Settings, sqlite_url};
+use crate::{audit, db};
+
+/// Where everything lies in the data folder until all of it is there. A host does not start beside it.
+pub(crate) const UNFINISHED: &str = "restoring";
+
+/// What was restored.
+#[derive(Clone, Debug, Serialize)]
+pub struct PutBack {
+    /// The moment that the host goes on from.
+    pub taken_at: Timestamp,
+    /// Rows of the database.
+    pub rows: u64,
+    /// Files of capsules.
+    pub capsules: usize,
+    /// Records of the audit log.
+    pub records: u64,
+}
+
+/// A data folder that nobody else has, to be filled.
+struct Target {
+    data: PathBuf,
+    unfinished: PathBuf,
+    was_there: bool,
+    _lock: File,
+}
+
+/// Makes a host of an archive: in a data folder that is missing or empty, and a database without rows.
+/// Where that fails, neither has anything of it.
+pub async fn restore(settings: &Settings, archive: impl Read) -> anyhow::Result<PutBack> {
+    let target = Target::claim(&settings.data)?;
+    let restored = target.fill(settings, archive).await;
+    if restored.is_err() {
+        target.give_up()?;
+    }
+    restored
+}
+
+impl Target {
+    fn claim(data: &Path) -> anyhow::Result<Self> {
+        let was_there = data.exists();
+        if was_there {
+            let held = held(data).with_context(|| data.display().to_string())?;
+            ensure!(
+                held.is_none(),
+                "there is `{}` in {}: restore into a folder that is empty or missing",
+                held.unwrap_or_default(),
+                data.display()
+            );
+        }
+        let lock = claim(data)?;
+        let unfinished = data.join(UNFINISHED);
+        owner_only::make_folder(&unfinished)?;
+        Ok(Self {
+            data: data.to_owned(),
+            unfinished,
+            was_there,
+            _lock: lock,
+        })
+    }
+
+    async fn fill(&self, settings: &Settings, archive: impl Read) -> anyhow::Result<PutBack> {
+        let contents = unpack::unpack(archive, &self.unfinished)?;
+        ensure!(
+            contents.schema <= db::newest_schema(),
+            "the backup is of soma {}, whose tables this program does not know: restore it with that \
+             one, or a newer one",
+            contents.soma
+        );
+        self.check_secrets_key(settings)?;
+        let records = audit::prove(&self.unfinished.join("audit")).context("the audit log")?;
+        // Another one: the machine that the backup was taken on may be running still.
+        let host = Uuid::now_v7().to_string();
+        owner_only::create(&self.unfinished.join("host.id"), &format!("{host}\n"))?;
+        Marker::new(contents.taken_at).write(&self.unfinished)?;
+        let rows = self.restore_rows(settings, &contents, &host).await?;
+        let is_capsule = |name: &&String| name.starts_with("capsules/");
+        Ok(PutBack {
+            taken_at: contents.taken_at,
+            rows,
+            capsules: contents.files.keys().filter(is_capsule).count(),
+            records,
+        })
+    }
+
+    /// Nobody can use credentials whose key is elsewhere, and a host would make another.
+    fn check_secrets_key(&self, settings: &Settings) -> anyhow::Result<()> {
+        let is_there = match &settings.secrets_key {
+            Some(file) => file.exists(),
+            None => self.unfinished.join("secrets.key").exists(),
+        };
+        ensure!(
+            is_there,
+            "the key for credentials is not there: where the host had it elsewhere, say where with \
+             --secrets-key"
+        );
+        Ok(())
+    }
+
+    /// Fills the database and then the folder. What comes of the rows is not known before the folder
+    /// has its name, so they are taken away again where it gets none.
+    async fn restore_rows(
+        &self,
+        settings: &Settings,
+        contents: &Contents,
+        host: &str,
+    ) -> anyhow::Result<u64> {
+        let own = settings.own_database().is_some();
+        let url = if own {
+            let file = self.unfinished.join(DATABASE);
+            owner_only::narrow(&file)?;
+            sqlite_url(&file)?
+        } else {
+            settings.database.clone()
+        };
+        let pool = db::connect(&url).await.context("the database")?;
+        let loaded = load::load(&pool, &self.unfinished, contents, host).await;
+        let rows = loaded.context("the database")?;
+        if let Err(error) = self.finish(&pool, own).await {
+            if !own {
+                load::clear(&pool)
+                    .await
+                    .context("the rows stay in the database")?;
+            }
+            return Err(error);
+        }
+        pool.close().await;
+        Ok(rows)
+    }
+
+    async fn finish(&self, pool: &AnyPool, own: bool) -> anyhow::Result<()> {
+        db::migrate(pool).await.context("the database")?;
+        if own {
+            // What is beside the file is in it then.
+            pool.close().await;
+        }
+        fs::remove_dir_all(self.unfinished.join("database"))?;
+        let entries: io::Result<Vec<_>> = fs::read_dir(&self.unfinished)?.collect();
+        for entry in entries? {
+            fs::rename(entry.path(), self.data.join(entry.file_name()))?;
+        }
+        fs::remove_dir(&self.unfinished)?;
+        Ok(File::open(&self.data)?.sync_all()?)
+    }
+
+    /// Leaves the folder as it was.
+    fn give_up(&self) -> io::Result<()> {
+        if !self.was_there {
+            return fs::remove_dir_all(&self.data);
+        }
+        for entry in fs::read_dir(&self.data)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                fs::remove_dir_all(path)?;
+            } else {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a folder has already, but for what says that it is in use.
+fn held(data: &Path) -> anyhow::Result<Option<String>> {
+    for entry in fs::read_dir(data)? {
+        let name = entry?.file_name();
+        if name == UNFINISHED {
+            bail!("a restore into it was cut off: remove what is in it, and restore again");
+        }
+        if name != "host.lock" {
+            return Ok(Some(name.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}

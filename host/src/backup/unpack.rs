@@ -1,0 +1,98 @@
+//! An archive that may be torn, damaged, or made by somebody who means harm, on its way to disk.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use soma_registry::owner_only;
+use tar::{Archive, Entry, EntryType};
+
+use super::contents::{About, CONTENTS, Contents, is_known, of_table};
+use super::measured::Measured;
+
+/// Writes the files into a folder, each its owner's alone, and checks that they are exactly those that
+/// the archive's end names.
+pub(super) fn unpack(archive: impl Read, folder: &Path) -> anyhow::Result<Contents> {
+    let mut files = BTreeMap::new();
+    let mut contents = None;
+    let mut archive = Archive::new(archive);
+    for entry in archive.entries().context(DAMAGED)? {
+        let mut entry = entry.context(DAMAGED)?;
+        let name = name(&entry)?;
+        ensure!(contents.is_none(), "`{name}` comes after the backup's end");
+        if name == CONTENTS {
+            contents = Some(Contents::read(&mut entry)?);
+            continue;
+        }
+        ensure!(is_known(&name), "`{name}` is nothing that a host keeps");
+        ensure!(!files.contains_key(&name), "`{name}` is in it twice");
+        let about = write(&mut entry, &folder.join(&name)).with_context(|| name.clone())?;
+        files.insert(name, about);
+    }
+    let contents = contents.with_context(|| {
+        format!("the backup is torn: `{CONTENTS}`, which is its end, is missing")
+    })?;
+    compare(&contents, &files)?;
+    Ok(contents)
+}
+
+const DAMAGED: &str = "this is no archive that `soma backup` made, or it is torn or damaged";
+
+/// The name of a file; nothing else may be there.
+fn name(entry: &Entry<'_, impl Read>) -> anyhow::Result<String> {
+    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    match entry.header().entry_type() {
+        EntryType::Regular => Ok(name),
+        _ => bail!("`{name}` is no file"),
+    }
+}
+
+fn write(from: &mut impl Read, path: &Path) -> anyhow::Result<About> {
+    if let Some(folder) = path.parent() {
+        owner_only::make_folder(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    let file = options
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    let mut to = Measured::new(file);
+    io::copy(from, &mut to).context(DAMAGED)?;
+    let (file, about) = to.end();
+    file.sync_all()?;
+    Ok(about)
+}
+
+fn compare(contents: &Contents, files: &BTreeMap<String, About>) -> anyhow::Result<()> {
+    for (name, about) in &contents.files {
+        match files.get(name) {
+            Some(found) if found == about => {}
+            Some(_) => bail!("`{name}` is damaged: it is not what was backed up"),
+            None => bail!("`{name}` is missing"),
+        }
+    }
+    if let Some(name) = files
+        .keys()
+        .find(|name| !contents.files.contains_key(*name))
+    {
+        bail!("`{name}` is in it, and was not backed up");
+    }
+    for (name, about) in files {
+        // A file of a capsule is named by what is in it.
+        let hex = name.strip_prefix("capsules/sha256/");
+        let hex = hex.and_then(|it| it.strip_suffix(".wasm"));
+        ensure!(
+            hex.is_none_or(|hex| hex == about.sha256),
+            "`{name}` is another capsule"
+        );
+    }
+    for table in &contents.tables {
+        let file = of_table(table);
+        ensure!(files.contains_key(&file), "`{file}` is missing");
+    }
+    Ok(())
+}

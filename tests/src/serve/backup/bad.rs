@@ -1,0 +1,196 @@
+//! What is torn, damaged or made by somebody who means harm is refused, and leaves nothing; and nothing
+//! that is there already is written over.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use serde_json::json;
+use tar::{Builder, EntryType, Header};
+
+use super::restore;
+use crate::cli::beside;
+use crate::harness::{Setup, TestHost, backed_up, database_flag, full, unpacked};
+
+/// Fails with these words, and leaves no folder.
+#[track_caller]
+fn is_refused(file: &Path, words: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let said = restore(&data, None, file).exits(1);
+    assert!(said.err.contains(words), "{}", said.err);
+    assert!(!data.exists(), "{words}");
+}
+
+fn header(kind: EntryType, bytes: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(0o600);
+    header.set_size(bytes);
+    header
+}
+
+/// An archive of these files, and of what `more` adds.
+fn archive(path: &Path, files: &[(String, Vec<u8>)], more: impl FnOnce(&mut Builder<File>)) {
+    let mut builder = Builder::new(File::create(path).unwrap());
+    more(&mut builder);
+    for (name, bytes) in files {
+        let mut header = header(EntryType::Regular, bytes.len() as u64);
+        builder.append_data(&mut header, name, &**bytes).unwrap();
+    }
+    builder.finish().unwrap();
+}
+
+/// A file under a name that the archive's own library would not write.
+fn smuggle(builder: &mut Builder<File>, name: &str, kind: EntryType) {
+    let mut header = header(kind, 0);
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_cksum();
+    builder.append(&header, &[] as &[u8]).unwrap();
+}
+
+#[test]
+fn what_is_torn_or_changed_is_refused() {
+    Setup::default().waits().run(async |host| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("b.tar");
+        host.install_guests(&["echo"]).await;
+        backed_up(&host, &file).await.exits(0);
+        let whole = fs::read(&file).unwrap();
+        let bad = folder.path().join("bad.tar");
+        for bytes in [whole.len() / 3, whole.len() / 2, whole.len() - 3000] {
+            fs::write(&bad, &whole[..bytes]).unwrap();
+            is_refused(&bad, "torn");
+        }
+        fs::write(&bad, "no archive at all\n".repeat(100)).unwrap();
+        is_refused(&bad, "no archive");
+        // An empty folder, a volume say, stays and stays empty.
+        let volume = tempfile::tempdir().unwrap();
+        restore(volume.path(), None, &bad).exits(1);
+        let left: Vec<_> = volume.path().read_dir().unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+
+        // Each file in turn with another byte, and each away.
+        let mut files: Vec<(String, Vec<u8>)> = unpacked(&file).into_iter().collect();
+        let end = files.iter().position(|(name, _)| name == "backup.json");
+        let end = files.remove(end.unwrap());
+        let some = if full() { 1 } else { 7 };
+        for place in (0..files.len()).step_by(some) {
+            let mut changed = files.clone();
+            let bytes = &mut changed[place].1;
+            match bytes.last_mut() {
+                Some(last) => *last ^= 1,
+                None => bytes.push(b'x'),
+            }
+            changed.push(end.clone());
+            archive(&bad, &changed, |_| {});
+            is_refused(&bad, "is damaged");
+            let mut fewer = files.clone();
+            fewer.remove(place);
+            fewer.push(end.clone());
+            archive(&bad, &fewer, |_| {});
+            is_refused(&bad, "is missing");
+        }
+        archive(&bad, &files, |_| {});
+        is_refused(&bad, "torn");
+        files.push(end);
+        for (name, kind, words) in [
+            (
+                "../keys/admin.key",
+                EntryType::Regular,
+                "nothing that a host",
+            ),
+            ("/tmp/x", EntryType::Regular, "nothing that a host"),
+            ("authorized_keys", EntryType::Regular, "nothing that a host"),
+            ("keys/admin.key", EntryType::Symlink, "is no file"),
+            ("keys", EntryType::Directory, "is no file"),
+            ("keys/admin.key", EntryType::Regular, "is in it twice"),
+            (
+                "database/more.jsonl",
+                EntryType::Regular,
+                "was not backed up",
+            ),
+        ] {
+            archive(&bad, &files, |builder| smuggle(builder, name, kind));
+            is_refused(&bad, words);
+        }
+        // As it was, it is taken.
+        archive(&bad, &files, |_| {});
+        restore(&folder.path().join("data"), None, &bad).exits(0);
+    });
+}
+
+#[test]
+fn a_log_that_was_changed_is_refused() {
+    Setup::default().run(async |host| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("b.tar");
+        host.install_guests(&["echo"]).await;
+        // Signed at once, so that the change is under the signature.
+        host.admin
+            .get("/v1/admin/audit/checkpoint")
+            .await
+            .expect(200);
+        backed_up(&host, &file).await.exits(0);
+        let mut files = unpacked(&file);
+        let records = "audit/records/000000000000.jsonl";
+        let text = String::from_utf8(files[records].clone()).unwrap();
+        let changed = text.replacen("\"install\"", "\"nothing\"", 1);
+        assert_ne!(changed, text);
+        let mut end: serde_json::Value = serde_json::from_slice(&files["backup.json"]).unwrap();
+        end["files"][records] = about(changed.as_bytes());
+        files.insert(records.to_owned(), changed.into_bytes());
+        files.remove("backup.json");
+        let mut files: Vec<_> = files.into_iter().collect();
+        files.push(("backup.json".to_owned(), end.to_string().into_bytes()));
+        archive(&file, &files, |_| {});
+        is_refused(&file, "audit log");
+    });
+}
+
+fn about(bytes: &[u8]) -> serde_json::Value {
+    use sha2::Digest as _;
+    json!({"bytes": bytes.len(), "sha256": hex::encode(sha2::Sha256::digest(bytes))})
+}
+
+#[test]
+fn nothing_is_written_over() {
+    Setup::default().run(async |host| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("b.tar");
+        backed_up(&host, &file).await.exits(0);
+        let again = backed_up(&host, &file).await.exits(1);
+        assert!(again.err.contains("is there already"), "{}", again.err);
+        let listed: Vec<_> = folder.path().read_dir().unwrap().collect();
+        assert_eq!(listed.len(), 1, "{listed:?}");
+
+        // Neither the data of a host, nor a folder of something else, nor a database in use.
+        is_left_alone(&host, &file).await;
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("thesis.txt"), "x").unwrap();
+        let said = restore(&data, None, &file).exits(1);
+        assert!(said.err.contains("thesis.txt"), "{}", said.err);
+        assert_eq!(data.read_dir().unwrap().count(), 1);
+        if let Some(url) = host.database() {
+            let data = folder.path().join("other");
+            let said = restore(&data, Some(url), &file).exits(1);
+            assert!(said.err.contains("rows already"), "{}", said.err);
+            assert!(!data.exists());
+        }
+        host.admin.get("/v1/admin/keys").await.expect(200);
+
+        // Where no host has run there is nothing to back up, and nothing is made.
+        let none = folder.path().join("none");
+        let said = crate::cli::soma(&none, &["backup", "x.tar"]).exits(1);
+        assert!(said.err.contains("no host has run"), "{}", said.err);
+        assert!(!none.exists());
+    });
+}
+
+async fn is_left_alone(host: &TestHost, file: &Path) {
+    let mut arguments = vec!["restore", file.to_str().unwrap()];
+    arguments.extend(database_flag(host.database()));
+    let said = beside(host, &arguments).await.exits(1);
+    assert!(said.err.contains("empty or missing"), "{}", said.err);
+    host.admin.get("/v1/admin/keys").await.expect(200);
+}
