@@ -56,7 +56,7 @@ integration *filter:
 vault: build guests
     cargo test --workspace --test integration -- --ignored rusty
 
-# The four ratios against bare wasmtime and bare axum
+# What SomaGent costs, as ratios; all parts, or those named: instance, post, policy, budget, everything, fair …
 bench *parts: build guests capsules
     target/debug/soma-bench "$@"
 

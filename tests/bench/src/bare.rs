@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use soma_runtime::{Engine as SomaEngine, EngineConfig};
+use soma_runtime::{Engine as SomaEngine, EngineConfig, Usage};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -20,6 +22,9 @@ mod bindings {
         exports: { default: async },
     });
 }
+
+/// In the place of a call's id.
+const INVOCATION: &str = "019ac9a0-0000-7000-8000-000000000000";
 
 /// A guest linked to WASI alone: no limits, no counting, no host interfaces.
 pub(crate) struct BareGuest {
@@ -89,20 +94,30 @@ impl BareGuest {
     }
 }
 
-/// What (b) is held against, and what (g) asks. `/echo` parses JSON and gives the same back; `/call` has a component
-/// do that, in a fresh instance on the engine that the host uses: no key, no schema, no limits, no
-/// metrics, no log.
+/// What (b) and (i) are held against, and what (g) asks. `/echo` parses JSON and gives the same back,
+/// `/envelope` in what a host puts around an answer; `/call` has a component do it, in a fresh instance
+/// on the engine that the host uses: no key, no schema, no limits, no metrics, no log.
 pub(crate) async fn serve(component: &[u8]) -> anyhow::Result<()> {
     let engine = SomaEngine::new(&EngineConfig::default())?;
     let guest = Arc::new(BareGuest::on(engine.wasmtime(), component)?);
+    // The same each time: nothing is measured here.
+    let usage = serde_json::to_string(&Usage::default())?;
     let router = Router::new()
         .route("/echo", post(async |Json(body): Json<Value>| Json(body)))
+        .route("/envelope", post(async move |body| enveloped(body, &usage)))
         .route("/call", post(async move |body| called(&guest, body).await))
         .route("/now", get(async || "answered"))
         .route("/late", get(late));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     Ok(axum::serve(listener, router).await?)
+}
+
+fn enveloped(Json(body): Json<Value>, usage: &str) -> impl IntoResponse + use<> {
+    let answer = format!(
+        r#"{{"invocation":"{INVOCATION}","output":{{"structured":{body}}},"usage":{usage}}}"#
+    );
+    ([(CONTENT_TYPE, "application/json")], answer)
 }
 
 /// As a server far away answers.

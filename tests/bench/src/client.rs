@@ -13,12 +13,28 @@ use crate::CONCURRENCY;
 
 /// One `POST` as it goes over the wire.
 pub(crate) fn post(address: SocketAddr, path: &str, key: &str, body: &str) -> Vec<u8> {
+    post_with(address, path, key, "", body)
+}
+
+/// The same with further header fields, each with the end of its line.
+pub(crate) fn post_with(
+    address: SocketAddr,
+    path: &str,
+    key: &str,
+    fields: &str,
+    body: &str,
+) -> Vec<u8> {
     format!(
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\n{fields}\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
+}
+
+/// One `GET`, by nobody.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes()
 }
 
 /// Answers a second, over [`CONCURRENCY`] connections that each wait for their answer.

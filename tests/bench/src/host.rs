@@ -1,11 +1,13 @@
 //! A real `soma serve`.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
 
 use crate::paths;
 
@@ -61,16 +63,28 @@ impl Host {
         self.soma(&["install", capsule])
     }
 
+    /// The same by whoever has this key, for its tenant.
+    pub(crate) fn install_as(&self, key: &str, capsule: &Path) -> anyhow::Result<()> {
+        let capsule = capsule.to_str().context("a path in UTF-8")?;
+        let mut command = self.command(&["install", capsule]);
+        said(command.env("SOMA_KEY", key)).map(drop)
+    }
+
     /// A command of its operator.
     pub(crate) fn soma(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        let status = std::process::Command::new(paths::soma())
-            .args(arguments)
-            .env("SOMA_DATA", &self.data)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()?;
-        ensure!(status.success(), "soma {} failed", arguments.join(" "));
-        Ok(())
+        said(&mut self.command(arguments)).map(drop)
+    }
+
+    /// The same, for what it says.
+    pub(crate) fn soma_json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let said = said(self.command(arguments).arg("--json"))?;
+        Ok(serde_json::from_slice(&said)?)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(paths::soma());
+        command.args(arguments).env("SOMA_DATA", &self.data);
+        command
     }
 
     pub(crate) fn invoke_key(&self) -> anyhow::Result<String> {
@@ -78,4 +92,25 @@ impl Host {
             .trim()
             .to_owned())
     }
+
+    /// What the key of the calls is called.
+    pub(crate) fn invoke_key_id(&self) -> anyhow::Result<String> {
+        let key = self.invoke_key()?;
+        let id = key.split('_').nth(1);
+        Ok(id.context("a key with an id")?.to_owned())
+    }
+}
+
+/// What a command says on its standard output, where it goes well.
+fn said(command: &mut Command) -> anyhow::Result<Vec<u8>> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        // Without its environment, which may hold a key.
+        let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+        bail!("soma {} failed", arguments.join(" "));
+    }
+    Ok(output.stdout)
 }

@@ -3,14 +3,19 @@
 //! (a) a call in a fresh instance, against bare wasmtime; (b) a call over HTTP, against bare axum;
 //! (c) fuel on, against off; (d) the first call after a restart, and (e) a marketplace's search, in
 //! milliseconds; (f) policy and audit log, against none; (g) requests inside a call, against plain
-//! reqwest. Both sides of a ratio run in turns, pair by pair, so that a machine whose speed drifts does
-//! not decide.
+//! reqwest; (h) budgets, ledger, rates and metrics, against none; (i) everything on, against bare axum;
+//! (j) a tenant's calls while another floods, against alone. Both sides of a ratio run in turns, pair by
+//! pair, so that a machine whose speed drifts does not decide.
 
 mod bare;
+mod budget;
 mod client;
+mod everything;
+mod fair;
 mod fuel;
 mod host;
 mod instance;
+mod packed;
 mod paths;
 mod post;
 mod proxied;
@@ -29,7 +34,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Connections, and calls in flight.
 const CONCURRENCY: usize = 64;
 
-/// What a call carries in (a) and (b).
+/// What a call of the echo tool carries.
 const INPUT: &str = r#"{"query":"capsules that talk to api.github.com","limit":20,"fields":["name","version","description"],"page":{"cursor":null,"size":50},"dry_run":false}"#;
 
 #[derive(Parser)]
@@ -37,7 +42,7 @@ const INPUT: &str = r#"{"query":"capsules that talk to api.github.com","limit":2
 struct Arguments {
     /// Which to run; all where none is named.
     parts: Vec<Part>,
-    /// Be the servers that (b) is held against, on a free port that is printed.
+    /// Be the servers that (b) and (i) are held against, on a free port that is printed.
     #[arg(long, hide = true)]
     serve_bare: bool,
     /// Be the compiling child, within these CPU seconds and bytes.
@@ -61,6 +66,12 @@ enum Part {
     Policy,
     /// (g) A hundred requests inside one call, against plain reqwest.
     Proxied,
+    /// (h) `POST` of the echo tool with budgets, ledger, rates and metrics, against without.
+    Budget,
+    /// (i) `POST` of the echo tool with everything on, against bare axum.
+    Everything,
+    /// (j) A tenant's calls while another floods the host, against alone.
+    Fair,
 }
 
 #[tokio::main]
@@ -86,6 +97,15 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     if asked(Part::Proxied) {
         proxied::measure().await?;
+    }
+    if asked(Part::Budget) {
+        budget::measure().await?;
+    }
+    if asked(Part::Everything) {
+        everything::measure().await?;
+    }
+    if asked(Part::Fair) {
+        fair::measure().await?;
     }
     if asked(Part::Fuel) {
         fuel::measure().await?;

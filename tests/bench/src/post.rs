@@ -4,17 +4,16 @@
 //! the host around it. Same client, both servers in processes of their own, in turns.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::host::Host;
 use crate::ratio::{Ratio, medians};
 
-use crate::{INPUT, client, paths};
+use crate::{INPUT, client, packed};
 
-const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_secs(3);
-
-const CALL: &str = "/v1/capsules/bench/echo/tools/run";
+pub(crate) const ROUNDS: usize = 7;
+pub(crate) const ROUND: Duration = Duration::from_secs(3);
 
 const ASKS: &str = r#"
 [[capabilities.http]]
@@ -45,14 +44,14 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
 pub(crate) async fn measure_governed() -> anyhow::Result<()> {
     let (governed, free) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let with = Host::start(governed.path()).await?;
-    with.install(&pack_echo(governed.path(), ASKS)?)?;
-    with.soma(&["grant", "set", "bench/echo", "--all", "--yes"])?;
-    with.soma(&["config", "set", "bench/echo", "region=eu-1"])?;
+    install_governed(&with, governed.path())?;
     let without = Host::start_with(free.path(), &["--audit-calls", "false"]).await?;
-    without.install(&pack_echo(free.path(), "")?)?;
+    without.install(&packed::echo(free.path(), "")?)?;
 
-    let call =
-        |host: &Host| anyhow::Ok(client::post(host.address, CALL, &host.invoke_key()?, INPUT));
+    let call = |host: &Host| {
+        let key = host.invoke_key()?;
+        anyhow::Ok(client::post(host.address, packed::ECHO, &key, INPUT))
+    };
     let (governed, free) = (call(&with)?, call(&without)?);
     let pairs = in_turns((with.address, &governed), (without.address, &free)).await?;
     let (with, without) = medians(&pairs);
@@ -64,13 +63,20 @@ pub(crate) async fn measure_governed() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The echo tool as one that asks for requests and a setting, and is given both.
+pub(crate) fn install_governed(host: &Host, folder: &Path) -> anyhow::Result<()> {
+    host.install(&packed::echo(folder, ASKS)?)?;
+    host.soma(&["grant", "set", "bench/echo", "--all", "--yes"])?;
+    host.soma(&["config", "set", "bench/echo", "region=eu-1"])
+}
+
 async fn compare(flags: &[&str], how: &str, others: &[Other]) -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
     let host = Host::start_with(data.path(), flags).await?;
-    host.install(&pack_echo(data.path(), "")?)?;
+    host.install(&packed::echo(data.path(), "")?)?;
     let bare = bare_axum().await?;
 
-    let call = client::post(host.address, CALL, &host.invoke_key()?, INPUT);
+    let call = client::post(host.address, packed::ECHO, &host.invoke_key()?, INPUT);
     for (other, path) in others {
         let plain = client::post(bare.address, path, "none", INPUT);
         let pairs = in_turns((host.address, &call), (bare.address, &plain)).await?;
@@ -85,7 +91,7 @@ async fn compare(flags: &[&str], how: &str, others: &[Other]) -> anyhow::Result<
 }
 
 /// Requests a second that two servers answer, in turns, once both are warm.
-async fn in_turns(
+pub(crate) async fn in_turns(
     ours: (SocketAddr, &[u8]),
     theirs: (SocketAddr, &[u8]),
 ) -> anyhow::Result<Vec<(f64, f64)>> {
@@ -99,39 +105,6 @@ async fn in_turns(
         pairs.push((ours, theirs));
     }
     Ok(pairs)
-}
-
-/// The echo tool, which asks for what these lines of its manifest say.
-fn pack_echo(folder: &std::path::Path, asks: &str) -> anyhow::Result<std::path::PathBuf> {
-    let manifest = soma_registry::Manifest::from_toml(&format!(
-        "name = \"bench/echo\"\nversion = \"0.1.0\"\ndescription = \"Gives its input back.\"\n{asks}",
-    ))?;
-    let tool = serde_json::from_value(serde_json::json!({
-        "name": "run",
-        "description": "Gives its input back.",
-        "inputSchema": {
-            "type": "object",
-            "properties": {
-                "query": {"type": "string", "minLength": 1},
-                "limit": {"type": "integer", "minimum": 1, "maximum": 100},
-                "fields": {"type": "array", "items": {"type": "string"}},
-                "page": {"type": "object", "required": ["size"]},
-                "dry_run": {"type": "boolean"}
-            },
-            "required": ["query"],
-            "additionalProperties": false
-        },
-        "annotations": {
-            "readOnlyHint": true,
-            "destructiveHint": false,
-            "idempotentHint": true,
-            "openWorldHint": false
-        }
-    }))?;
-    let package = soma_registry::Package::pack(&paths::guest("echo")?, manifest, vec![tool])?;
-    let path = folder.join("echo.wasm");
-    std::fs::write(&path, package.bytes())?;
-    Ok(path)
 }
 
 /// A server in a child process, which ends with this value.
