@@ -6,6 +6,7 @@
 //! leased to a host that is lost counts as spent, so a budget is never overdrawn, whatever happens
 //! to hosts, clocks and connections.
 
+mod charges;
 mod clock;
 mod denial;
 mod hand;
@@ -27,15 +28,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::AnyPool;
 
+use self::charges::Charges;
 pub(crate) use self::clock::Clock;
+use self::hand::Hand;
 pub(crate) use self::hand::InHand;
-use self::hand::{Charge, Hand};
 use self::known::Known;
 pub(crate) use self::level::{Level, SessionId, Span};
 pub(crate) use self::reservation::Reservation;
 pub(crate) use self::spending::{Spending, hold, run, sweep};
-use crate::db::budgets::Budget;
-use crate::db::ledger::{self, Holder, Window};
+use crate::db::ledger::{self, Holder};
 
 /// How long calls may hold tokens of a lease, from when it was asked for.
 const RESERVING: Duration = Duration::from_mins(1);
@@ -146,10 +147,13 @@ impl Budgets {
             let charges = shared.charges(payer, tokens).await?;
             let now = shared.clock.monotonic();
             let held = shared.hand().hold(&charges, tokens, now);
-            match held {
-                Ok(parts) => return Ok(Reservation::new(shared.clone(), parts, tokens)),
-                Err(charge) => shared.refill(charge, tokens).await?,
-            }
+            let charge = match held {
+                Ok(leases) => {
+                    return Ok(Reservation::new(shared.clone(), charges, leases, tokens));
+                }
+                Err(charge) => charge,
+            };
+            shared.refill(charge, tokens).await?;
         }
     }
 
@@ -182,28 +186,15 @@ impl Budgets {
 
 impl Shared {
     /// What a call needs tokens of. One that needs none, needs none of anything.
-    async fn charges(&self, payer: &Payer, tokens: u64) -> Result<Vec<Charge>, Refused> {
+    async fn charges(&self, payer: &Payer, tokens: u64) -> Result<Arc<Charges>, Refused> {
         let found = self.known.budgets(&self.pool, payer).await?;
-        let moment = self.clock.wall();
-        let found = found.iter().filter(|_| tokens > 0);
-        Ok(found.map(|budget| Charge::at(moment, budget)).collect())
+        if tokens == 0 {
+            return Ok(Arc::default());
+        }
+        Ok(found.charges(self.clock.wall()))
     }
 
     fn hand(&self) -> MutexGuard<'_, Hand> {
         self.hand.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Charge {
-    fn at(moment: Timestamp, budget: &Arc<Budget>) -> Self {
-        let span = budget.place.span;
-        Self {
-            budget: budget.clone(),
-            window: Window {
-                budget: budget.id.clone(),
-                starts_at: span.starts_at(moment),
-            },
-            ends_at: span.ends_at(moment),
-        }
     }
 }

@@ -6,35 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustc_hash::FxHashMap;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::charges::Charge;
 use super::denial::Denial;
 use super::purse::{Held, Purse};
-use crate::db::budgets::Budget;
 use crate::db::ledger::{Lease, Window};
 
 /// Everything in hand.
 #[derive(Default)]
 pub(super) struct Hand {
-    purses: HashMap<Window, Purse>,
+    /// Each call looks for a dozen, by names that this program made.
+    purses: FxHashMap<Window, Purse>,
     /// Leases that no call can hold any more, until the database knows what was spent of them.
     closing: HashMap<Uuid, (Lease, u64)>,
-}
-
-/// What a call needs some of: a budget, in its window of this moment.
-pub(super) struct Charge {
-    pub(super) budget: Arc<Budget>,
-    pub(super) window: Window,
-    /// When the window ends.
-    pub(super) ends_at: Option<Timestamp>,
-}
-
-/// What a call holds of one window.
-pub(super) struct Part {
-    pub(super) window: Window,
-    /// None where the budget is soft.
-    pub(super) lease: Option<Uuid>,
 }
 
 /// What is to be told to the database.
@@ -57,20 +44,20 @@ pub(crate) struct InHand {
 }
 
 impl Hand {
-    /// Holds so many tokens of each window, or of none: then it is the charge of the first one that
-    /// lacks them.
+    /// Holds so many tokens of each window, and gives the leases that they are of, none for a soft
+    /// budget; or of none: then it is the charge of the first one that lacks them.
     pub(super) fn hold<'a>(
         &mut self,
         charges: &'a [Charge],
         tokens: u64,
         now: Duration,
-    ) -> Result<Vec<Part>, &'a Charge> {
+    ) -> Result<Vec<Option<Uuid>>, &'a Charge> {
         let lacks = |charge: &&Charge| charge.budget.is_hard && self.lacks(charge, tokens, now);
         if let Some(charge) = charges.iter().find(lacks) {
             return Err(charge);
         }
-        let parts = charges.iter();
-        Ok(parts.map(|charge| self.part(charge, tokens, now)).collect())
+        let held = charges.iter();
+        Ok(held.map(|it| self.hold_of(it, tokens, now)).collect())
     }
 
     fn lacks(&self, charge: &Charge, tokens: u64, now: Duration) -> bool {
@@ -78,22 +65,11 @@ impl Hand {
         purse.map_or(0, |purse| purse.usable(now)) < tokens
     }
 
-    fn part(&mut self, charge: &Charge, tokens: u64, now: Duration) -> Part {
-        let purse = self.purse(charge);
-        let lease = match &mut purse.lease {
-            Some(held) if charge.budget.is_hard => {
-                held.used_at = now;
-                held.tally.hold(tokens);
-                Some(held.id)
-            }
-            _ => {
-                purse.soft.tally.hold(tokens);
-                None
-            }
-        };
-        Part {
-            window: charge.window.clone(),
-            lease,
+    fn hold_of(&mut self, charge: &Charge, tokens: u64, now: Duration) -> Option<Uuid> {
+        let is_hard = charge.budget.is_hard;
+        match self.purses.get_mut(&charge.window) {
+            Some(purse) => purse.hold(is_hard, tokens, now),
+            None => self.purse(charge).hold(is_hard, tokens, now),
         }
     }
 
@@ -102,13 +78,19 @@ impl Hand {
         purse.or_insert_with(|| Purse::new(charge))
     }
 
-    /// A call has ended that held so many tokens, and has used so many. Where its lease is not in
-    /// hand any more, all of that has been posted.
-    pub(super) fn end(&mut self, part: &Part, tokens: u64, used: u64, now: Duration) {
-        let Some(purse) = self.purses.get_mut(&part.window) else {
+    /// A call has ended that held so many tokens of a window, and of this lease where it is a hard
+    /// budget's, and has used so many. Where the lease is not in hand any more, all of it has been posted.
+    pub(super) fn end(
+        &mut self,
+        (window, lease): (&Window, Option<Uuid>),
+        tokens: u64,
+        used: u64,
+        now: Duration,
+    ) {
+        let Some(purse) = self.purses.get_mut(window) else {
             return;
         };
-        match part.lease {
+        match lease {
             None => purse.soft.tally.end(tokens, used),
             Some(id) => {
                 if let Some(held) = purse.held(id) {

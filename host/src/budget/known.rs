@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 use moka::future::Cache;
 use sqlx::AnyPool;
 
+use super::charges::Charges;
 use super::{Payer, Refused, SessionId, Span};
 use crate::db::budgets::{self, Budget, SetError};
 
@@ -16,9 +19,14 @@ const BELIEVED: Duration = Duration::from_secs(5);
 const REMEMBERED: u64 = 10_000;
 
 /// The budgets of one payer.
-pub(super) type Found = Arc<[Arc<Budget>]>;
+pub(super) struct Found {
+    budgets: Vec<Arc<Budget>>,
+    /// What the newest call needed tokens of.
+    charges: ArcSwapOption<Charges>,
+}
+
 /// By key and session.
-type Payers = Cache<(String, Option<SessionId>), Found>;
+type Payers = Cache<(String, Option<SessionId>), Arc<Found>>;
 
 /// By tenant. What is forgotten is all that was looked up for the tenant, and where look-ups that are
 /// under way put what they find.
@@ -35,11 +43,15 @@ impl Known {
     }
 
     /// The payer's budgets, with that of its session as narrow as the call has it.
-    pub(super) async fn budgets(&self, pool: &AnyPool, payer: &Payer) -> Result<Found, Refused> {
+    pub(super) async fn budgets(
+        &self,
+        pool: &AnyPool,
+        payer: &Payer,
+    ) -> Result<Arc<Found>, Refused> {
         let payers = async { Cache::new(REMEMBERED) };
         let payers = self.0.get_with_by_ref(&payer.tenant, payers).await;
         let found = look_up(&payers, pool, payer).await?;
-        let Some((session, most)) = payer.narrowing().filter(|(_, most)| !holds(&found, *most))
+        let Some((session, most)) = payer.narrowing().filter(|(_, most)| !found.holds(*most))
         else {
             return Ok(found);
         };
@@ -51,24 +63,40 @@ impl Known {
     }
 }
 
-/// Whether the session is held to so many tokens, or fewer.
-fn holds(found: &Found, most: u64) -> bool {
-    found.iter().any(|budget| {
-        let is_lifetime = budget.place.span == Span::Lifetime;
-        let is_session = budget.place.level.session().is_some();
-        is_session && is_lifetime && budget.is_hard && budget.tokens <= most
-    })
+impl Found {
+    /// What a call of this moment needs tokens of.
+    pub(super) fn charges(&self, moment: Timestamp) -> Arc<Charges> {
+        let newest = self.charges.load_full();
+        if let Some(charges) = newest.filter(|charges| charges.are_of(moment)) {
+            return charges;
+        }
+        let charges = Arc::new(Charges::at(moment, &self.budgets));
+        self.charges.store(Some(charges.clone()));
+        charges
+    }
+
+    /// Whether the session is held to so many tokens, or fewer.
+    fn holds(&self, most: u64) -> bool {
+        self.budgets.iter().any(|budget| {
+            let is_lifetime = budget.place.span == Span::Lifetime;
+            let is_session = budget.place.level.session().is_some();
+            is_session && is_lifetime && budget.is_hard && budget.tokens <= most
+        })
+    }
 }
 
-async fn look_up(payers: &Payers, pool: &AnyPool, payer: &Payer) -> sqlx::Result<Found> {
+async fn look_up(payers: &Payers, pool: &AnyPool, payer: &Payer) -> sqlx::Result<Arc<Found>> {
     let look = of_payer(pool, payer);
     payers.try_get_with(payer.names(), look).await.map_err(own)
 }
 
-async fn of_payer(pool: &AnyPool, payer: &Payer) -> sqlx::Result<Found> {
+async fn of_payer(pool: &AnyPool, payer: &Payer) -> sqlx::Result<Arc<Found>> {
     let session = payer.session.as_ref().map(|session| &session.id);
     let found = budgets::of_calls(pool, &payer.tenant, &payer.key, session).await?;
-    Ok(found.into_iter().map(Arc::new).collect())
+    Ok(Arc::new(Found {
+        budgets: found.into_iter().map(Arc::new).collect(),
+        charges: ArcSwapOption::empty(),
+    }))
 }
 
 /// An error that several may share, as one's own.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::charges::Charge;
 use super::denial::Denial;
-use super::hand::Charge;
 use crate::db::ledger::{Lease, Window};
 
 /// How long a lease is kept that nobody uses.
@@ -132,6 +132,21 @@ impl Purse {
 
     pub(super) fn usable(&self, now: Duration) -> u64 {
         self.lease.as_ref().map_or(0, |lease| lease.usable(now))
+    }
+
+    /// Holds so many tokens; gives the lease that they are of, where the budget is hard.
+    pub(super) fn hold(&mut self, is_hard: bool, tokens: u64, now: Duration) -> Option<Uuid> {
+        match &mut self.lease {
+            Some(held) if is_hard => {
+                held.used_at = now;
+                held.tally.hold(tokens);
+                Some(held.id)
+            }
+            _ => {
+                self.soft.tally.hold(tokens);
+                None
+            }
+        }
     }
 
     pub(super) fn held(&mut self, id: Uuid) -> Option<&mut Held> {

@@ -1,7 +1,7 @@
 //! A call's way to the database, where a lease has not enough for it.
 
+use super::charges::Charge;
 use super::denial::Told;
-use super::hand::Charge;
 use super::{Exhausted, Refused, Shared};
 use crate::db::ledger::{self, Asked, Lease, Taken};
 

@@ -2,21 +2,33 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::Shared;
-use super::hand::Part;
+use super::charges::Charges;
+#[cfg(test)]
+use crate::db::ledger::Window;
 
 /// So many tokens at every level. Dropped without being settled, it releases them all.
 pub(crate) struct Reservation {
     shared: Arc<Shared>,
-    parts: Vec<Part>,
+    charges: Arc<Charges>,
+    /// One for each charge; none where the budget is soft.
+    leases: Vec<Option<Uuid>>,
     tokens: u64,
 }
 
 impl Reservation {
-    pub(super) fn new(shared: Arc<Shared>, parts: Vec<Part>, tokens: u64) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        charges: Arc<Charges>,
+        leases: Vec<Option<Uuid>>,
+        tokens: u64,
+    ) -> Self {
         Self {
             shared,
-            parts,
+            charges,
+            leases,
             tokens,
         }
     }
@@ -27,7 +39,7 @@ impl Reservation {
 
     /// Whether it is held of any hard budget.
     pub(crate) fn is_bound(&self) -> bool {
-        self.parts.iter().any(|part| part.lease.is_some())
+        self.leases.iter().any(Option::is_some)
     }
 
     /// The call has ended, and used so many, of those that it holds at most.
@@ -38,15 +50,18 @@ impl Reservation {
     fn end(&mut self, used: u64) {
         let now = self.shared.clock.monotonic();
         let mut hand = self.shared.hand();
-        for part in std::mem::take(&mut self.parts) {
-            hand.end(&part, self.tokens, used.min(self.tokens), now);
+        let leases = std::mem::take(&mut self.leases);
+        for (charge, lease) in self.charges.iter().zip(leases) {
+            let part = (&charge.window, lease);
+            hand.end(part, self.tokens, used.min(self.tokens), now);
         }
     }
 
     /// The windows that it holds tokens of, and whether by a lease.
     #[cfg(test)]
-    pub(super) fn parts(&self) -> &[Part] {
-        &self.parts
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&Window, Option<Uuid>)> {
+        let windows = self.charges.iter().map(|charge| &charge.window);
+        windows.zip(self.leases.iter().copied())
     }
 }
 

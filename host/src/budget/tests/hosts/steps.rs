@@ -108,9 +108,9 @@ impl World {
 
     fn note(&mut self, reservation: &Reservation, used: u64) {
         let used = i64::try_from(used).unwrap();
-        for part in reservation.parts() {
-            let of_window = self.used.entry(part.window.clone()).or_default();
-            match part.lease {
+        for (window, lease) in reservation.parts() {
+            let of_window = self.used.entry(window.clone()).or_default();
+            match lease {
                 Some(_) => of_window.leased += used,
                 None => of_window.counted += used,
             }
