@@ -118,15 +118,15 @@ pub(crate) enum Event {
         capsule: CapsuleName,
         of: String,
     },
-    /// A budget was set, in place of the one that was there, or removed.
+    /// A budget was set, in place of the one that was there, or removed. It has a `key` of its own, which
+    /// is not that of who did it.
     BudgetSet {
         of: String,
-        #[serde(flatten)]
         budget: Budget,
     },
     BudgetRemoved {
         of: String,
-        #[serde(flatten)]
+        #[serde(rename = "budget")]
         place: Place,
     },
     /// A credential was set; never its value.

@@ -164,6 +164,29 @@ fn budgets_nest() {
 }
 
 #[test]
+fn who_set_a_budget_is_on_record_beside_whose_it_is() {
+    Setup::default().run(async |host| {
+        let (id, _) = identified(&host).await;
+        let wanted = json!({"tenant": "default", "key": id, "span": "day", "tokens": 5});
+        set(&host, wanted).await;
+        let path = format!("{BUDGETS}?tenant=default&key={id}&span=day");
+        host.admin.delete(&path).await.expect(204);
+        let made = host.admin.get("/v1/admin/audit?kind=key-created").await;
+        let by = made.expect(200)["records"][0]["key"].clone();
+        for kind in ["budget-set", "budget-removed"] {
+            let found = host
+                .admin
+                .get(&format!("/v1/admin/audit?kind={kind}"))
+                .await;
+            let record = found.expect(200)["records"][0].clone();
+            assert_eq!(record["key"], by, "{record}");
+            assert_eq!(record["budget"]["key"], json!(id), "{record}");
+            assert_eq!(record["budget"]["span"], "day", "{record}");
+        }
+    });
+}
+
+#[test]
 fn a_session_only_narrows() {
     Setup::default().run(async |host| {
         host.install_guests(&["echo"]).await;
