@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::call::{CallRecord, refused, replayed};
 pub(crate) use self::entry::{Called, Entry, Event, Target};
-pub(crate) use self::files::{files, prove, whole_lines};
+pub(crate) use self::files::{files, prove, sizes, whole_lines};
 pub(crate) use self::line::{Salt, salted};
 pub use self::line::{is_erased, leaf};
 use self::writer::{Order, Writer};

@@ -21,6 +21,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
@@ -41,6 +42,10 @@ use crate::settings::Settings;
 
 /// How often it is begun anew where a capsule's file went away meanwhile.
 const TRIES: usize = 3;
+/// Lines of the audit log that nobody waits for are on disk after a fifth of this.
+const WRITTEN: Duration = Duration::from_millis(250);
+/// How long a running host may take to sign what it has written: it does so once a second.
+const SIGNED: Duration = Duration::from_secs(3);
 
 /// A backup that is whole and on disk, under no name yet: dropping it removes it.
 pub struct Backup {
@@ -131,7 +136,9 @@ async fn take(
     if !capsules(&settings.data, &dumped.capsules, &mut archive)? {
         return Ok(None);
     }
-    let records = records(&settings.data.join("audit"), &mut archive).context("the audit log")?;
+    let audit = settings.data.join("audit");
+    signed(&audit).await.context("the audit log")?;
+    let records = records(&audit, &mut archive).context("the audit log")?;
     let Dumped { schema, rows, .. } = dumped;
     for name in ["keys/admin.key", "keys/invoke.key", MARKETPLACES_FILE] {
         optional(&settings.data, name, &mut archive)?;
@@ -178,6 +185,18 @@ fn capsules(
         );
     }
     Ok(true)
+}
+
+/// Waits until the log has all that the rows know of, under a signature. A host that was killed signs
+/// nothing more: what it wrote last is taken as it is.
+async fn signed(folder: &Path) -> anyhow::Result<()> {
+    tokio::time::sleep(WRITTEN).await;
+    let (written, _) = audit::sizes(folder)?;
+    let end = Instant::now() + SIGNED;
+    while audit::sizes(folder)?.1 < written && Instant::now() < end {
+        tokio::time::sleep(WRITTEN / 5).await;
+    }
+    Ok(())
 }
 
 /// The key, the signed head, and then the lines, which are at least those that the head is of. Of the

@@ -29,8 +29,9 @@ pub(crate) async fn run(app: Arc<App>) {
             tracing::error!(%error, "the list of marketplaces is refused, the old one stays");
         }
         let trust = app.live().settings.trust.clone();
+        let interval = app.restored.interval(trust.revocation_interval);
         for source in app.logs.sources().iter() {
-            if source.is_due(trust.revocation_interval) {
+            if source.is_due(interval) {
                 looks.spawn(look_logged(app.clone(), source.clone(), trust.clone()));
             }
         }

@@ -4,12 +4,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use soma_registry::owner_only;
+use soma_registry::{MARKETPLACES_FILE, owner_only};
 
 use crate::app::App;
 use crate::audit::{Entry, Event};
@@ -24,11 +25,15 @@ const FILE: &str = "restored.json";
 pub(crate) struct Marker {
     taken_at: Timestamp,
     restored_at: Timestamp,
+    /// Whether the backup had a list of marketplaces. Where that is gone, nobody has said that there is
+    /// nothing to wait for.
+    has_marketplaces: bool,
 }
 
 /// Whether this host waits. Asked by every call, without the disk.
 pub(crate) struct Restored {
     file: PathBuf,
+    marketplaces: PathBuf,
     marker: ArcSwapOption<Marker>,
 }
 
@@ -45,18 +50,19 @@ pub(crate) struct NotCurrent {
 
 fn those(origins: &[String]) -> String {
     match origins {
-        // For a moment.
-        [] => "no marketplace".to_owned(),
+        // For a moment, or since the list is missing.
+        [] => format!("the marketplaces in {MARKETPLACES_FILE}"),
         some => some.join(", "),
     }
 }
 
 impl Marker {
-    pub(crate) fn new(taken_at: Timestamp) -> Self {
-        let restored_at = Timestamp::now();
+    /// For a folder that has all the rest already.
+    pub(crate) fn new(taken_at: Timestamp, data: &Path) -> Self {
         Self {
             taken_at,
-            restored_at,
+            restored_at: Timestamp::now(),
+            has_marketplaces: data.join(MARKETPLACES_FILE).exists(),
         }
     }
 
@@ -84,8 +90,17 @@ impl Restored {
         };
         Ok(Self {
             file,
+            marketplaces: data.join(MARKETPLACES_FILE),
             marker: ArcSwapOption::new(marker),
         })
+    }
+
+    /// How often a log is looked at: more often while calls wait for it.
+    pub(crate) fn interval(&self, usual: Duration) -> Duration {
+        match &*self.marker.load() {
+            None => usual,
+            Some(_) => usual.min(Duration::from_secs(1)),
+        }
     }
 
     /// Goes on where the host does not wait.
@@ -104,7 +119,8 @@ impl Restored {
         let Some(marker) = self.marker.load_full() else {
             return Ok(());
         };
-        if !app.logs.not_current().is_empty() {
+        let is_gone = marker.has_marketplaces && !self.marketplaces.exists();
+        if is_gone || !app.logs.not_current().is_empty() {
             return Ok(());
         }
         // A checkpoint that was kept since the backup has no way to this log: here is why.

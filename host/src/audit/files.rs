@@ -8,13 +8,26 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use soma_registry::log::{Checkpoint, Frontier, NoteSecret};
 
-use super::line::leaf;
+use super::line::{is_erased, leaf};
 use super::store::{Store, read};
 
 /// Of `head.json`, what is signed.
 #[derive(Deserialize)]
 struct Signed {
     checkpoint: String,
+}
+
+/// What a line has that was not erased.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "that they are there is all")]
+struct Line {
+    salt: String,
+    record: serde_json::Map<String, serde_json::Value>,
+}
+
+fn is_line(line: &[u8]) -> bool {
+    is_erased(line) || serde_json::from_slice::<Line>(line).is_ok()
 }
 
 /// The names of the files of records, in their order.
@@ -51,15 +64,34 @@ pub(crate) fn whole_lines(file: &mut File) -> io::Result<(u64, u64)> {
     Ok((whole, lines))
 }
 
-/// Makes the root that was signed from every line, and compares: nothing of a log that is to be
-/// gone on with was changed or is missing. Gives how many records there are.
-pub(crate) fn prove(folder: &Path) -> anyhow::Result<u64> {
+/// How many records are written, and how many of them are signed.
+pub(crate) fn sizes(folder: &Path) -> anyhow::Result<(u64, u64)> {
+    // First, so that it is not of more than there are.
+    let signed = checkpoint(folder)?.size();
+    let records = folder.join("records");
+    let Some(last) = files(&records)?.pop() else {
+        return Ok((0, signed));
+    };
+    let (_, lines) = whole_lines(&mut File::open(records.join(&last))?)?;
+    let first = last.strip_suffix(".jsonl").map(str::parse::<u64>);
+    Ok((first.transpose()?.unwrap_or(0) + lines, signed))
+}
+
+/// The newest, of a host that may be running.
+fn checkpoint(folder: &Path) -> anyhow::Result<Checkpoint> {
     let secret = fs::read_to_string(folder.join("key")).context("its key")?;
     let secret: NoteSecret = secret.trim_end().parse().context("its key")?;
     let head = fs::read(folder.join("head.json")).context("head.json")?;
     let head: Signed = serde_json::from_slice(&head).context("head.json")?;
     let checkpoint = Checkpoint::read(head.checkpoint.as_bytes(), &secret.log_key());
-    let checkpoint = checkpoint.context("head.json")?;
+    checkpoint.context("head.json")
+}
+
+/// Makes the root that was signed from every line, and compares: nothing of a log that is to be
+/// gone on with was changed or is missing. What came after the signature is at least what a host
+/// writes. Gives how many records there are.
+pub(crate) fn prove(folder: &Path) -> anyhow::Result<u64> {
+    let checkpoint = checkpoint(folder)?;
     let records = folder.join("records");
     let size = Store::open(&records)?.size();
     let signed = checkpoint.size();
@@ -77,6 +109,11 @@ pub(crate) fn prove(folder: &Path) -> anyhow::Result<u64> {
             frontier.size()
         );
         for line in lines {
+            ensure!(
+                frontier.size() < signed || is_line(&line),
+                "record {} is none that a host writes",
+                frontier.size()
+            );
             frontier.push(&leaf(&line));
             is_proven |= frontier.size() == signed && frontier.root() == checkpoint.root();
         }

@@ -93,7 +93,8 @@ fn cell(row: &AnyRow, column: &Column) -> sqlx::Result<Value> {
     })
 }
 
-async fn capsules(connection: &mut AnyConnection) -> anyhow::Result<BTreeSet<Digest>> {
+/// The files of capsules that the rows name.
+pub(super) async fn capsules(connection: &mut AnyConnection) -> anyhow::Result<BTreeSet<Digest>> {
     let digests: Vec<String> =
         sqlx::query_scalar("SELECT digest FROM capsules UNION SELECT digest FROM set_aside")
             .fetch_all(connection)

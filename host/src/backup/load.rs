@@ -12,7 +12,8 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe};
 
-use super::contents::{Contents, of_table};
+use super::contents::{Contents, of_capsule, of_table};
+use super::dump::capsules;
 use super::tables::{Column, Kind, TABLES, columns, listed};
 use crate::db::{self, answers, ledger};
 
@@ -38,6 +39,13 @@ pub(super) async fn load(
     for table in &contents.tables {
         let filled = fill(&mut transaction, table, &folder.join(of_table(table))).await;
         rows += filled.with_context(|| format!("the table `{table}`"))?;
+    }
+    for digest in capsules(&mut transaction).await? {
+        let file = of_capsule(&digest);
+        ensure!(
+            contents.files.contains_key(&file),
+            "its rows name `{file}`, which is missing"
+        );
     }
     ledger::expire_pending(&mut transaction).await?;
     answers::inherit(&mut transaction, host).await?;

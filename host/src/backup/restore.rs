@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
 use serde::Serialize;
-use soma_registry::owner_only;
+use soma_registry::{MARKETPLACES_FILE, Marketplaces, owner_only};
 use sqlx::AnyPool;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use super::contents::Contents;
 use super::{load, unpack};
 use crate::app::claim;
 use crate::restored::Marker;
+use crate::secrets::Sealer;
 use crate::settings::{DATABASE, Settings, sqlite_url};
 use crate::{audit, db};
 
@@ -85,11 +86,12 @@ impl Target {
             contents.soma
         );
         self.check_secrets_key(settings)?;
+        Marketplaces::read(&self.unfinished.join(MARKETPLACES_FILE))?;
         let records = audit::prove(&self.unfinished.join("audit")).context("the audit log")?;
         // Another one: the machine that the backup was taken on may be running still.
         let host = Uuid::now_v7().to_string();
         owner_only::create(&self.unfinished.join("host.id"), &format!("{host}\n"))?;
-        Marker::new(contents.taken_at).write(&self.unfinished)?;
+        Marker::new(contents.taken_at, &self.unfinished).write(&self.unfinished)?;
         let rows = self.restore_rows(settings, &contents, &host).await?;
         let is_capsule = |name: &&String| name.starts_with("capsules/");
         Ok(PutBack {
@@ -102,15 +104,14 @@ impl Target {
 
     /// Nobody can use credentials whose key is elsewhere, and a host would make another.
     fn check_secrets_key(&self, settings: &Settings) -> anyhow::Result<()> {
-        let is_there = match &settings.secrets_key {
-            Some(file) => file.exists(),
-            None => self.unfinished.join("secrets.key").exists(),
-        };
+        let own = self.unfinished.join("secrets.key");
+        let file = settings.secrets_key.as_ref().unwrap_or(&own);
         ensure!(
-            is_there,
+            file.exists(),
             "the key for credentials is not there: where the host had it elsewhere, say where with \
              --secrets-key"
         );
+        Sealer::open_file(file, false)?;
         Ok(())
     }
 
@@ -182,7 +183,10 @@ fn held(data: &Path) -> anyhow::Result<Option<String>> {
     for entry in fs::read_dir(data)? {
         let name = entry?.file_name();
         if name == UNFINISHED {
-            bail!("a restore into it was cut off: remove what is in it, and restore again");
+            bail!(
+                "a restore into it is under way, or was cut off: then remove what is in it, and restore \
+                 again"
+            );
         }
         if name != "host.lock" {
             return Ok(Some(name.to_string_lossy().into_owned()));

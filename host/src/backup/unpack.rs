@@ -1,6 +1,6 @@
 //! An archive that may be torn, damaged, or made by somebody who means harm, on its way to disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -90,9 +90,12 @@ fn compare(contents: &Contents, files: &BTreeMap<String, About>) -> anyhow::Resu
             "`{name}` is another capsule"
         );
     }
-    for table in &contents.tables {
-        let file = of_table(table);
-        ensure!(files.contains_key(&file), "`{file}` is missing");
-    }
+    let tables: BTreeSet<String> = contents.tables.iter().map(|it| of_table(it)).collect();
+    let is_table = |name: &&String| name.starts_with("database/");
+    let found: BTreeSet<String> = files.keys().filter(is_table).cloned().collect();
+    ensure!(
+        tables == found,
+        "the tables in it are not those that it names"
+    );
     Ok(())
 }

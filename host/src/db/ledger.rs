@@ -205,7 +205,15 @@ pub(crate) async fn expire_earlier(pool: &AnyPool, holder: &Holder) -> sqlx::Res
 
 async fn expire_all(pool: &AnyPool, lost: &[LostLease]) -> sqlx::Result<()> {
     for lost in lost {
-        expire(pool, lost).await?;
+        let tokens = expire(pool, lost).await?;
+        if tokens > 0 {
+            let budget = &lost.lease.window.budget;
+            tracing::warn!(
+                tokens,
+                budget,
+                "a lease was lost: what is left of it counts as spent"
+            );
+        }
     }
     Ok(())
 }
@@ -224,25 +232,28 @@ pub(crate) async fn expire_pending(connection: &mut AnyConnection) -> sqlx::Resu
     }
 }
 
-async fn expire(pool: &AnyPool, lost: &LostLease) -> sqlx::Result<()> {
+async fn expire(pool: &AnyPool, lost: &LostLease) -> sqlx::Result<i64> {
     let mut transaction = pool.begin().await?;
-    carry_out_expiry(&mut transaction, lost).await?;
-    transaction.commit().await
+    let tokens = carry_out_expiry(&mut transaction, lost).await?;
+    transaction.commit().await?;
+    Ok(tokens)
 }
 
 /// Nothing where the lease has been settled, or has got another end, since it was looked up.
-async fn carry_out_expiry(connection: &mut AnyConnection, lost: &LostLease) -> sqlx::Result<()> {
+async fn carry_out_expiry(connection: &mut AnyConnection, lost: &LostLease) -> sqlx::Result<i64> {
     let lease = &lost.lease;
     let Some(account) = Account::lock(connection, &lease.window).await? else {
-        return Ok(());
+        return Ok(0);
     };
     let Some(pending) = lost.pending(connection).await? else {
-        return Ok(());
+        return Ok(0);
     };
-    let movement = Movement::of(lease, Kind::Expire, pending.tokens - pending.spent);
+    let rest = pending.tokens - pending.spent;
+    let movement = Movement::of(lease, Kind::Expire, rest);
     account.carry_out(connection, &movement).await?;
     let closed = lease.close(connection, End::Expired, pending.tokens);
-    closed.await
+    closed.await?;
+    Ok(rest)
 }
 
 /// Milliseconds.

@@ -32,7 +32,12 @@ impl Backup {
         if self.file == Path::new("-") {
             let backup = soma_host::backup(&settings, None).await?;
             let said = said(&backup.taken);
-            backup.copy_to(io::stdout().lock())?;
+            // Whoever read it and ended has no backup, which is not as in `soma list | head`.
+            backup.copy_to(io::stdout().lock()).map_err(|error| {
+                Failure::failed(format_args!(
+                    "the backup was not written to its end: {error}"
+                ))
+            })?;
             screen.aside(&said);
             return Ok(());
         }

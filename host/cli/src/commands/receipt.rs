@@ -1,6 +1,6 @@
 //! `soma receipt`: what proves a call, fetched from the host that ran it and checked without one.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -98,8 +98,15 @@ impl Get {
         let Some(file) = self.save else {
             return screen.show(&receipt, |out| writeln!(out, "{text}"));
         };
-        owner_only::create(&file, &format!("{text}\n"))
-            .map_err(|e| Failure::usage(format_args!("cannot write {}: {e}", file.display())))?;
+        owner_only::create(&file, &format!("{text}\n")).map_err(|error| {
+            let shown = file.display();
+            match error.kind() {
+                ErrorKind::AlreadyExists => {
+                    Failure::usage(format_args!("{shown} is there already"))
+                }
+                _ => Failure::usage(format_args!("cannot write {shown}: {error}")),
+            }
+        })?;
         let file = file.display().to_string();
         screen.show(&json!({"file": file, "key": receipt.key}), |out| {
             writeln!(out, "kept in {}", visible(&file))?;

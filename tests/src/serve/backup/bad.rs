@@ -1,15 +1,17 @@
 //! What is torn, damaged or made by somebody who means harm is refused, and leaves nothing; and nothing
 //! that is there already is written over.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tar::{Builder, EntryType, Header};
 
 use super::restore;
 use crate::cli::beside;
-use crate::harness::{Setup, TestHost, backed_up, database_flag, full, unpacked};
+use crate::harness::{Setup, TestHost, backed_up, database_flag, full, soma, unpacked};
 
 /// Fails with these words, and leaves no folder.
 #[track_caller]
@@ -120,34 +122,73 @@ fn what_is_torn_or_changed_is_refused() {
 }
 
 #[test]
-fn a_log_that_was_changed_is_refused() {
+fn what_agrees_with_its_end_and_with_nothing_else_is_refused() {
     Setup::default().run(async |host| {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("b.tar");
         host.install_guests(&["echo"]).await;
-        // Signed at once, so that the change is under the signature.
-        host.admin
-            .get("/v1/admin/audit/checkpoint")
-            .await
-            .expect(200);
         backed_up(&host, &file).await.exits(0);
-        let mut files = unpacked(&file);
+        let files = unpacked(&file);
         let records = "audit/records/000000000000.jsonl";
         let text = String::from_utf8(files[records].clone()).unwrap();
         let changed = text.replacen("\"install\"", "\"nothing\"", 1);
         assert_ne!(changed, text);
-        let mut end: serde_json::Value = serde_json::from_slice(&files["backup.json"]).unwrap();
-        end["files"][records] = about(changed.as_bytes());
-        files.insert(records.to_owned(), changed.into_bytes());
-        files.remove("backup.json");
-        let mut files: Vec<_> = files.into_iter().collect();
-        files.push(("backup.json".to_owned(), end.to_string().into_bytes()));
-        archive(&file, &files, |_| {});
-        is_refused(&file, "audit log");
+        let more = format!("{text}not a record\n");
+        let capsule = files.keys().find(|name| name.starts_with("capsules/"));
+        for (name, bytes, words) in [
+            (records, Some(changed.into_bytes()), "audit log"),
+            (records, Some(more.into_bytes()), "none that a host writes"),
+            (capsule.unwrap(), None, "rows name"),
+            ("secrets.key", Some(b"zz".to_vec()), "secrets.key"),
+            ("database/pins.jsonl", None, "tables"),
+        ] {
+            forge(&file, files.clone(), name, bytes);
+            is_refused(&file, words);
+        }
     });
 }
 
-fn about(bytes: &[u8]) -> serde_json::Value {
+/// An archive in which a file has other bytes, or is not there, and whose end says the same.
+fn forge(path: &Path, mut files: BTreeMap<String, Vec<u8>>, name: &str, bytes: Option<Vec<u8>>) {
+    let end = files.remove("backup.json").unwrap();
+    let mut end: Value = serde_json::from_slice(&end).unwrap();
+    match bytes {
+        Some(bytes) => {
+            end["files"][name] = about(&bytes);
+            files.insert(name.to_owned(), bytes);
+        }
+        None => {
+            end["files"].as_object_mut().unwrap().remove(name);
+            files.remove(name);
+        }
+    }
+    let mut files: Vec<_> = files.into_iter().collect();
+    files.push(("backup.json".to_owned(), end.to_string().into_bytes()));
+    archive(path, &files, |_| {});
+}
+
+#[test]
+fn a_backup_that_nobody_read_to_its_end_was_not_taken() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let mut taking = Command::new(soma())
+            .arg("backup")
+            .args(database_flag(host.database()))
+            .args(["-", "--data"])
+            .arg(host.data())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(taking.stdout.take());
+        let taken = taking.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&taken.stderr);
+        assert_eq!(taken.status.code(), Some(1), "{said}");
+        assert!(said.contains("not written to its end"), "{said}");
+    });
+}
+
+fn about(bytes: &[u8]) -> Value {
     use sha2::Digest as _;
     json!({"bytes": bytes.len(), "sha256": hex::encode(sha2::Sha256::digest(bytes))})
 }

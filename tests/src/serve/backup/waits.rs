@@ -84,7 +84,14 @@ fn a_marketplace_that_is_gone_is_removed_and_the_wait_ends() {
         let again = restored(&setup(), None, &file).await;
         again.logged("could not be followed").await;
         again.invoke.get("/readyz").await.problem(503, "not-ready");
-        std::fs::write(again.data().join("marketplaces.toml"), "").unwrap();
+        // A list that is missing, since somebody replaces it, is nobody's word.
+        let list = again.data().join("marketplaces.toml");
+        std::fs::remove_file(&list).unwrap();
+        again.logged("a marketplace was removed").await;
+        let problem = again.invoke.get("/readyz").await.problem(503, "not-ready");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("marketplaces.toml"), "{detail}");
+        std::fs::write(list, "").unwrap();
         is_ready(&again).await;
         let answer = again.invoke.call("acme/echo", "run", &json!({})).await;
         answer.expect(200);
