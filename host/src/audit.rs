@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::call::{CallRecord, refused, replayed};
 pub(crate) use self::entry::{Called, Entry, Event, Target};
-pub(crate) use self::files::{files, prove, sizes, whole_lines};
+pub(crate) use self::files::{files, prove, signed, whole_lines, written};
 pub(crate) use self::line::{Salt, salted};
 pub use self::line::{is_erased, leaf};
 use self::writer::{Order, Writer};
@@ -82,7 +82,7 @@ impl Audit {
         let open = || {
             let records = folder.join("records");
             owner_only::folder(&records)?;
-            let secret = secret(&folder.join("key"))?;
+            let secret = provide_secret(&folder.join("key"))?;
             let key = secret.log_key();
             let shared = Arc::new(Shared::default());
             let writer = Writer::open(&folder, secret, shared.clone(), written)?;
@@ -226,11 +226,16 @@ async fn answered<T>(waiting: oneshot::Receiver<T>) -> Result<T, Unwritten> {
     answer.map_err(|_| Unwritten("its thread has ended".to_owned()))
 }
 
-/// The key in the file, or a new one.
+/// The key in the file.
 fn secret(file: &Path) -> anyhow::Result<NoteSecret> {
+    Ok(fs::read_to_string(file)?.trim_end().parse()?)
+}
+
+/// The same, or a new one.
+fn provide_secret(file: &Path) -> anyhow::Result<NoteSecret> {
     if file.exists() {
         owner_only::file(file)?;
-        return Ok(fs::read_to_string(file)?.trim_end().parse()?);
+        return secret(file);
     }
     let key = SecretKey::generate()?;
     let mut name = [0; 4];

@@ -191,9 +191,9 @@ fn capsules(
 /// nothing more: what it wrote last is taken as it is.
 async fn signed(folder: &Path) -> anyhow::Result<()> {
     tokio::time::sleep(WRITTEN).await;
-    let (written, _) = audit::sizes(folder)?;
+    let written = audit::written(folder)?;
     let end = Instant::now() + SIGNED;
-    while audit::sizes(folder)?.1 < written && Instant::now() < end {
+    while audit::signed(folder)? < written && Instant::now() < end {
         tokio::time::sleep(WRITTEN / 5).await;
     }
     Ok(())
@@ -207,9 +207,10 @@ fn records(folder: &Path, archive: &mut Archive) -> anyhow::Result<u64> {
         archive.copy(&format!("audit/{name}"), &*bytes, bytes.len() as u64)?;
     }
     let mut records = 0;
-    for name in audit::files(&folder.join("records"))? {
-        let mut file = File::open(folder.join("records").join(&name))?;
+    for path in audit::files(&folder.join("records"))? {
+        let mut file = File::open(&path)?;
         let (bytes, lines) = audit::whole_lines(&mut file)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         archive.copy(&format!("audit/records/{name}"), file, bytes)?;
         records += lines;
     }

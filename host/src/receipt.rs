@@ -109,7 +109,7 @@ impl Receipt {
         self.inclusion.check(&leaf(line), &checkpoint)?;
         let Line { salt, record } =
             serde_json::from_slice(line).map_err(|_| ReceiptError::NoCall)?;
-        if !is_of_a_call(&record) {
+        if !ends_a_call(&record) {
             return Err(ReceiptError::NoCall);
         }
         Ok(ProvenCall {
@@ -137,7 +137,7 @@ impl ProvenCall {
 }
 
 /// Whether a record says how a call ended, or that it was refused: an intent says neither.
-pub(crate) fn is_of_a_call(record: &Value) -> bool {
+pub(crate) fn ends_a_call(record: &Value) -> bool {
     matches!(record["kind"].as_str(), Some("call" | "refusal"))
 }
 

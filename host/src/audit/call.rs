@@ -125,11 +125,7 @@ pub(crate) async fn refused(
         within: origin.outer(),
         outcome: kind.code(),
     };
-    let entry = Entry::by(&origin.caller, event);
-    let written = app.audit.write(&Salt::new(), &entry, false).await;
-    if let Err(error) = written {
-        tracing::error!(%error, "a refusal is not recorded");
-    }
+    record(app, origin, event).await;
 }
 
 /// Records that a call which was sent again was answered as it was before, as the one of this id.
@@ -149,9 +145,14 @@ pub(crate) async fn replayed(
         capsule: capsule.clone(),
         tool: tool.to_owned(),
     };
+    record(app, origin, event).await;
+}
+
+/// Records what nobody waits for, since nothing ran.
+async fn record(app: &App, origin: &Origin, event: Event) {
     let entry = Entry::by(&origin.caller, event);
     let written = app.audit.write(&Salt::new(), &entry, false).await;
     if let Err(error) = written {
-        tracing::error!(%error, "that a call was answered again is not recorded");
+        tracing::error!(%error, invocation = %origin.id, "what became of a call is not recorded");
     }
 }

@@ -2,14 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
-use soma_registry::log::{Checkpoint, Frontier, NoteSecret};
+use soma_registry::log::{Checkpoint, Frontier};
 
 use super::line::{is_erased, leaf};
-use super::store::{Store, read};
+use super::secret;
+use super::store::{Store, firsts, path, read};
 
 /// Of `head.json`, what is signed.
 #[derive(Deserialize)]
@@ -30,19 +31,10 @@ fn is_line(line: &[u8]) -> bool {
     is_erased(line) || serde_json::from_slice::<Line>(line).is_ok()
 }
 
-/// The names of the files of records, in their order.
-pub(crate) fn files(records: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(records)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let first = name.strip_suffix(".jsonl");
-        // What is being put in the place of another has a name of another kind.
-        if first.is_some_and(|first| first.parse::<u64>().is_ok()) {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
+/// The files of records, in their order.
+pub(crate) fn files(records: &Path) -> io::Result<Vec<PathBuf>> {
+    let firsts = firsts(records)?.into_iter();
+    Ok(firsts.map(|first| path(records, first)).collect())
 }
 
 /// How many bytes of a file that is being written are whole lines, and how many lines they are.
@@ -64,27 +56,27 @@ pub(crate) fn whole_lines(file: &mut File) -> io::Result<(u64, u64)> {
     Ok((whole, lines))
 }
 
-/// How many records are written, and how many of them are signed.
-pub(crate) fn sizes(folder: &Path) -> anyhow::Result<(u64, u64)> {
-    // First, so that it is not of more than there are.
-    let signed = checkpoint(folder)?.size();
+/// How many records are written.
+pub(crate) fn written(folder: &Path) -> anyhow::Result<u64> {
     let records = folder.join("records");
-    let Some(last) = files(&records)?.pop() else {
-        return Ok((0, signed));
+    let Some(first) = firsts(&records)?.pop() else {
+        return Ok(0);
     };
-    let (_, lines) = whole_lines(&mut File::open(records.join(&last))?)?;
-    let first = last.strip_suffix(".jsonl").map(str::parse::<u64>);
-    Ok((first.transpose()?.unwrap_or(0) + lines, signed))
+    let (_, lines) = whole_lines(&mut File::open(path(&records, first))?)?;
+    Ok(first + lines)
+}
+
+/// How many of them are signed.
+pub(crate) fn signed(folder: &Path) -> anyhow::Result<u64> {
+    Ok(checkpoint(folder)?.size())
 }
 
 /// The newest, of a host that may be running.
 fn checkpoint(folder: &Path) -> anyhow::Result<Checkpoint> {
-    let secret = fs::read_to_string(folder.join("key")).context("its key")?;
-    let secret: NoteSecret = secret.trim_end().parse().context("its key")?;
+    let key = secret(&folder.join("key")).context("its key")?.log_key();
     let head = fs::read(folder.join("head.json")).context("head.json")?;
     let head: Signed = serde_json::from_slice(&head).context("head.json")?;
-    let checkpoint = Checkpoint::read(head.checkpoint.as_bytes(), &secret.log_key());
-    checkpoint.context("head.json")
+    Checkpoint::read(head.checkpoint.as_bytes(), &key).context("head.json")
 }
 
 /// Makes the root that was signed from every line, and compares: nothing of a log that is to be

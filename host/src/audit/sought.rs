@@ -14,7 +14,7 @@ use uuid::{Uuid, Version};
 
 use super::line::{ERASED_BYTES, is_erased};
 use super::store::{IN_FILE, path};
-use crate::receipt::is_of_a_call;
+use crate::receipt::ends_a_call;
 
 /// How long a call may have waited before it ran, and clocks may disagree.
 const SLACK: Duration = Duration::from_secs(10 * 60);
@@ -130,7 +130,7 @@ impl Sought {
         let line = std::str::from_utf8(line).ok()?;
         let mut whole: Value = serde_json::from_str(line).ok()?;
         let record = whole.get_mut("record")?.take();
-        let is_it = record["invocation"] == self.id.as_str() && is_of_a_call(&record);
+        let is_it = record["invocation"] == self.id.as_str() && ends_a_call(&record);
         is_it.then(|| Found {
             index,
             line: line.to_owned(),

@@ -24,13 +24,7 @@ impl Store {
     /// Opens the files in a folder. What was written last and not to its end is taken away: nobody
     /// was told that it is there.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let mut first = 0;
-        for entry in fs::read_dir(folder)? {
-            let name = entry?.file_name();
-            let name = name.to_string_lossy();
-            let index = name.strip_suffix(".jsonl").and_then(|it| it.parse().ok());
-            first = first.max(index.unwrap_or(0));
-        }
+        let first = firsts(folder)?.pop().unwrap_or(0);
         let mut file = open(&path(folder, first))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
@@ -130,6 +124,20 @@ pub(super) fn read(folder: &Path, from: u64, size: u64) -> io::Result<Vec<Vec<u8
     let skip = usize::try_from(from - first).unwrap_or(usize::MAX);
     let take = usize::try_from(end - from).unwrap_or(usize::MAX);
     lines.skip(skip).take(take).collect()
+}
+
+/// With which line each file begins, in their order. What is being put in the place of another has a name
+/// of another kind.
+pub(super) fn firsts(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut firsts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        let first = name.strip_suffix(".jsonl");
+        firsts.extend(first.and_then(|first| first.parse::<u64>().ok()));
+    }
+    firsts.sort_unstable();
+    Ok(firsts)
 }
 
 /// The file that begins with the line of this index.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use soma_host::Taken;
 
+use crate::commands::serve::settings;
 use crate::failure::Failure;
 use crate::screen::Screen;
 
@@ -27,8 +28,7 @@ pub(crate) struct Backup {
 
 impl Backup {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let settings = self.config.settings();
-        let settings = settings.map_err(|error| Failure::usage(format_args!("{error:#}")))?;
+        let settings = settings(&self.config)?;
         if self.file == Path::new("-") {
             let backup = soma_host::backup(&settings, None).await?;
             let said = said(&backup.taken);

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use crate::commands::serve::settings;
 use crate::failure::Failure;
 use crate::screen::Screen;
 
@@ -26,8 +27,7 @@ pub(crate) struct Restore {
 
 impl Restore {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let settings = self.config.settings();
-        let settings = settings.map_err(|error| Failure::usage(format_args!("{error:#}")))?;
+        let settings = settings(&self.config)?;
         let restored = if self.file == Path::new("-") {
             soma_host::restore(&settings, io::stdin().lock()).await?
         } else {

@@ -25,9 +25,7 @@ impl Serve {
             compiler,
             ..self.config
         };
-        // What is wrong there is the command line's, or a file's that it names.
-        let settings = config.settings();
-        settings.map_err(|error| Failure::usage(format_args!("{error:#}")))?;
+        settings(&config)?;
         soma_host::serve(config).await.map_err(|error| {
             let taken = error
                 .root_cause()
@@ -42,4 +40,10 @@ impl Serve {
             failure
         })
     }
+}
+
+/// The settings in force. What is wrong there is the command line's, or a file's that it names.
+pub(crate) fn settings(config: &soma_host::Config) -> Result<soma_host::Settings, Failure> {
+    let settings = config.settings();
+    settings.map_err(|error| Failure::usage(format_args!("{error:#}")))
 }
