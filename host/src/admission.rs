@@ -14,7 +14,8 @@ use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::queue::{Queue, Taken};
-pub(crate) use self::shares::{Share, Shares};
+pub(crate) use self::shares::Share;
+use self::shares::Shares;
 use self::tenants::{Coming, Tenants};
 use crate::error::Error;
 
@@ -44,9 +45,9 @@ struct Inner {
     /// One large input a core is parsed and checked at a time: it takes a core and much memory.
     checks: Arc<Semaphore>,
     installs: Arc<Semaphore>,
-    installing: Arc<Shares>,
+    installing: Shares,
     /// Calls whose bodies are being received.
-    receiving: Arc<Shares>,
+    receiving: Shares,
     waiting_now: IntGauge,
     running_now: IntGauge,
 }
@@ -90,8 +91,8 @@ impl Admission {
             within: Arc::new(Semaphore::new(within(concurrent) as usize)),
             checks: Arc::new(Semaphore::new(cores())),
             installs: Arc::new(Semaphore::new(INSTALLS)),
-            installing: Arc::default(),
-            receiving: Arc::default(),
+            installing: Shares::default(),
+            receiving: Shares::default(),
             waiting_now,
             running_now,
         };

@@ -158,7 +158,7 @@ impl App {
                 metrics.waiting.clone(),
                 metrics.running.clone(),
             ),
-            rates: Rates::new(),
+            rates: Rates::default(),
             answers: Answers::new(pool.clone(), holder.clone(), longest),
             budgets: Budgets::open(pool.clone(), holder, Clock::system(), longest).await?,
             usage: Book::new(pool.clone()),

@@ -6,6 +6,7 @@ mod call;
 mod entry;
 mod files;
 mod line;
+mod lines;
 mod old;
 mod receipts;
 mod sought;
@@ -16,7 +17,7 @@ mod writer;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -32,6 +33,7 @@ pub(crate) use self::entry::{Called, Entry, Event, Target};
 pub(crate) use self::files::{files, prove, signed, whole_lines, written};
 pub(crate) use self::line::{Salt, salted};
 pub use self::line::{is_erased, leaf};
+use self::lines::Lines;
 use self::writer::{Order, Writer};
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -62,7 +64,7 @@ struct Shared {
     /// Lines on disk.
     size: AtomicU64,
     /// Lines on their way there, in their order.
-    lines: Mutex<Vec<Vec<u8>>>,
+    lines: Mutex<Lines>,
     /// How many those are, with those that the thread has taken and could not write yet.
     queued: AtomicUsize,
     is_broken: AtomicBool,
@@ -135,7 +137,7 @@ impl Audit {
     ) -> Result<(), Error> {
         let line = salt.line(entry).map_err(|e| Unwritten(e.to_string()))?;
         let many = self.shared.queued.fetch_add(1, SeqCst) >= MANY;
-        let is_first = self.shared.push(line);
+        let is_first = self.shared.push(&line);
         if durable || many {
             let (told, waiting) = oneshot::channel();
             self.order(Order::Write(told))?;
@@ -203,21 +205,20 @@ impl Audit {
 
 impl Shared {
     /// Puts a line behind those that are on their way; says whether it is alone.
-    fn push(&self, line: Vec<u8>) -> bool {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+    fn push(&self, line: &[u8]) -> bool {
+        let mut lines = self.lines();
         lines.push(line);
         lines.len() == 1
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest checkpoint that is signed.
     fn newest(&self) -> String {
         let newest = self.checkpoint.lock();
         newest.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn take(&self) -> Vec<Vec<u8>> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut lines)
     }
 }
 

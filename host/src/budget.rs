@@ -20,7 +20,9 @@ mod spending;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,11 +59,11 @@ struct Shared {
 
 /// Whose budgets a call counts against.
 #[derive(Clone, Debug)]
-pub(crate) struct Payer {
+pub(crate) struct Payer<'a> {
     /// The tenant's id.
-    pub(crate) tenant: String,
+    pub(crate) tenant: &'a str,
     /// The key's id.
-    pub(crate) key: String,
+    pub(crate) key: &'a str,
     pub(crate) session: Option<Session>,
 }
 
@@ -86,7 +88,6 @@ pub(crate) enum Refused {
 
 /// A budget that has not enough left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("the {level}'s budget of {limit} tokens ({span}) has {left} left, and {wanted} are needed")]
 pub(crate) struct Exhausted {
     #[serde(flatten)]
     pub(crate) level: Level,
@@ -98,6 +99,31 @@ pub(crate) struct Exhausted {
     pub(crate) refills_at: Option<Timestamp>,
 }
 
+impl fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            level,
+            span,
+            limit,
+            left,
+            wanted,
+            ..
+        } = self;
+        write!(
+            f,
+            "the {level}'s budget of {limit} tokens ({span}) has {left} left, and {wanted} are needed"
+        )?;
+        if wanted > limit {
+            f.write_str(", which is more than the budget ever has")?;
+        }
+        // Of a budget of nothing, nothing can be asked for.
+        if wanted > limit && *limit > 0 {
+            f.write_str(": ask for fewer with Soma-Max-Tokens")?;
+        }
+        Ok(())
+    }
+}
+
 impl Exhausted {
     /// Milliseconds until it may be tried again.
     pub(crate) fn retry_after_ms(&self) -> Option<u64> {
@@ -106,17 +132,19 @@ impl Exhausted {
     }
 }
 
-impl Payer {
+impl Payer<'_> {
     /// The session that the call narrows, and to how much.
     fn narrowing(&self) -> Option<(&SessionId, u64)> {
         let session = self.session.as_ref()?;
         Some((&session.id, session.most?))
     }
 
-    /// What it is remembered by, of its tenant's.
-    fn names(&self) -> (String, Option<SessionId>) {
-        let session = self.session.as_ref();
-        (self.key.clone(), session.map(|session| session.id.clone()))
+    /// What it is remembered by, of its tenant's. No key's id has a space in it.
+    fn name(&self) -> Cow<'_, str> {
+        match &self.session {
+            Some(session) => [self.key, " ", session.id.as_str()].concat().into(),
+            None => self.key.into(),
+        }
     }
 }
 
@@ -134,14 +162,18 @@ impl Budgets {
             holder,
             clock,
             longest_call,
-            known: Known::new(),
+            known: Known::default(),
             hand: Mutex::default(),
         })))
     }
 
     /// Holds so many tokens at every level, or at none. The database is asked only where the leases in
     /// hand have not enough.
-    pub(crate) async fn reserve(&self, payer: &Payer, tokens: u64) -> Result<Reservation, Refused> {
+    pub(crate) async fn reserve(
+        &self,
+        payer: &Payer<'_>,
+        tokens: u64,
+    ) -> Result<Reservation, Refused> {
         let shared = &self.0;
         loop {
             let charges = shared.charges(payer, tokens).await?;
@@ -174,8 +206,8 @@ impl Budgets {
     }
 
     /// Forgets which budgets there are of a tenant, since they were changed through this host.
-    pub(crate) async fn changed(&self, tenant: &str) {
-        self.0.known.forget(tenant).await;
+    pub(crate) fn changed(&self, tenant: &str) {
+        self.0.known.forget(tenant);
     }
 
     /// What is in hand of the budgets of each level: `tenant`, `key` and `session`.
@@ -186,7 +218,7 @@ impl Budgets {
 
 impl Shared {
     /// What a call needs tokens of. One that needs none, needs none of anything.
-    async fn charges(&self, payer: &Payer, tokens: u64) -> Result<Arc<Charges>, Refused> {
+    async fn charges(&self, payer: &Payer<'_>, tokens: u64) -> Result<Arc<Charges>, Refused> {
         let found = self.known.budgets(&self.pool, payer).await?;
         if tokens == 0 {
             return Ok(Arc::default());

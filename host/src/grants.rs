@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
+use rustc_hash::FxBuildHasher;
 use soma_capability::{CapsuleName, Digest};
 use soma_runtime::{Network, NetworkError};
 use sqlx::AnyPool;
@@ -28,7 +29,7 @@ pub(crate) struct Grants {
 pub(crate) struct Networks {
     /// Every capsule's, which nothing was granted to.
     open: Network,
-    made: Cache<(String, Digest, String), Network>,
+    made: Cache<(String, Digest, String), Network, FxBuildHasher>,
 }
 
 impl Grants {
@@ -65,7 +66,8 @@ impl Networks {
             made: Cache::builder()
                 .max_capacity(REMEMBERED)
                 .time_to_idle(IDLE)
-                .build(),
+                // Of names that this program made.
+                .build_with_hasher(FxBuildHasher),
         }
     }
 

@@ -155,12 +155,13 @@ pub(crate) async fn run(
     let prices = app.live().version_of(spending.allowance.prices());
     let entry = app.settings.accounting.then(|| {
         let prices = prices.clone();
-        app.usage.entry(&origin.caller, &capsule, &tool, prices)
+        app.usage
+            .entry(&origin.caller, &capsule, &ready.name, prices)
     });
     let target = Target {
         capsule,
         digest,
-        tool: tool.clone(),
+        tool: ready.name.clone(),
         within: origin.outer(),
     };
     let record = CallRecord::new(app, origin, target, prices, &input).map(Arc::new);
@@ -233,7 +234,7 @@ async fn prepare(
         let live = app.in_force();
         app.logs.admit(&installed.row, &live.settings.trust)?;
         let bounds = &live.settings.rates;
-        let turn = app.rates.enter(bounds, origin, capsule).await?;
+        let turn = app.rates.enter(bounds, origin, capsule)?;
         let mut limits = policy::limits(&live.settings, &installed.about.manifest);
         if let Some(Within { left, .. }) = origin.within {
             limits = policy::within(limits, left);

@@ -16,6 +16,7 @@ mod backup;
 mod believed;
 mod body;
 mod budget;
+mod by_name;
 mod catalog;
 mod config;
 mod consent;

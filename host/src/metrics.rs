@@ -323,13 +323,20 @@ impl ToolMetrics {
         self.memory.observe(usage.memory_bytes as f64);
         let tokens = usage.tokens.saturating_sub(usage.tool_tokens);
         self.call_tokens.observe(tokens as f64);
-        self.tokens.inc_by(tokens);
-        self.masked.inc_by(usage.masked);
-        let of = [usage.answered, usage.denied, usage.failed];
-        for (counter, requests) in self.requests.iter().zip(of) {
-            counter.inc_by(requests);
+        let [answered, denied, failed] = &self.requests;
+        for (counter, more) in [
+            (&self.tokens, tokens),
+            (&self.masked, usage.masked),
+            (answered, usage.answered),
+            (denied, usage.denied),
+            (failed, usage.failed),
+            (&self.sent, usage.sent_bytes),
+            (&self.received, usage.received_bytes),
+        ] {
+            // Most calls have most of these zero, and all of them share the counters.
+            if more > 0 {
+                counter.inc_by(more);
+            }
         }
-        self.sent.inc_by(usage.sent_bytes);
-        self.received.inc_by(usage.received_bytes);
     }
 }

@@ -2,22 +2,19 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use moka::future::Cache;
 use soma_capability::CapsuleName;
 
-use crate::admission::{Share, Shares};
+use crate::by_name::{ByName, Passing};
 use crate::config::Config;
 use crate::error::Error;
 use crate::invoke::Origin;
 
-/// Whoever has not called for so long may call as if it never had: any rate is whole again after a
-/// minute. So nothing but what was used lately is remembered.
-const REMEMBERED: Duration = Duration::from_mins(2);
 /// A burst is what there would be in so many parts of a minute.
 const BURSTS: u32 = 6;
 /// When to try again where it is not known when a call ends.
@@ -56,12 +53,16 @@ pub(crate) struct Reached {
     unit: &'static str,
 }
 
-/// The calls of this host, as far as they are bounded.
-pub(crate) struct Rates {
-    /// By the key's id, or the tenant's and the capsule's name; neither can be the other.
-    buckets: Cache<String, Arc<Bucket>>,
-    /// By the same.
-    running: Arc<Shares>,
+/// The calls of this host, as far as they are bounded: by the key's id, or the tenant's and the
+/// capsule's name; neither can be the other.
+#[derive(Default)]
+pub(crate) struct Rates(ByName<Calls>);
+
+/// Those under one bound.
+#[derive(Default)]
+struct Calls {
+    running: AtomicU32,
+    bucket: Mutex<Option<Bucket>>,
 }
 
 /// What is left of a rate.
@@ -70,11 +71,14 @@ struct Bucket {
     limiter: DefaultDirectRateLimiter,
 }
 
-/// One of the calls there may be at once.
+/// A call that is counted, until it is dropped.
 pub(crate) struct Turn {
-    _of_key: Option<Share>,
-    _of_capsule: Option<Share>,
+    _of_key: Option<Running>,
+    _of_capsule: Option<Running>,
 }
+
+/// One of the calls there may be at once.
+struct Running(Arc<Calls>);
 
 impl Bounds {
     pub(crate) fn resolve(config: &Config) -> Self {
@@ -109,16 +113,8 @@ impl fmt::Display for Reached {
 }
 
 impl Rates {
-    pub(crate) fn new() -> Self {
-        Self {
-            // There can be no more of them than keys and installed capsules.
-            buckets: Cache::builder().time_to_idle(REMEMBERED).build(),
-            running: Arc::default(),
-        }
-    }
-
     /// Counts a call, which has its turn until that is dropped.
-    pub(crate) async fn enter(
+    pub(crate) fn enter(
         &self,
         bounds: &Bounds,
         origin: &Origin,
@@ -130,64 +126,76 @@ impl Rates {
             Some(_) => None,
             None => {
                 let bound = bounds.key.at_most(caller.calls_per_minute());
-                self.count(Level::Key, bound, || caller.key_id().to_owned())
-                    .await?
+                self.count(Level::Key, bound, &[caller.key_id()])?
             }
         };
-        let whose = || format!("{} {capsule}", caller.tenant_id());
+        let whose = [caller.tenant_id(), " ", capsule.as_str()];
         Ok(Turn {
             _of_key: of_key,
-            _of_capsule: self.count(Level::Capsule, bounds.capsule, whose).await?,
+            _of_capsule: self.count(Level::Capsule, bounds.capsule, &whose)?,
         })
     }
 
-    async fn count(
-        &self,
-        level: Level,
-        bound: Bound,
-        whose: impl FnOnce() -> String,
-    ) -> Result<Option<Share>, Error> {
+    fn count(&self, level: Level, bound: Bound, whose: &[&str]) -> Result<Option<Running>, Error> {
         if bound == Bound::default() {
             return Ok(None);
         }
-        let whose = whose();
+        let reached = |most, unit, retry_after| Error::RateLimited {
+            what: Reached { level, most, unit },
+            retry_after,
+        };
+        let calls = self.0.get(&whose.concat());
         // First, since it can be given back.
-        let share = match bound.at_once {
-            Some(most) => Some(self.share(level, most, &whose)?),
+        let running = match bound.at_once {
+            Some(most) => Some(
+                calls
+                    .run(most)
+                    .ok_or_else(|| reached(most, "at once", MOMENT))?,
+            ),
             None => None,
         };
-        if let Some(per_minute) = bound.per_minute {
-            let bucket = self.bucket(&whose, per_minute).await;
-            bucket.take().map_err(|retry_after| Error::RateLimited {
-                what: Reached {
-                    level,
-                    most: per_minute,
-                    unit: "a minute",
-                },
-                retry_after,
-            })?;
+        if let Some(most) = bound.per_minute {
+            let taken = calls.take(most);
+            taken.map_err(|retry_after| reached(most, "a minute", retry_after))?;
         }
-        Ok(share)
+        Ok(running)
+    }
+}
+
+impl Calls {
+    /// One more that runs, where there are fewer than so many.
+    fn run(self: &Arc<Self>, most: NonZeroU32) -> Option<Running> {
+        let one_more = |running| (running < most.get()).then_some(running + 1);
+        let counted = self
+            .running
+            .fetch_update(Relaxed, Relaxed, one_more)
+            .is_ok();
+        counted.then(|| Running(self.clone()))
     }
 
-    fn share(&self, level: Level, most: NonZeroU32, whose: &str) -> Result<Share, Error> {
-        let share = self.running.take(whose, most.get() as usize);
-        share.ok_or(Error::RateLimited {
-            what: Reached {
-                level,
-                most,
-                unit: "at once",
-            },
-            retry_after: MOMENT,
-        })
+    /// Takes one of so many a minute, or says how long until there is one. Another rate begins anew.
+    fn take(&self, per_minute: NonZeroU32) -> Result<(), Duration> {
+        let mut bucket = self.bucket();
+        match &mut *bucket {
+            Some(bucket) if bucket.per_minute == per_minute => bucket.take(),
+            other => other.insert(Bucket::new(per_minute)).take(),
+        }
     }
 
-    /// A full one where there is none, or one of another rate.
-    async fn bucket(&self, whose: &str, per_minute: NonZeroU32) -> Arc<Bucket> {
-        let fresh = async { Arc::new(Bucket::new(per_minute)) };
-        let is_other = |bucket: &Arc<Bucket>| bucket.per_minute != per_minute;
-        let entry = self.buckets.entry_by_ref(whose);
-        entry.or_insert_with_if(fresh, is_other).await.into_value()
+    fn bucket(&self) -> MutexGuard<'_, Option<Bucket>> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Passing for Calls {
+    fn is_over(&self) -> bool {
+        self.bucket().as_ref().is_none_or(Bucket::is_full)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Relaxed);
     }
 }
 
@@ -203,19 +211,27 @@ impl Bound {
 
 impl Bucket {
     fn new(per_minute: NonZeroU32) -> Self {
-        let burst = NonZeroU32::new(per_minute.get() / BURSTS).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::per_minute(per_minute).allow_burst(burst);
+        let quota = Quota::per_minute(per_minute).allow_burst(burst(per_minute));
         Self {
             per_minute,
             limiter: RateLimiter::direct(quota),
         }
     }
 
-    /// Takes one call, or says how long until there is one.
     fn take(&self) -> Result<(), Duration> {
         let taken = self.limiter.check();
         taken.map_err(|until| until.wait_time_from(self.limiter.clock().now()))
     }
+
+    /// Whether it is as a new one is; then it is emptied, as somebody must do who wants to know.
+    fn is_full(&self) -> bool {
+        let all = self.limiter.check_n(burst(self.per_minute));
+        matches!(all, Ok(Ok(())))
+    }
+}
+
+fn burst(per_minute: NonZeroU32) -> NonZeroU32 {
+    NonZeroU32::new(per_minute.get() / BURSTS).unwrap_or(NonZeroU32::MIN)
 }
 
 #[cfg(test)]
@@ -226,66 +242,81 @@ mod tests {
         NonZeroU32::new(n)
     }
 
-    async fn count(rates: &Rates, bound: Bound, whose: &str) -> Result<Option<Share>, Error> {
-        let whose = || whose.to_owned();
-        rates.count(Level::Key, bound, whose).await
+    fn count(rates: &Rates, bound: Bound, whose: &str) -> Result<Option<Running>, Error> {
+        rates.count(Level::Key, bound, &[whose])
     }
 
-    fn wait(refused: &Result<Option<Share>, Error>) -> Duration {
+    fn wait(refused: &Result<Option<Running>, Error>) -> Duration {
         match refused {
             Err(Error::RateLimited { retry_after, .. }) => *retry_after,
             _ => panic!("it is not refused"),
         }
     }
 
-    #[tokio::test]
-    async fn a_burst_is_a_sixth_of_the_minute() {
-        let rates = Rates::new();
+    #[test]
+    fn a_burst_is_a_sixth_of_the_minute() {
+        let rates = Rates::default();
         let of = |per_minute| Bound {
             per_minute: some(per_minute),
             at_once: None,
         };
         for _ in 0..3 {
-            assert!(count(&rates, of(20), "a").await.is_ok());
+            assert!(count(&rates, of(20), "a").is_ok());
         }
-        let wait_for_one = wait(&count(&rates, of(20), "a").await);
+        let wait_for_one = wait(&count(&rates, of(20), "a"));
         assert!(wait_for_one <= Duration::from_secs(3), "{wait_for_one:?}");
-        assert!(count(&rates, of(20), "b").await.is_ok());
+        assert!(count(&rates, of(20), "b").is_ok());
 
-        assert!(count(&rates, of(1), "c").await.is_ok());
-        let minute = wait(&count(&rates, of(1), "c").await);
+        assert!(count(&rates, of(1), "c").is_ok());
+        let minute = wait(&count(&rates, of(1), "c"));
         assert!(minute > Duration::from_secs(50), "{minute:?}");
         // Another rate begins anew.
-        assert!(count(&rates, of(2), "c").await.is_ok());
+        assert!(count(&rates, of(2), "c").is_ok());
     }
 
-    #[tokio::test]
-    async fn a_call_that_ended_makes_room() {
-        let rates = Rates::new();
+    #[test]
+    fn what_a_rate_has_left_is_needed_until_it_is_whole() {
+        let calls = Calls::default();
+        assert!(calls.is_over());
+        let of = |per_minute| some(per_minute).unwrap();
+        calls.take(of(12)).unwrap();
+        assert!(!calls.is_over());
+        // It is there again after the millisecond that each of 60,000 a minute has.
+        let brief = Calls::default();
+        brief.take(of(60_000)).unwrap();
+        assert!(!brief.is_over());
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(brief.is_over());
+    }
+
+    #[test]
+    fn a_call_that_ended_makes_room() {
+        let rates = Rates::default();
         let bound = Bound {
             per_minute: some(6000),
             at_once: some(2),
         };
-        let first = count(&rates, bound, "a").await.unwrap();
-        let _second = count(&rates, bound, "a").await.unwrap();
-        assert_eq!(wait(&count(&rates, bound, "a").await), MOMENT);
-        assert!(count(&rates, bound, "b").await.is_ok());
+        let first = count(&rates, bound, "a").unwrap();
+        let _second = count(&rates, bound, "a").unwrap();
+        assert_eq!(wait(&count(&rates, bound, "a")), MOMENT);
+        assert!(count(&rates, bound, "b").is_ok());
         drop(first);
-        assert!(count(&rates, bound, "a").await.is_ok());
+        assert!(count(&rates, bound, "a").is_ok());
     }
 
-    #[tokio::test]
-    async fn a_refused_call_holds_nothing() {
-        let rates = Rates::new();
+    #[test]
+    fn a_refused_call_holds_nothing() {
+        let rates = Rates::default();
         let bound = Bound {
             per_minute: some(1),
             at_once: some(1),
         };
-        drop(count(&rates, bound, "a").await.unwrap());
+        drop(count(&rates, bound, "a").unwrap());
         for _ in 0..3 {
-            assert!(wait(&count(&rates, bound, "a").await) > MOMENT);
+            assert!(wait(&count(&rates, bound, "a")) > MOMENT);
         }
-        assert!(rates.running.is_empty());
+        let idle = |calls: &Arc<Calls>| calls.running.load(Relaxed) == 0;
+        assert!(rates.0.all().iter().all(idle));
     }
 
     #[test]

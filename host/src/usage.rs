@@ -1,10 +1,12 @@
 //! What calls used: summed in memory, and written down every second.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
+use rustc_hash::FxHashMap;
 use soma_capability::CapsuleName;
 use soma_runtime::{ENGINE, Usage};
 use sqlx::AnyPool;
@@ -22,13 +24,23 @@ pub(crate) struct Book(Arc<Shared>);
 
 struct Shared {
     pool: AnyPool,
-    waiting: Mutex<HashMap<Line, Sums>>,
+    waiting: Mutex<FxHashMap<Spent, Sums>>,
 }
 
 /// What one call's usage is entered under, when it has ended.
 pub(crate) struct Entry {
     book: Book,
-    line: Line,
+    spent: Spent,
+}
+
+/// What a line is of, shared with the calls that it sums. Equal where the lines are.
+struct Spent {
+    caller: Caller,
+    capsule: CapsuleName,
+    tool: Arc<str>,
+    /// When the day began, in milliseconds.
+    day: i64,
+    prices: Arc<str>,
 }
 
 /// Says in an answer's headers what the call used: `Soma-Usage-Tokens`, `-Fuel` and `-Time-Us`.
@@ -55,16 +67,15 @@ impl Book {
         &self,
         caller: &Caller,
         capsule: &CapsuleName,
-        tool: &str,
+        tool: &Arc<str>,
         prices: Arc<str>,
     ) -> Entry {
         Entry {
             book: self.clone(),
-            line: Line {
-                tenant: caller.tenant_id().to_owned(),
-                key: caller.key_id().to_owned(),
+            spent: Spent {
+                caller: caller.clone(),
                 capsule: capsule.clone(),
-                tool: tool.to_owned(),
+                tool: tool.clone(),
                 day: Span::Day.starts_at(Timestamp::now()),
                 prices,
             },
@@ -79,31 +90,32 @@ impl Book {
         }
         let written = self.write(&waiting).await;
         if written.is_err() {
-            for (line, sums) in waiting {
-                self.add(line, &sums);
+            for (spent, sums) in waiting {
+                self.add(spent, &sums);
             }
         }
         written
     }
 
-    async fn write(&self, waiting: &HashMap<Line, Sums>) -> sqlx::Result<()> {
+    async fn write(&self, waiting: &FxHashMap<Spent, Sums>) -> sqlx::Result<()> {
         let mut transaction = self.0.pool.begin().await?;
         // In an order that every host keeps: none waits for one that waits for it.
-        let waiting: BTreeMap<_, _> = waiting.iter().collect();
-        for (line, sums) in waiting {
+        let lines = waiting.iter().map(|(spent, sums)| (spent.line(), sums));
+        let lines: BTreeMap<_, _> = lines.collect();
+        for (line, sums) in lines {
             usage::add(&mut transaction, line, ENGINE, sums).await?;
         }
         transaction.commit().await
     }
 
-    fn add(&self, line: Line, sums: &Sums) {
+    fn add(&self, spent: Spent, sums: &Sums) {
         let mut waiting = self.waiting();
-        if waiting.len() < MOST_WAITING || waiting.contains_key(&line) {
-            waiting.entry(line).or_default().add(sums);
+        if waiting.len() < MOST_WAITING || waiting.contains_key(&spent) {
+            waiting.entry(spent).or_default().add(sums);
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Line, Sums>> {
+    fn waiting(&self) -> MutexGuard<'_, FxHashMap<Spent, Sums>> {
         let waiting = self.0.waiting.lock();
         waiting.unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,6 +133,33 @@ impl Entry {
             sent_bytes: usage.sent_bytes,
             received_bytes: usage.received_bytes,
         };
-        self.book.add(self.line, &sums);
+        self.book.add(self.spent, &sums);
+    }
+}
+
+impl Spent {
+    fn line(&self) -> Line<'_> {
+        Line {
+            tenant: self.caller.tenant_id(),
+            key: self.caller.key_id(),
+            capsule: &self.capsule,
+            tool: &self.tool,
+            day: self.day,
+            prices: &self.prices,
+        }
+    }
+}
+
+impl PartialEq for Spent {
+    fn eq(&self, other: &Self) -> bool {
+        self.line() == other.line()
+    }
+}
+
+impl Eq for Spent {}
+
+impl Hash for Spent {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.line().hash(state);
     }
 }

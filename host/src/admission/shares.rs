@@ -1,51 +1,36 @@
 //! How much of something each of many has.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// How much each has, by name; whoever has nothing is not in it.
+use crate::by_name::{ByName, Passing};
+
+/// How much each has, by name.
 #[derive(Default)]
-pub(crate) struct Shares(Mutex<HashMap<String, usize>>);
+pub(super) struct Shares(ByName<AtomicUsize>);
 
 /// One of somebody's.
-pub(crate) struct Share {
-    shares: Arc<Shares>,
-    whose: String,
-}
+pub(crate) struct Share(Arc<AtomicUsize>);
+
+impl Passing for AtomicUsize {}
 
 impl Shares {
     /// One more for somebody, who has fewer than so many.
-    pub(crate) fn take(self: &Arc<Self>, whose: &str, most: usize) -> Option<Share> {
-        let mut all = self.lock();
-        let of_whose = all.entry(whose.to_owned()).or_default();
-        if *of_whose >= most {
-            return None;
-        }
-        *of_whose += 1;
-        Some(Share {
-            shares: self.clone(),
-            whose: whose.to_owned(),
-        })
+    pub(super) fn take(&self, whose: &str, most: usize) -> Option<Share> {
+        let of_whose = self.0.get(whose);
+        let one_more = |has| (has < most).then_some(has + 1);
+        let taken = of_whose.fetch_update(Relaxed, Relaxed, one_more).is_ok();
+        taken.then(|| Share(of_whose))
     }
 
     #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.all().iter().all(|has| has.load(Relaxed) == 0)
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut all = self.shares.lock();
-        if let Some(of_whose) = all.get_mut(&self.whose) {
-            *of_whose -= 1;
-            if *of_whose == 0 {
-                all.remove(&self.whose);
-            }
-        }
+        self.0.fetch_sub(1, Relaxed);
     }
 }

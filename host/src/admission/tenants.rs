@@ -1,15 +1,13 @@
 //! The tenants whose calls are on their way to a slot.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
-/// When there are this many, those without a call on its way are forgotten.
-const REMEMBERED: usize = 10_000;
+use crate::by_name::{ByName, Passing};
 
 /// All of them, by their ids.
 #[derive(Default)]
-pub(super) struct Tenants(Mutex<HashMap<String, Arc<Tenant>>>);
+pub(super) struct Tenants(ByName<Tenant>);
 
 /// One tenant: there are no two of the same one while a call of it is on its way.
 #[derive(Default)]
@@ -22,25 +20,20 @@ pub(super) struct Tenant {
 /// A call that has a place, and no slot yet.
 pub(super) struct Coming(Arc<Tenant>);
 
+impl Passing for Tenant {}
+
 impl Tenants {
     /// One more call is on its way.
     pub(super) fn come(&self, id: &str) -> Coming {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tenant) = all.get(id) {
-            return Coming::new(tenant.clone());
-        }
-        if all.len() >= REMEMBERED {
-            all.retain(|_, tenant| Arc::strong_count(tenant) > 1);
-        }
-        let tenant = Arc::<Tenant>::default();
-        all.insert(id.to_owned(), tenant.clone());
-        Coming::new(tenant)
+        let tenant = self.0.get(id);
+        tenant.coming.fetch_add(1, Relaxed);
+        Coming(tenant)
     }
 
     /// How many calls are on their way: of the tenant that has the most of them, and of all.
     pub(super) fn coming(&self) -> (usize, usize) {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let coming = all.values().map(|tenant| tenant.coming.load(Relaxed));
+        let all = self.0.all();
+        let coming = all.iter().map(|tenant| tenant.coming.load(Relaxed));
         coming.fold((0, 0), |(most, sum), of_one| {
             (most.max(of_one), sum + of_one)
         })
@@ -48,11 +41,6 @@ impl Tenants {
 }
 
 impl Coming {
-    fn new(tenant: Arc<Tenant>) -> Self {
-        tenant.coming.fetch_add(1, Relaxed);
-        Self(tenant)
-    }
-
     pub(super) fn tenant(&self) -> &Arc<Tenant> {
         &self.0
     }

@@ -220,7 +220,8 @@ pub(crate) struct Called {
 pub(crate) struct Target {
     pub(crate) capsule: CapsuleName,
     pub(crate) digest: Digest,
-    pub(crate) tool: String,
+    #[serde(serialize_with = "text")]
+    pub(crate) tool: Arc<str>,
     /// The call that this one was made within.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) within: Option<Uuid>,

@@ -12,6 +12,9 @@ const END: &[u8] = b"\"}";
 /// Bytes of an erased line, its end included.
 pub(super) const ERASED_BYTES: u64 = (ERASED.len() + 64 + END.len() + 1) as u64;
 
+/// Bytes that most lines need at most.
+const USUAL: usize = 1024;
+
 /// A secret of one line's, without which its hashes say nothing.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Salt(Hex<32>);
@@ -43,7 +46,9 @@ impl Salt {
     /// The line of a record, without its end.
     pub(super) fn line(&self, record: impl Serialize) -> serde_json::Result<Vec<u8>> {
         let salt = *self;
-        serde_json::to_vec(&Line { salt, record })
+        let mut line = Vec::with_capacity(USUAL);
+        serde_json::to_writer(&mut line, &Line { salt, record })?;
+        Ok(line)
     }
 }
 

@@ -191,7 +191,7 @@ mod tests {
         let lines = (0..)
             .zip(&ids)
             .map(|(second, id)| line("call", second, *id));
-        store.append(&lines.collect::<Vec<_>>()).unwrap();
+        store.append(&lines.collect()).unwrap();
         (folder, store, ids)
     }
 
@@ -237,18 +237,18 @@ mod tests {
         let (call, refused) = (id(3), id(4));
         let mut quoting: Value = serde_json::from_slice(&line("call", 5, id(5))).unwrap();
         quoting["record"]["input"] = json!({"invocation": call, "kind": "call"});
-        store
-            .append(&[
-                line("intent", 3, call),
-                quoting.to_string().into_bytes(),
-                line("refusal", 6, refused),
-            ])
-            .unwrap();
+        let lines = [
+            line("intent", 3, call),
+            quoting.to_string().into_bytes(),
+            line("refusal", 6, refused),
+        ];
+        store.append(&lines.iter().collect()).unwrap();
         assert_eq!(index(&folder, &store, call), None);
         assert_eq!(index(&folder, &store, refused), Some(5));
         // It took as long as it may.
         let late = 3 + LONGEST.as_secs() + SLACK.as_secs();
-        store.append(&[line("call", late, call)]).unwrap();
+        let lines = [line("call", late, call)];
+        store.append(&lines.iter().collect()).unwrap();
         assert_eq!(index(&folder, &store, call), Some(6));
     }
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use soma_registry::owner_only;
 
+use super::lines::Lines;
+
 /// Lines in one file.
 pub(super) const IN_FILE: u64 = 4096;
 
@@ -47,25 +49,21 @@ impl Store {
 
     /// Appends lines; when this returns, they outlive a power cut. On an error those are there that
     /// went to files before the one that failed, as `size` says, and no others.
-    pub(super) fn append(&mut self, lines: &[Vec<u8>]) -> io::Result<()> {
-        let mut rest = lines;
-        while !rest.is_empty() {
+    pub(super) fn append(&mut self, lines: &Lines) -> io::Result<()> {
+        let mut done = 0;
+        while done < lines.len() {
             if self.size > 0 && self.size.is_multiple_of(IN_FILE) && self.bytes > 0 {
                 self.file = open(&path(&self.folder, self.size))?;
                 File::open(&self.folder)?.sync_all()?;
                 self.bytes = 0;
             }
             let room = usize::try_from(IN_FILE - self.size % IN_FILE).unwrap_or(usize::MAX);
-            let (now, later) = rest.split_at(room.min(rest.len()));
-            let mut text = Vec::with_capacity(now.iter().map(|line| line.len() + 1).sum());
-            for line in now {
-                text.extend_from_slice(line);
-                text.push(b'\n');
-            }
-            self.write(&text)?;
-            self.size += now.len() as u64;
+            let now = room.min(lines.len() - done);
+            let text = lines.text(done, done + now);
+            self.write(text)?;
+            self.size += now as u64;
             self.bytes += text.len() as u64;
-            rest = later;
+            done += now;
         }
         Ok(())
     }
@@ -164,13 +162,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let mut store = Store::open(folder).unwrap();
-        store.append(&lines(0..10)).unwrap();
-        store.append(&lines(10..2 * IN_FILE)).unwrap();
+        store.append(&lines(0..10).iter().collect()).unwrap();
+        store
+            .append(&lines(10..2 * IN_FILE).iter().collect())
+            .unwrap();
         assert_eq!(store.size(), 2 * IN_FILE);
         drop(store);
         // Full files: the next line begins a new one.
         let mut store = Store::open(folder).unwrap();
-        store.append(&lines(2 * IN_FILE..2 * IN_FILE + 3)).unwrap();
+        let more = lines(2 * IN_FILE..2 * IN_FILE + 3);
+        store.append(&more.iter().collect()).unwrap();
         drop(store);
         let last = path(folder, 2 * IN_FILE);
         let mut text = fs::read(&last).unwrap();
@@ -178,9 +179,8 @@ mod tests {
         fs::write(&last, text).unwrap();
         let mut store = Store::open(folder).unwrap();
         assert_eq!(store.size(), 2 * IN_FILE + 3);
-        store
-            .append(&lines(2 * IN_FILE + 3..2 * IN_FILE + 4))
-            .unwrap();
+        let more = lines(2 * IN_FILE + 3..2 * IN_FILE + 4);
+        store.append(&more.iter().collect()).unwrap();
         let size = store.size();
         let mut from = 0;
         while from < size {
@@ -194,7 +194,9 @@ mod tests {
         let erased = store.rewrite(is_old).unwrap();
         assert_eq!(erased, (0..size).filter(|n| n % 10 == 0).count() as u64);
         assert_eq!(store.rewrite(is_old).unwrap(), 0);
-        store.append(&lines(size..size + 1)).unwrap();
+        store
+            .append(&lines(size..size + 1).iter().collect())
+            .unwrap();
         let end = read(folder, size - 2, size + 1).unwrap();
         assert_eq!(end, lines(size - 2..size + 1));
         assert_eq!(

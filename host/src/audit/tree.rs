@@ -211,7 +211,7 @@ mod tests {
 
         fn append(&mut self, range: Range<u64>) {
             let lines: Vec<Vec<u8>> = range.map(line).collect();
-            self.store.append(&lines).unwrap();
+            self.store.append(&lines.iter().collect()).unwrap();
             for line in lines {
                 self.tree.extend(&self.frontier.push(&leaf(&line)));
             }

@@ -16,6 +16,7 @@ use soma_registry::owner_only;
 use tokio::sync::oneshot;
 
 use super::line;
+use super::lines::Lines;
 use super::store::{Store, read};
 use super::tree::{self, Tree};
 use super::{Shared, Unwritten};
@@ -62,7 +63,7 @@ pub(super) struct Writer {
     /// Seconds that it takes.
     written: Histogram,
     /// Of what could not be written yet.
-    pending: Vec<Vec<u8>>,
+    pending: Lines,
     tried: Instant,
     /// Lines under the newest checkpoint.
     signed: u64,
@@ -118,7 +119,7 @@ impl Writer {
             head,
             shared,
             written,
-            pending: Vec::new(),
+            pending: Lines::default(),
             tried: Instant::now(),
             signed,
             signed_at: Instant::now(),
@@ -221,7 +222,7 @@ impl Writer {
     fn flush(&mut self, waiting: Vec<Waiting>) {
         self.tried = Instant::now();
         // After the orders: the line of whoever waits is among these.
-        self.pending.extend(self.shared.take());
+        self.pending.take(&mut self.shared.lines());
         if self.pending.is_empty() && waiting.is_empty() {
             return;
         }
@@ -235,9 +236,10 @@ impl Writer {
         // Of several files the first may have taken some, and the next none.
         let taken = self.store.size() - self.frontier.size();
         let taken = usize::try_from(taken).unwrap_or(usize::MAX);
-        for line in self.pending.drain(..taken) {
-            self.tree.extend(&self.frontier.push(&line::leaf(&line)));
+        for line in self.pending.iter().take(taken) {
+            self.tree.extend(&self.frontier.push(&line::leaf(line)));
         }
+        self.pending.drop_first(taken);
         // In this order: a line that is not on its way any more is there.
         self.shared.size.store(self.frontier.size(), SeqCst);
         self.shared.queued.fetch_sub(taken, SeqCst);

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 
@@ -14,6 +15,8 @@ pub(super) struct Charge {
     pub(super) window: Window,
     /// When the window ends.
     pub(super) ends_at: Option<Timestamp>,
+    /// The number of its purse, where one was looked for.
+    pub(super) purse: AtomicU64,
 }
 
 /// All of a payer's, which stay the same until one of the windows turns: most calls share them.
@@ -36,6 +39,7 @@ impl Charge {
                 starts_at: span.starts_at(moment),
             },
             ends_at: span.ends_at(moment),
+            purse: AtomicU64::default(),
         }
     }
 }

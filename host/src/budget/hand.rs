@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,14 +13,17 @@ use uuid::Uuid;
 
 use super::charges::Charge;
 use super::denial::Denial;
-use super::purse::{Held, Purse};
+use super::purse::{Held, Lacking, Purse};
 use crate::db::ledger::{Lease, Window};
 
 /// Everything in hand.
 #[derive(Default)]
 pub(super) struct Hand {
-    /// Each call looks for a dozen, by names that this program made.
-    purses: FxHashMap<Window, Purse>,
+    /// By their numbers: each call looks for a dozen, twice.
+    purses: FxHashMap<u64, Purse>,
+    /// The number of each, which none that was let go had.
+    numbers: FxHashMap<Window, u64>,
+    newest: u64,
     /// Leases that no call can hold any more, until the database knows what was spent of them.
     closing: HashMap<Uuid, (Lease, u64)>,
 }
@@ -52,51 +56,62 @@ impl Hand {
         tokens: u64,
         now: Duration,
     ) -> Result<Vec<Option<Uuid>>, &'a Charge> {
-        let lacks = |charge: &&Charge| charge.budget.is_hard && self.lacks(charge, tokens, now);
-        if let Some(charge) = charges.iter().find(lacks) {
-            return Err(charge);
+        let mut leases = Vec::with_capacity(charges.len());
+        for charge in charges {
+            let is_hard = charge.budget.is_hard;
+            match self.purse(charge).hold(is_hard, tokens, now) {
+                Ok(lease) => leases.push(lease),
+                Err(Lacking) => {
+                    self.end(charges, &leases, tokens, 0, now);
+                    return Err(charge);
+                }
+            }
         }
-        let held = charges.iter();
-        Ok(held.map(|it| self.hold_of(it, tokens, now)).collect())
-    }
-
-    fn lacks(&self, charge: &Charge, tokens: u64, now: Duration) -> bool {
-        let purse = self.purses.get(&charge.window);
-        purse.map_or(0, |purse| purse.usable(now)) < tokens
-    }
-
-    fn hold_of(&mut self, charge: &Charge, tokens: u64, now: Duration) -> Option<Uuid> {
-        let is_hard = charge.budget.is_hard;
-        match self.purses.get_mut(&charge.window) {
-            Some(purse) => purse.hold(is_hard, tokens, now),
-            None => self.purse(charge).hold(is_hard, tokens, now),
-        }
+        Ok(leases)
     }
 
     fn purse(&mut self, charge: &Charge) -> &mut Purse {
-        let purse = self.purses.entry(charge.window.clone());
+        let known = charge.purse.load(Relaxed);
+        let number = if self.purses.contains_key(&known) {
+            known
+        } else {
+            let number = self.number(&charge.window);
+            charge.purse.store(number, Relaxed);
+            number
+        };
+        let purse = self.purses.entry(number);
         purse.or_insert_with(|| Purse::new(charge))
     }
 
-    /// A call has ended that held so many tokens of a window, and of this lease where it is a hard
-    /// budget's, and has used so many. Where the lease is not in hand any more, all of it has been posted.
+    fn number(&mut self, window: &Window) -> u64 {
+        if let Some(number) = self.numbers.get(window) {
+            return *number;
+        }
+        self.newest += 1;
+        self.numbers.insert(window.clone(), self.newest);
+        self.newest
+    }
+
+    fn of_window(&mut self, window: &Window) -> Option<&mut Purse> {
+        let number = self.numbers.get(window)?;
+        self.purses.get_mut(number)
+    }
+
+    /// A call has ended that held so many tokens of the first of these, as many as there are leases, and
+    /// has used so many. Where a lease is not in hand any more, all of it has been posted.
     pub(super) fn end(
         &mut self,
-        (window, lease): (&Window, Option<Uuid>),
+        charges: &[Charge],
+        leases: &[Option<Uuid>],
         tokens: u64,
         used: u64,
         now: Duration,
     ) {
-        let Some(purse) = self.purses.get_mut(window) else {
-            return;
-        };
-        match lease {
-            None => purse.soft.tally.end(tokens, used),
-            Some(id) => {
-                if let Some(held) = purse.held(id) {
-                    held.used_at = now;
-                    held.tally.end(tokens, used);
-                }
+        for (charge, lease) in charges.iter().zip(leases) {
+            // Another call may have found a purse of the same window since this one did.
+            let number = charge.purse.load(Relaxed);
+            if let Some(purse) = self.purses.get_mut(&number) {
+                purse.end(*lease, tokens, used, now);
             }
         }
     }
@@ -125,7 +140,7 @@ impl Hand {
 
     /// The lease has so many tokens more, and calls may hold them until then.
     pub(super) fn granted(&mut self, lease: Lease, tokens: u64, usable_until: Duration) {
-        let purse = self.purses.get_mut(&lease.window);
+        let purse = self.of_window(&lease.window);
         if let Some(held) = purse.and_then(|purse| purse.held(lease.id)) {
             held.tokens += tokens;
             held.usable_until = held.usable_until.max(usable_until);
@@ -137,7 +152,7 @@ impl Hand {
 
     /// The lease is not this host's any more: all of it counts as spent, calls that hold some too.
     pub(super) fn lose(&mut self, lease: &Lease) {
-        if let Some(purse) = self.purses.get_mut(&lease.window) {
+        if let Some(purse) = self.of_window(&lease.window) {
             purse.lease.take_if(|held| held.id == lease.id);
         }
     }
@@ -146,21 +161,23 @@ impl Hand {
     /// here on.
     pub(super) fn due(&mut self, now: Duration, wall: Timestamp) -> Vec<Due> {
         let mut due = Vec::new();
-        for (window, purse) in &mut self.purses {
+        for purse in self.purses.values_mut() {
             if let Some(held) = purse.retire(now, wall) {
-                let lease = held.lease(window);
+                let lease = held.lease(&purse.window);
                 self.closing.insert(held.id, (lease, held.tally.used));
             }
             if let Some(held) = &purse.lease
                 && held.tally.used > held.posted
             {
-                due.push(Due::Post(held.lease(window), held.tally.used));
+                due.push(Due::Post(held.lease(&purse.window), held.tally.used));
             }
             if let Some((movement, used)) = purse.soft.due() {
-                due.push(Due::Count(window.clone(), movement, used));
+                due.push(Due::Count(purse.window.clone(), movement, used));
             }
         }
         self.purses.retain(|_, purse| !purse.is_empty());
+        let purses = &self.purses;
+        self.numbers.retain(|_, number| purses.contains_key(number));
         let closing = self.closing.values().cloned();
         due.extend(closing.map(|(lease, spent)| Due::Settle(lease, spent)));
         due
@@ -168,17 +185,18 @@ impl Hand {
 
     /// Gives all leases back. What calls still hold counts as spent: they may spend it.
     pub(super) fn retire_all(&mut self) {
-        for (window, purse) in &mut self.purses {
+        for purse in self.purses.values_mut() {
             if let Some(held) = purse.lease.take() {
                 let spent = held.tally.used + held.tally.held;
-                self.closing.insert(held.id, (held.lease(window), spent));
+                let lease = held.lease(&purse.window);
+                self.closing.insert(held.id, (lease, spent));
             }
         }
     }
 
     /// So much of the lease is posted, and calls may hold the rest until then.
     pub(super) fn posted(&mut self, lease: &Lease, spent: u64, usable_until: Duration) {
-        let purse = self.purses.get_mut(&lease.window);
+        let purse = self.of_window(&lease.window);
         if let Some(held) = purse.and_then(|purse| purse.held(lease.id)) {
             held.posted = spent;
             held.usable_until = held.usable_until.max(usable_until);
@@ -190,7 +208,7 @@ impl Hand {
     }
 
     pub(super) fn counted(&mut self, window: &Window) {
-        if let Some(purse) = self.purses.get_mut(window) {
+        if let Some(purse) = self.of_window(window) {
             purse.soft.batch = None;
         }
     }

@@ -9,13 +9,14 @@ use moka::future::Cache;
 use sqlx::AnyPool;
 
 use super::charges::Charges;
-use super::{Payer, Refused, SessionId, Span};
+use super::{Payer, Refused, Span};
+use crate::by_name::{ByName, Passing};
 use crate::db::budgets::{self, Budget, SetError};
 
 /// How long a look-up is believed: the time within which a change made by another host holds here
 /// too.
 const BELIEVED: Duration = Duration::from_secs(5);
-/// Tenants, and payers of each, that are remembered.
+/// Payers of each tenant that are remembered.
 const REMEMBERED: u64 = 10_000;
 
 /// The budgets of one payer.
@@ -25,41 +26,58 @@ pub(super) struct Found {
     charges: ArcSwapOption<Charges>,
 }
 
-/// By key and session.
-type Payers = Cache<(String, Option<SessionId>), Arc<Found>>;
-
 /// By tenant. What is forgotten is all that was looked up for the tenant, and where look-ups that are
 /// under way put what they find.
-pub(super) struct Known(Cache<String, Payers>);
+#[derive(Default)]
+pub(super) struct Known(ByName<Payers>);
+
+/// One tenant's, by their names.
+struct Payers(Cache<String, Arc<Found>>);
+
+impl Passing for Payers {}
+
+impl Default for Payers {
+    fn default() -> Self {
+        let payers = Cache::builder().max_capacity(REMEMBERED);
+        Self(payers.time_to_live(BELIEVED).build())
+    }
+}
 
 impl Known {
-    pub(super) fn new() -> Self {
-        let tenants = Cache::builder().max_capacity(REMEMBERED);
-        Self(tenants.time_to_live(BELIEVED).build())
-    }
-
-    pub(super) async fn forget(&self, tenant: &str) {
-        self.0.invalidate(tenant).await;
+    pub(super) fn forget(&self, tenant: &str) {
+        self.0.renew(tenant);
     }
 
     /// The payer's budgets, with that of its session as narrow as the call has it.
     pub(super) async fn budgets(
         &self,
         pool: &AnyPool,
-        payer: &Payer,
+        payer: &Payer<'_>,
     ) -> Result<Arc<Found>, Refused> {
-        let payers = async { Cache::new(REMEMBERED) };
-        let payers = self.0.get_with_by_ref(&payer.tenant, payers).await;
-        let found = look_up(&payers, pool, payer).await?;
+        let payers = self.0.get(payer.tenant);
+        let found = payers.find(pool, payer).await?;
         let Some((session, most)) = payer.narrowing().filter(|(_, most)| !found.holds(*most))
         else {
             return Ok(found);
         };
-        budgets::narrow(pool, &payer.tenant, &payer.key, session, most).await?;
+        budgets::narrow(pool, payer.tenant, payer.key, session, most).await?;
         // Looked up anew, since a look-up that is under way may have seen what was before.
         let found = of_payer(pool, payer).await?;
-        payers.insert(payer.names(), found.clone()).await;
+        let name = payer.name().into_owned();
+        payers.0.insert(name, found.clone()).await;
         Ok(found)
+    }
+}
+
+impl Payers {
+    async fn find(&self, pool: &AnyPool, payer: &Payer<'_>) -> sqlx::Result<Arc<Found>> {
+        let name = payer.name();
+        if let Some(found) = self.0.get(&*name).await {
+            return Ok(found);
+        }
+        let look = of_payer(pool, payer);
+        let found = self.0.try_get_with(name.into_owned(), look).await;
+        found.map_err(own)
     }
 }
 
@@ -85,14 +103,9 @@ impl Found {
     }
 }
 
-async fn look_up(payers: &Payers, pool: &AnyPool, payer: &Payer) -> sqlx::Result<Arc<Found>> {
-    let look = of_payer(pool, payer);
-    payers.try_get_with(payer.names(), look).await.map_err(own)
-}
-
-async fn of_payer(pool: &AnyPool, payer: &Payer) -> sqlx::Result<Arc<Found>> {
+async fn of_payer(pool: &AnyPool, payer: &Payer<'_>) -> sqlx::Result<Arc<Found>> {
     let session = payer.session.as_ref().map(|session| &session.id);
-    let found = budgets::of_calls(pool, &payer.tenant, &payer.key, session).await?;
+    let found = budgets::of_calls(pool, payer.tenant, payer.key, session).await?;
     Ok(Arc::new(Found {
         budgets: found.into_iter().map(Arc::new).collect(),
         charges: ArcSwapOption::empty(),

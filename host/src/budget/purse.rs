@@ -16,6 +16,7 @@ const IDLE: Duration = Duration::from_secs(2);
 
 /// The lease and the counts of one window.
 pub(super) struct Purse {
+    pub(super) window: Window,
     pub(super) level: &'static str,
     pub(super) ends_at: Option<Timestamp>,
     pub(super) lease: Option<Held>,
@@ -23,6 +24,9 @@ pub(super) struct Purse {
     /// Whoever asks the database for more waits here.
     pub(super) turn: Arc<Mutex<Denial>>,
 }
+
+/// A lease has too few tokens for a call, or there is none.
+pub(super) struct Lacking;
 
 /// A lease that calls hold tokens of.
 pub(super) struct Held {
@@ -122,6 +126,7 @@ impl Soft {
 impl Purse {
     pub(super) fn new(charge: &Charge) -> Self {
         Self {
+            window: charge.window.clone(),
             level: charge.budget.place.level.as_str(),
             ends_at: charge.ends_at,
             lease: None,
@@ -135,17 +140,33 @@ impl Purse {
     }
 
     /// Holds so many tokens; gives the lease that they are of, where the budget is hard.
-    pub(super) fn hold(&mut self, is_hard: bool, tokens: u64, now: Duration) -> Option<Uuid> {
-        match &mut self.lease {
-            Some(held) if is_hard => {
-                held.used_at = now;
-                held.tally.hold(tokens);
-                Some(held.id)
-            }
-            _ => {
-                self.soft.tally.hold(tokens);
-                None
-            }
+    pub(super) fn hold(
+        &mut self,
+        is_hard: bool,
+        tokens: u64,
+        now: Duration,
+    ) -> Result<Option<Uuid>, Lacking> {
+        if !is_hard {
+            self.soft.tally.hold(tokens);
+            return Ok(None);
+        }
+        let held = self.lease.as_mut();
+        let held = held
+            .filter(|held| held.usable(now) >= tokens)
+            .ok_or(Lacking)?;
+        held.used_at = now;
+        held.tally.hold(tokens);
+        Ok(Some(held.id))
+    }
+
+    /// A call has ended that held so many tokens, of this lease where there is one.
+    pub(super) fn end(&mut self, lease: Option<Uuid>, tokens: u64, used: u64, now: Duration) {
+        let Some(id) = lease else {
+            return self.soft.tally.end(tokens, used);
+        };
+        if let Some(held) = self.held(id) {
+            held.used_at = now;
+            held.tally.end(tokens, used);
         }
     }
 

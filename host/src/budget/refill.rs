@@ -36,7 +36,7 @@ impl Shared {
             }
             Taken::Gone => {
                 self.hand().lose(&lease);
-                self.known.forget(&charge.budget.place.tenant).await;
+                self.known.forget(&charge.budget.place.tenant);
                 Ok(())
             }
         }

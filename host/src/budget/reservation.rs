@@ -48,13 +48,14 @@ impl Reservation {
     }
 
     fn end(&mut self, used: u64) {
+        let leases = std::mem::take(&mut self.leases);
+        if leases.is_empty() {
+            return;
+        }
+        let used = used.min(self.tokens);
         let now = self.shared.clock.monotonic();
         let mut hand = self.shared.hand();
-        let leases = std::mem::take(&mut self.leases);
-        for (charge, lease) in self.charges.iter().zip(leases) {
-            let part = (&charge.window, lease);
-            hand.end(part, self.tokens, used.min(self.tokens), now);
-        }
+        hand.end(&self.charges, &leases, self.tokens, used, now);
     }
 
     /// The windows that it holds tokens of, and whether by a lease.

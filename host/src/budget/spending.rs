@@ -47,8 +47,8 @@ pub(crate) async fn hold(
         return uncounted(app, prices, most, terms.session.as_ref());
     }
     let payer = Payer {
-        tenant: caller.tenant_id().to_owned(),
-        key: caller.key_id().to_owned(),
+        tenant: caller.tenant_id(),
+        key: caller.key_id(),
         session: terms.session,
     };
     let reservation = match most {
@@ -88,7 +88,7 @@ fn uncounted(
 /// Nobody has said that the call needs so many: it makes do with what is left, where that is less.
 async fn reserve_what_there_is(
     app: &App,
-    payer: &Payer,
+    payer: &Payer<'_>,
     mut tokens: u64,
 ) -> Result<Reservation, Refused> {
     loop {

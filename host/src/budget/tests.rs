@@ -183,7 +183,7 @@ async fn a_change_is_heeded_at_once() {
     let host = fixture.host("a").await;
     assert!(host.reserve(&payer(KEY), 5).await.is_ok());
     fixture.set(Level::Tenant, Span::Day, 3, true).await;
-    host.changed(TENANT).await;
+    host.changed(TENANT);
     assert!(host.reserve(&payer(KEY), 5).await.is_err());
     // Nobody said that it is gone: the database does.
     budgets::delete(&fixture.pool, &place(Level::Tenant, Span::Day))

@@ -25,6 +25,8 @@ pub(crate) struct Described {
 /// One tool, ready to be called.
 pub(crate) struct ReadyTool {
     pub(crate) tool: Tool,
+    /// Its name, as the records of its calls share it.
+    pub(crate) name: Arc<str>,
     pub(crate) schema: Arc<Schema>,
     capsule: CapsuleName,
     metrics: Arc<Metrics>,
@@ -47,6 +49,7 @@ impl Described {
         let ready = |(tool, schema): (&Tool, &Arc<Schema>)| {
             Arc::new(ReadyTool {
                 tool: tool.clone(),
+                name: tool.name.as_str().into(),
                 schema: schema.clone(),
                 capsule: manifest.name.clone(),
                 metrics: metrics.clone(),

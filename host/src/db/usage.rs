@@ -1,7 +1,5 @@
 //! The `usage_days` table: what calls used, in sums.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use soma_capability::CapsuleName;
@@ -12,18 +10,18 @@ use super::{corrupt, time};
 use crate::keep::Days;
 
 /// What a sum is of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Line {
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Line<'a> {
     /// The tenant's id.
-    pub(crate) tenant: String,
+    pub(crate) tenant: &'a str,
     /// The key's id.
-    pub(crate) key: String,
-    pub(crate) capsule: CapsuleName,
-    pub(crate) tool: String,
+    pub(crate) key: &'a str,
+    pub(crate) capsule: &'a CapsuleName,
+    pub(crate) tool: &'a str,
     /// When the day began, in milliseconds.
     pub(crate) day: i64,
     /// See [`Prices::version`](soma_capability::Prices::version).
-    pub(crate) prices: Arc<str>,
+    pub(crate) prices: &'a str,
 }
 
 /// What calls used together.
@@ -113,7 +111,7 @@ impl Sums {
 /// Adds to a line. Nothing where its tenant is gone.
 pub(crate) async fn add(
     connection: &mut AnyConnection,
-    line: &Line,
+    line: Line<'_>,
     engine: &str,
     sums: &Sums,
 ) -> sqlx::Result<()> {
@@ -131,13 +129,13 @@ pub(crate) async fn add(
              sent_bytes = usage_days.sent_bytes + excluded.sent_bytes,
              received_bytes = usage_days.received_bytes + excluded.received_bytes",
     )
-    .bind(&line.tenant)
+    .bind(line.tenant)
     .bind(line.day)
-    .bind(&line.key)
+    .bind(line.key)
     .bind(line.capsule.namespace())
     .bind(line.capsule.name())
-    .bind(&line.tool)
-    .bind(&*line.prices)
+    .bind(line.tool)
+    .bind(line.prices)
     .bind(engine);
     for column in sums.columns() {
         query = query.bind(column);
@@ -261,15 +259,15 @@ mod tests {
         let (today, yesterday) = (day("2027-03-31T00:00:00Z"), day("2027-03-30T00:00:00Z"));
         for day in [today, yesterday] {
             let line = Line {
-                tenant: "tenant".to_owned(),
-                key: "key".to_owned(),
-                capsule: "a/b".parse().unwrap(),
-                tool: "run".to_owned(),
+                tenant: "tenant",
+                key: "key",
+                capsule: &"a/b".parse().unwrap(),
+                tool: "run",
                 day,
-                prices: "prices".into(),
+                prices: "prices",
             };
             let mut connection = pool.acquire().await.unwrap();
-            let added = add(&mut connection, &line, "engine", &Sums::default()).await;
+            let added = add(&mut connection, line, "engine", &Sums::default()).await;
             added.unwrap();
         }
         let kept = Days::try_from(1).unwrap();

@@ -108,7 +108,7 @@ pub(crate) async fn set(
     let place = place(&tenant, key, session, span)?;
     let budget = budgets::set(&app.pool, &place, tokens, hard).await;
     let budget = budget.map_err(|error| refused(error, &place))?;
-    app.budgets.changed(&tenant.id).await;
+    app.budgets.changed(&tenant.id);
     let of = tenant.name;
     tracing::info!(tenant = of, level = %place.level, %span, tokens, hard, "budget set");
     let event = Event::BudgetSet {
@@ -131,7 +131,7 @@ pub(crate) async fn remove(
     if !budgets::delete(&app.pool, &place).await? {
         return Err(unknown(&place));
     }
-    app.budgets.changed(&tenant.id).await;
+    app.budgets.changed(&tenant.id);
     let of = tenant.name;
     tracing::info!(tenant = of, level = %place.level, span = %place.span, "budget removed");
     app.audit

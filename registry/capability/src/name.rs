@@ -1,10 +1,12 @@
 //! What things are called: a namespace or an account ([`Name`]), and a capsule
 //! (`namespace/name`, [`CapsuleName`]).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The name of a namespace or an account: 1–64 characters of `a-z`, `0-9` and `-`, beginning with
 /// a letter, with no `-` at its end or twice in a row.
@@ -13,12 +15,14 @@ use serde::{Deserialize, Serialize};
 pub struct Name(String);
 
 /// `namespace/name`. Each part is 1–64 characters of `a-z`, `0-9` and `-`, begins with a letter,
-/// and has no `-` at its end or twice in a row: one canonical form, nothing that looks like it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+/// and has no `-` at its end or twice in a row: one canonical form, nothing that looks like it. A copy
+/// shares the text: one call has many.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct CapsuleName {
-    namespace: String,
-    name: String,
+    text: Arc<str>,
+    /// Where the slash is.
+    slash: usize,
 }
 
 /// Why a text is not a capsule's name.
@@ -76,24 +80,29 @@ impl CapsuleName {
         check(namespace)?;
         check(name)?;
         Ok(Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            text: [namespace, "/", name].concat().into(),
+            slash: namespace.len(),
         })
+    }
+
+    /// The whole name.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The part before the slash: who publishes it.
     pub fn namespace(&self) -> &str {
-        &self.namespace
+        &self.text[..self.slash]
     }
 
     /// The part before the slash, as a name of its own.
     pub fn publisher(&self) -> Name {
-        Name(self.namespace.clone())
+        Name(self.namespace().to_owned())
     }
 
     /// The part after the slash.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.text[self.slash + 1..]
     }
 }
 
@@ -135,13 +144,39 @@ impl FromStr for CapsuleName {
 
 impl fmt::Display for CapsuleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Debug for CapsuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+/// All of a namespace's stand together, which they would not as texts: `-` is before `/`.
+impl Ord for CapsuleName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let own = (self.namespace(), self.name());
+        own.cmp(&(other.namespace(), other.name()))
+    }
+}
+
+impl PartialOrd for CapsuleName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for CapsuleName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 
 impl From<CapsuleName> for String {
     fn from(name: CapsuleName) -> Self {
-        name.to_string()
+        name.as_str().to_owned()
     }
 }
 
@@ -170,5 +205,12 @@ mod tests {
         ] {
             assert!(bad.parse::<CapsuleName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_namespace_stands_together() {
+        let mut names = ["a/z", "a-b/c", "a/b"].map(|name| name.parse::<CapsuleName>().unwrap());
+        names.sort();
+        assert_eq!(names.map(String::from), ["a/b", "a/z", "a-b/c"]);
     }
 }

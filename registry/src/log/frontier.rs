@@ -65,9 +65,11 @@ impl Frontier {
         let new: Vec<(u64, TreeHash)> =
             (first..).zip(new.into_iter().map(TreeHash::from)).collect();
         self.size += 1;
-        self.hashes.extend(new.iter().copied());
-        let kept = sub_tree_index(0, self.size, Vec::new());
-        self.hashes.retain(|index, _| kept.contains(index));
+        // Each hash above the leaf's is of one subtree more that is a part of a larger one now.
+        for _ in 1..new.len() {
+            self.hashes.pop_last();
+        }
+        self.hashes.extend(new.last().copied());
         new
     }
 }

@@ -12,8 +12,8 @@ use crate::ratio::{Ratio, medians};
 
 use crate::{INPUT, client, packed};
 
-pub(crate) const ROUNDS: usize = 7;
-pub(crate) const ROUND: Duration = Duration::from_secs(3);
+pub(crate) const ROUNDS: usize = 21;
+pub(crate) const ROUND: Duration = Duration::from_secs(1);
 
 const ASKS: &str = r#"
 [[capabilities.http]]

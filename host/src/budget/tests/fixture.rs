@@ -106,15 +106,15 @@ pub(super) fn place(level: Level, span: Span) -> Place {
     }
 }
 
-pub(super) fn payer(key: &str) -> Payer {
+pub(super) fn payer(key: &str) -> Payer<'_> {
     Payer {
-        tenant: TENANT.to_owned(),
-        key: key.to_owned(),
+        tenant: TENANT,
+        key,
         session: None,
     }
 }
 
-pub(super) fn session(key: &str, id: &str, most: Option<u64>) -> Payer {
+pub(super) fn session<'a>(key: &'a str, id: &str, most: Option<u64>) -> Payer<'a> {
     let id = id.to_owned().try_into().unwrap();
     Payer {
         session: Some(Session { id, most }),
@@ -122,10 +122,10 @@ pub(super) fn session(key: &str, id: &str, most: Option<u64>) -> Payer {
     }
 }
 
-impl Payer {
+impl Payer<'_> {
     /// Its session's level, or its key's.
     pub(super) fn level(&self) -> Level {
-        let key = self.key.clone();
+        let key = self.key.to_owned();
         match &self.session {
             Some(session) => Level::Session {
                 key,

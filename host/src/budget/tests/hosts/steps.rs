@@ -48,7 +48,7 @@ impl World {
         }
     }
 
-    fn payer(&mut self) -> Payer {
+    fn payer(&mut self) -> Payer<'static> {
         let key = *self.random.pick(&[KEY, OTHER_KEY]);
         if self.random.percent(60) {
             return payer(key);
@@ -189,7 +189,7 @@ impl World {
     async fn announce(&mut self) {
         for index in 0..self.hosts.len() {
             if self.random.percent(50) {
-                self.hosts[index].budgets.changed(TENANT).await;
+                self.hosts[index].budgets.changed(TENANT);
             }
         }
     }
