@@ -103,8 +103,28 @@ impl IdempotencyKey {
             let why = format_args!("it is 1 to {LONGEST} visible ASCII characters");
             return Err(terms::wrong(&HEADER, why));
         }
+        if !is_quoted_or_not(text) {
+            let why = "its quotes are not balanced: it has none, or one at each end, and others \
+                       within only after a `\\`";
+            return Err(terms::wrong(&HEADER, why));
+        }
         Ok(Some(Self(text.to_owned())))
     }
+}
+
+/// Whether a text is a quoted string of a structured field (RFC 9651), or has no quotes: one that was
+/// cut would be another key than the whole.
+fn is_quoted_or_not(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('"') else {
+        return !text.contains('"');
+    };
+    let mut is_escaped = false;
+    let end = rest.bytes().position(|byte| {
+        let ends = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        ends
+    });
+    end.is_some_and(|end| end + 1 == rest.len())
 }
 
 /// Makes the call, or answers as it was answered before.
@@ -309,12 +329,20 @@ mod tests {
     fn a_key_is_visible_and_bounded() {
         assert_eq!(key(&[]), Ok(None));
         let longest = "k".repeat(LONGEST);
-        for fine in ["a", "\"8e03978e-40d5\"", "~!", longest.as_str()] {
+        let quoted = ["\"8e03978e-40d5\"", "\"a\\\"b\"", "\"a\\\\\""];
+        for fine in ["a", "a\\b", "~!", longest.as_str()]
+            .into_iter()
+            .chain(quoted)
+        {
             assert_eq!(key(&[fine]), Ok(Some(fine.to_owned())));
         }
         let long = "k".repeat(LONGEST + 1);
         for bad in ["", "a b", "a\tb", long.as_str()] {
             assert!(key(&[bad]).unwrap_err().contains("1 to 255"), "{bad:?}");
+        }
+        for bad in ["\"", "\"a", "a\"", "a\"b", "\"a\"b", "\"a\"b\"", "\"a\\\""] {
+            let why = key(&[bad]).unwrap_err();
+            assert!(why.contains("quotes are not balanced"), "{bad}: {why}");
         }
         assert!(key(&["a", "a"]).unwrap_err().contains("once at most"));
     }

@@ -32,7 +32,7 @@ use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::restored::Restored;
 use crate::secrets::{Sealer, Secrets};
-use crate::settings::{Live, Settings};
+use crate::settings::{Live, Reloaded, Settings};
 use crate::stores::Stores;
 use crate::usage::Book;
 use crate::watches::Watches;
@@ -181,16 +181,17 @@ impl App {
         self.live.load_full()
     }
 
-    /// Puts new live settings in force. Says what could not be.
-    pub(crate) fn reload(&self, new: Settings) -> anyhow::Result<Vec<&'static str>> {
+    /// Puts new live settings in force. Says what changed, and what could not be.
+    pub(crate) fn reload(&self, new: Settings) -> anyhow::Result<Reloaded> {
         let mut held = self.settings.need_restart(&new);
         let (live, held_back) = new.live.within(&self.settings.live);
         held.extend(held_back);
+        let changed = self.live().settings.changed(&live);
         let live = InForce::new(live, self.address)?;
         self.admission
             .resize(live.settings.concurrent_calls, live.settings.waiting_calls);
         self.live.store(Arc::new(live));
-        Ok(held)
+        Ok(Reloaded { changed, held })
     }
 
     /// From now on /readyz says no.

@@ -113,7 +113,13 @@ pub async fn backup(settings: &Settings, kept_as: Option<&Path>) -> anyhow::Resu
         .context("the database")?;
     let folder = kept_as.map_or_else(env::temp_dir, |path| folder_of(path).to_owned());
     for _ in 0..TRIES {
-        let file = NamedTempFile::new_in(&folder).with_context(|| folder.display().to_string())?;
+        let file = NamedTempFile::new_in(&folder).with_context(|| {
+            let instead = match kept_as {
+                Some(_) => "name one in a folder that is there and can be written",
+                None => "set TMPDIR to a folder that is there and can be written",
+            };
+            format!("no file can be made in {}: {instead}", folder.display())
+        })?;
         let archive = Archive::new(file.as_file().try_clone()?);
         if let Some(taken) = take(settings, &pool, archive).await? {
             pool.close().await;

@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use soma_registry::{Pace, TooSlow};
 
 use crate::app::AppState;
@@ -99,6 +100,15 @@ fn in_words(text: &str) -> String {
         }
     }
     text.to_owned()
+}
+
+/// For a member that need not be there: null is something to say too.
+pub(crate) fn said<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A small JSON document.

@@ -25,16 +25,21 @@ pub type GivenPrices = Given<Prices>;
 /// Some of [`Keep`].
 pub type GivenKeep = Given<Keep>;
 
-/// A name that is unknown, or a value that is none.
+/// Why a text or a table gives nothing.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct GivenError(#[from] toml::de::Error);
+pub enum GivenError {
+    /// A part between commas that gives nothing.
+    #[error("`{0}` is no name with its value: write NAME=VALUE, with a comma between two of them")]
+    Form(String),
+    /// A name that is unknown, or a value that is none.
+    #[error("{0}")]
+    Value(#[from] toml::de::Error),
+}
 
 impl<T: Default + Serialize + DeserializeOwned> Given<T> {
     /// `base` with these in place of its own.
     pub fn on(&self, base: T) -> Result<T, GivenError> {
-        let mut table =
-            Table::try_from(base).map_err(|error| GivenError(toml::de::Error::custom(error)))?;
+        let mut table = Table::try_from(base).map_err(toml::de::Error::custom)?;
         table.extend(self.0.clone());
         Ok(table.try_into()?)
     }
@@ -77,6 +82,9 @@ impl<T: Default + Serialize + DeserializeOwned> FromStr for Given<T> {
     type Err = GivenError;
 
     fn from_str(text: &str) -> Result<Self, GivenError> {
+        if let Some(part) = text.split(',').find(|part| !part.contains('=')) {
+            return Err(GivenError::Form(part.trim().to_owned()));
+        }
         Self::checked(toml::from_str(&text.replace(',', "\n"))?)
     }
 }
@@ -108,6 +116,9 @@ mod tests {
             "fuel",
             "fuel=5 time-ms=7",
             "fuel=\"5\"",
+            "",
+            "fuel=5,",
+            "fuel=5,,time-ms=7",
         ] {
             assert!(bad.parse::<GivenLimits>().is_err(), "{bad}");
         }

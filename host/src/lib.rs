@@ -73,5 +73,5 @@ pub use local_keys::{DEFAULT_TENANT, KeptKey, SealedKey, write as write_local_ke
 pub use problem::{InputError, Kind, TYPE_PREFIX};
 pub use receipt::{Hashed, MAX_RECEIPT_BYTES, ProvenCall, Receipt, ReceiptError};
 pub use serve::{Running, serve, start};
-pub use settings::{COMPILE_COMMAND, Live, Settings};
+pub use settings::{COMPILE_COMMAND, Live, Reloaded, Settings};
 pub use trust::{GivenTrust, WhenUnreachable};

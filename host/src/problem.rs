@@ -133,7 +133,7 @@ impl Kind {
                 ToolError::Failed(_) => Self::ToolFailed,
             },
             Failure::OutOfFuel => Self::OutOfFuel,
-            Failure::OutOfTokens => Self::OutOfTokens,
+            Failure::OutOfTokens { .. } => Self::OutOfTokens,
             Failure::OutOfTime => Self::OutOfTime,
             Failure::OutOfMemory => Self::OutOfMemory,
             Failure::OutOfTables => Self::OutOfTables,

@@ -53,7 +53,10 @@ fn administration() -> Router<AppState> {
         .route("/v1/admin/tenants/{name}/suspend", post(tenants::suspend))
         .route("/v1/admin/tenants/{name}/resume", post(tenants::resume))
         .route("/v1/admin/keys", get(keys::list).post(keys::create))
-        .route("/v1/admin/keys/{id}", delete(keys::revoke))
+        .route(
+            "/v1/admin/keys/{id}",
+            delete(keys::revoke).patch(keys::change),
+        )
         .route("/v1/admin/keys/{id}/rotate", post(keys::rotate))
         .route(
             "/v1/admin/grants/{namespace}/{name}",

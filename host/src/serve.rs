@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::audit::{Entry, Event};
 use crate::config::Config;
 use crate::router::router;
-use crate::settings::Settings;
+use crate::settings::{Reloaded, Settings};
 use crate::telemetry::Telemetry;
 use crate::{answers, audit, budget, follow, tls, updates, watches};
 
@@ -194,23 +194,32 @@ impl Running {
         self.app.engine.instances_in_use()
     }
 
-    /// Reads the configuration again. Gives the settings that keep their old value until the next
-    /// start; on an error all of them do.
-    pub fn reload(&self) -> anyhow::Result<Vec<&'static str>> {
+    /// Reads the configuration again. On an error all settings keep their old value.
+    pub fn reload(&self) -> anyhow::Result<Reloaded> {
         self.app.reload(self.config.settings()?)
     }
 
     fn reload_logged(&self, telemetry: &Telemetry) {
-        let reloaded = self.reload().and_then(|kept| {
+        let reloaded = self.reload().and_then(|reloaded| {
             telemetry.set_filter(&self.app.live().settings.log)?;
-            Ok(kept)
+            Ok(reloaded)
         });
         match reloaded {
-            Ok(kept) if kept.is_empty() => tracing::info!("configuration reloaded"),
-            Ok(kept) => tracing::warn!(
-                until_restart = kept.join(", "),
-                "configuration reloaded, in part: these keep their old value until the next start"
-            ),
+            Ok(Reloaded { changed, held }) => {
+                let changed = match changed.as_slice() {
+                    [] => "nothing changed".to_owned(),
+                    names => format!("changed: {}", names.join(", ")),
+                };
+                if held.is_empty() {
+                    tracing::info!("configuration reloaded, {changed}");
+                } else {
+                    tracing::warn!(
+                        until_restart = held.join(", "),
+                        "configuration reloaded, in part, {changed}; the others keep their old \
+                         value until the next start"
+                    );
+                }
+            }
             Err(error) => tracing::error!(
                 error = format!("{error:#}"),
                 "the new configuration is refused, the old one stays"

@@ -1,6 +1,9 @@
 //! What holds: a [`Config`] with every default filled in and checked. [`Live`] is the part that a
 //! reload can change.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -96,6 +99,15 @@ pub struct Live {
     pub log: String,
 }
 
+/// What a reload did, by the names of settings. Values can be secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Those that have another value since.
+    pub changed: Vec<&'static str>,
+    /// Those that keep their old value until the next start.
+    pub held: Vec<&'static str>,
+}
+
 impl Settings {
     /// Fills in the defaults and checks what must fit together.
     pub(crate) fn resolve(config: &Config) -> anyhow::Result<Self> {
@@ -182,10 +194,7 @@ impl Settings {
             ("shutdown-grace", self.shutdown_grace != new.shutdown_grace),
             ("accounting", self.accounting != new.accounting),
         ];
-        changed
-            .into_iter()
-            .filter_map(|(name, changed)| changed.then_some(name))
-            .collect()
+        names(&changed)
     }
 }
 
@@ -258,6 +267,51 @@ impl Live {
         })
     }
 
+    /// The flags whose values are other ones in `new`.
+    pub(crate) fn changed(&self, new: &Self) -> Vec<&'static str> {
+        // All of them, so that one that is new is not forgotten.
+        let Self {
+            default_limits,
+            maximum_limits,
+            prices,
+            allow_http,
+            allowed_hosts,
+            allowed_origins,
+            concurrent_calls,
+            waiting_calls,
+            rates,
+            quota,
+            trust,
+            keep,
+            audit_full,
+            audit_calls,
+            log,
+        } = new;
+        names(&[
+            ("default-limits", self.default_limits != *default_limits),
+            ("maximum-limits", self.maximum_limits != *maximum_limits),
+            ("prices", self.prices != *prices),
+            ("allow-http", self.allow_http != *allow_http),
+            ("allowed-hosts", self.allowed_hosts != *allowed_hosts),
+            ("allowed-origins", self.allowed_origins != *allowed_origins),
+            (
+                "concurrent-calls",
+                self.concurrent_calls != *concurrent_calls,
+            ),
+            ("waiting-calls", self.waiting_calls != *waiting_calls),
+            (
+                "key-calls-per-minute, capsule-calls-per-minute, key-concurrent, capsule-concurrent",
+                self.rates != *rates,
+            ),
+            ("tenant-capsules, tenant-mib", self.quota != *quota),
+            ("trust", self.trust != *trust),
+            ("keep, audit-days", self.keep != *keep),
+            ("audit-full", self.audit_full != *audit_full),
+            ("audit-calls", self.audit_calls != *audit_calls),
+            ("log", self.log != *log),
+        ])
+    }
+
     /// These settings, with nothing above what was made for `start`, the pool above all, can give. Says
     /// what had to be held back.
     pub(crate) fn within(mut self, start: &Self) -> (Self, Vec<&'static str>) {
@@ -284,6 +338,12 @@ impl Live {
     }
 }
 
+/// The names of those that changed.
+fn names(changed: &[(&'static str, bool)]) -> Vec<&'static str> {
+    let changed = changed.iter().filter(|(_, changed)| *changed);
+    changed.map(|(name, _)| *name).collect()
+}
+
 /// What a capsule may ask for at most, where the operator does not say.
 fn maximum_limits() -> Limits {
     let default = Limits::default();
@@ -305,126 +365,4 @@ pub(crate) fn sqlite_url(file: &Path) -> anyhow::Result<String> {
         .map_err(|()| anyhow::anyhow!("{} cannot be written as a URL", file.display()))?;
     url.set_query(Some("mode=rwc"));
     Ok(format!("sqlite:{}", &url.as_str()["file:".len()..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resolve(config: Config) -> anyhow::Result<Settings> {
-        Settings::resolve(&Config {
-            data: Some("/tmp/a b".into()),
-            ..config
-        })
-    }
-
-    #[test]
-    fn another_address_needs_tls_or_a_proxy() {
-        let config = Config {
-            listen: Some("0.0.0.0:1".parse().unwrap()),
-            ..Config::default()
-        };
-        let refusal = resolve(config.clone()).unwrap_err().to_string();
-        assert!(refusal.contains("--behind-proxy"), "{refusal}");
-        let proxied = Config {
-            behind_proxy: Some(true),
-            ..config
-        };
-        assert!(!resolve(proxied).unwrap().open_metrics);
-    }
-
-    #[test]
-    fn metrics_are_open_on_loopback_alone_and_not_through_a_proxy() {
-        let open = |behind_proxy, open_metrics| {
-            let config = Config {
-                behind_proxy,
-                open_metrics,
-                ..Config::default()
-            };
-            resolve(config).unwrap().open_metrics
-        };
-        assert!(open(None, None));
-        assert!(!open(Some(true), None));
-        assert!(open(Some(true), Some(true)));
-    }
-
-    #[test]
-    fn what_cannot_hold_is_refused_with_its_name() {
-        let limits = |text: &str| Some(text.parse().unwrap());
-        for (config, words) in [
-            (
-                Config {
-                    default_limits: limits("fuel=1000000000000"),
-                    ..Config::default()
-                },
-                "default-limits: fuel is 1000000000000, more than the maximum of 100000000000",
-            ),
-            (
-                Config {
-                    maximum_limits: limits("time-ms=5"),
-                    default_limits: limits("time-ms=6"),
-                    ..Config::default()
-                },
-                "time-ms is 6",
-            ),
-            (
-                Config {
-                    waiting_calls: Some(100_001),
-                    ..Config::default()
-                },
-                "waiting-calls",
-            ),
-        ] {
-            let refusal = format!("{:#}", resolve(config).unwrap_err());
-            assert!(refusal.contains(words), "{refusal}");
-        }
-        // A maximum below what is the default anyway lowers that too.
-        let lower = Config {
-            maximum_limits: limits("fuel=5"),
-            ..Config::default()
-        };
-        assert_eq!(resolve(lower).unwrap().live.default_limits.fuel, 5);
-        let longest = Config {
-            shutdown_grace: Some(u64::MAX),
-            ..Config::default()
-        };
-        let grace = resolve(longest).unwrap().shutdown_grace;
-        assert!(std::time::Instant::now().checked_add(grace).is_some());
-    }
-
-    #[test]
-    fn the_database_url_survives_odd_folders() {
-        let settings = resolve(Config::default()).unwrap();
-        assert_eq!(settings.database, "sqlite:///tmp/a%20b/soma.db?mode=rwc");
-    }
-
-    #[test]
-    fn a_reload_stays_within_the_pool() {
-        let start = resolve(Config::default()).unwrap().live;
-        let more = Live {
-            concurrent_calls: start.concurrent_calls + 1,
-            ..start.clone()
-        };
-        assert_eq!(
-            more.within(&start),
-            (start.clone(), vec!["concurrent-calls"])
-        );
-        let longer = |time_ms: u64| Live {
-            maximum_limits: Limits {
-                time_ms,
-                ..start.maximum_limits
-            },
-            ..start.clone()
-        };
-        let most = start.maximum_limits.time_ms;
-        assert_eq!(
-            longer(most + 1).within(&start),
-            (start.clone(), vec!["maximum-limits.time-ms"])
-        );
-        // It can be lowered, and raised again up to what it was.
-        assert_eq!(
-            longer(most - 1).within(&start),
-            (longer(most - 1), Vec::new())
-        );
-    }
 }

@@ -92,7 +92,7 @@ async fn update(app: &AppState, tenant: &Tenant, installed: &Installed) -> Resul
         let (app, tenant) = (app.clone(), tenant.clone());
         async move {
             let (done, ..) = install::finish(&app, &tenant.id, arrived).await?;
-            let entry = Entry::by_host(Some(&tenant.name), done.event());
+            let entry = Entry::by_host(Some(&tenant.name), done.event(None));
             app.audit.record(&entry).await?;
             Ok::<_, Error>(done)
         }

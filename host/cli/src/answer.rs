@@ -1,12 +1,15 @@
 //! A tool's input from the command line, and its answer for people.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _, Write};
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::failure::{Exit, Failure};
-use crate::screen::{Screen, json_text, tool_text};
+use crate::layout::indented;
+use crate::screen::{Screen, escaped, tool_text};
 
 /// The input that `argument` means: JSON itself, `-` for standard input, `@FILE` for a file.
 pub(crate) fn input(argument: &str) -> Result<String, Failure> {
@@ -35,24 +38,23 @@ pub(crate) fn input(argument: &str) -> Result<String, Failure> {
     }
 }
 
-/// Shows an answer: its content, which is the form for people; its structured data where there is
-/// no content. `--json` has both.
-pub(crate) fn show(output: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let content = output["content"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    for item in content {
+/// Shows an output: its content, which is the form for people; its structured data, with the
+/// members in the tool's own order, where there is no content. `--json` has both.
+pub(crate) fn show(output: &RawValue, out: &mut dyn Write) -> io::Result<()> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(output.get())?;
+    let content: Vec<Value> = match members.get("content") {
+        Some(content) => serde_json::from_str(content.get())?,
+        None => Vec::new(),
+    };
+    for item in &content {
         match &item["text"] {
             Value::String(text) => writeln!(out, "{}", tool_text(text.trim_end_matches('\n')))?,
             _ => writeln!(out, "{}", other_content(item))?,
         }
     }
-    match output.get("structured") {
+    match members.get("structured") {
         Some(structured) if content.is_empty() => {
-            let text =
-                json_text(structured).map_err(|e| io::Error::other(e.message().to_owned()))?;
-            writeln!(out, "{text}")
+            writeln!(out, "{}", escaped(&indented(structured.get())))
         }
         _ => Ok(()),
     }
@@ -107,6 +109,14 @@ pub(crate) fn show_usage(usage: &Value, screen: Screen) {
     screen.aside(&format!("used {}", parts.join(", ")));
 }
 
+/// So many things of a kind, as in `1 capsule` and `2 capsules`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
 /// A number with its digits in groups of three.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -123,12 +133,13 @@ pub(crate) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use serde_json::value::to_raw_value;
 
     use super::*;
 
     fn shown(output: &Value) -> String {
         let mut out = Vec::new();
-        show(output, &mut out).unwrap();
+        show(&to_raw_value(output).unwrap(), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -137,6 +148,12 @@ mod tests {
         assert_eq!(shown(&json!({"structured": "hi"})), "\"hi\"\n");
         assert_eq!(shown(&json!({"structured": null})), "null\n");
         assert_eq!(shown(&json!({})), "");
+        let mut out = Vec::new();
+        let output =
+            RawValue::from_string("{\"structured\":{\"b\":1.0,\"a\":\"\u{202e}\"}}".into());
+        show(&output.unwrap(), &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "{\n  \"b\": 1.0,\n  \"a\": \"\\u202e\"\n}\n");
         let content = json!({"structured": 1, "content": [
             {"type": "text", "text": "# One\n"},
             {"type": "image", "mimeType": "image/png", "data": "AAAA"},
@@ -146,6 +163,14 @@ mod tests {
         assert_eq!(
             shown(&content),
             "# One\n[image image/png, 3 bytes; --json has them]\n[a:b]\nbody\n[resource a:c, 1 bytes; --json has them]\n"
+        );
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(
+            [0, 1, 2].map(|number| counted(number, "row")),
+            ["0 rows", "1 row", "2 rows"]
         );
     }
 

@@ -1,5 +1,6 @@
 //! Talking to a host: where it is, which key to show it, and what its refusals mean.
 
+use std::collections::BTreeMap;
 use std::env::{self, VarError};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,9 +8,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use soma_host::ApiKey;
 use soma_registry::client::is_loopback;
 use url::Url;
@@ -188,17 +191,18 @@ impl Client {
         path: &[&str],
         body: Body,
     ) -> Result<Value, Failure> {
-        self.send_headed(method, path, HeaderMap::new(), body).await
+        let url = self.url(path)?;
+        self.exchange(method, url, HeaderMap::new(), body).await
     }
 
-    /// The same with these headers besides.
+    /// The same with these headers besides. The members of the answer are as the host wrote them.
     pub(crate) async fn send_headed(
         &self,
         method: Method,
         path: &[&str],
         headers: HeaderMap,
         body: Body,
-    ) -> Result<Value, Failure> {
+    ) -> Result<BTreeMap<String, Box<RawValue>>, Failure> {
         self.exchange(method, self.url(path)?, headers, body).await
     }
 
@@ -212,13 +216,13 @@ impl Client {
         Ok(url)
     }
 
-    async fn exchange(
+    async fn exchange<T: DeserializeOwned + Default>(
         &self,
         method: Method,
         url: Url,
         headers: HeaderMap,
         body: Body,
-    ) -> Result<Value, Failure> {
+    ) -> Result<T, Failure> {
         let patience = if method == Method::GET {
             LOOK_UP
         } else {
@@ -248,17 +252,20 @@ impl Client {
         self.read(response).await
     }
 
-    async fn read(&self, response: Response) -> Result<Value, Failure> {
+    /// What a response says; the empty value of its type where it says nothing.
+    async fn read<T: DeserializeOwned + Default>(&self, response: Response) -> Result<T, Failure> {
         let status = response.status();
         let body = response
             .bytes()
             .await
             .map_err(|error| self.unreachable(&error))?;
         if status.is_success() && body.is_empty() {
-            return Ok(Value::Null);
+            return Ok(T::default());
         }
-        match serde_json::from_slice(&body) {
-            Ok(value) if status.is_success() => Ok(value),
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|_| self.is_no_host(status));
+        }
+        match serde_json::from_slice::<Value>(&body) {
             // What no host says, and every marketplace of a path that it does not have.
             Ok(problem) if problem["type"] == "urn:soma:problem:not-found" => {
                 let words = format_args!("{} is no host", self.base);
@@ -266,15 +273,14 @@ impl Client {
                 Err(failure.hint("is it the address of a marketplace?"))
             }
             Ok(problem) => Err(problem::refusal(status.as_u16(), problem)),
-            Err(_) => Err(Failure::new(
-                Exit::Unreachable,
-                format_args!(
-                    "{} answered {status}, but not as a soma host does",
-                    self.base
-                ),
-            )
-            .hint("check the URL; is there a proxy in between?")),
+            Err(_) => Err(self.is_no_host(status)),
         }
+    }
+
+    fn is_no_host(&self, status: StatusCode) -> Failure {
+        let base = &self.base;
+        let words = format_args!("{base} answered {status}, but not as a soma host does");
+        Failure::new(Exit::Unreachable, words).hint("check the URL; is there a proxy in between?")
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {

@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// No host answers, or no marketplace.
     Unreachable = 3,
-    /// The key, the token or the trust policy does not allow it, or there is no key.
+    /// The key, the token, a budget or the trust policy does not allow it, or there is no key.
     NotAllowed = 4,
     /// The host has no such capsule, tool, tenant or key.
     NotFound = 5,
@@ -78,6 +78,11 @@ impl Failure {
             .as_ref()
             .and_then(|problem| problem["type"].as_str());
         kind.is_some_and(|kind| kind.rsplit(':').next() == Some(code))
+    }
+
+    /// What the call used until it failed, where it had begun.
+    pub(crate) fn used(&self) -> Option<&Value> {
+        self.data.as_ref()?.get("usage")
     }
 
     /// What to do about it.

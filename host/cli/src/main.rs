@@ -13,6 +13,7 @@ mod data_folder;
 mod difference;
 mod failure;
 mod keyring;
+mod layout;
 mod lockfile;
 mod logins;
 mod marketplace;
@@ -51,7 +52,7 @@ Exit codes:
   1  the tool failed, or what was asked for could not be done
   2  the command line is wrong, or names a file that cannot be used
   3  no host or marketplace answers
-  4  the key, the token or the trust policy does not allow it, or there is no key
+  4  the key, the token, a budget or the trust policy does not allow it, or there is no key
   5  the host or marketplace has no such capsule, tool, tenant or key
   6  the input is not JSON, or does not fit the tool's schema
   7  busy: the same request may succeed later";

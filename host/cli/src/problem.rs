@@ -8,17 +8,19 @@ use soma_registry::client::{ClientError, VerifyError};
 use crate::failure::{Exit, Failure};
 
 /// Problems whose details say all that their titles say.
-const SAY_ALL: [&str; 5] = [
+const SAY_ALL: [&str; 6] = [
     "bad-request",
     "conflict",
     "revoked",
     "log-distrusted",
     "marketplace-failed",
+    "out-of-tokens",
 ];
 
 /// Members of a request that details begin with, and the flags that give them.
-const FLAGS: [(&str, &str); 6] = [
+const FLAGS: [(&str, &str); 7] = [
     ("`expires_at` ", "--expires"),
+    ("`from` ", "--from"),
     ("`kind` ", "--kind"),
     ("`narrowed` ", "--narrow"),
     ("`outcome` ", "--outcome"),
@@ -35,7 +37,7 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
     let exit = match (status, code) {
         (_, "invalid-input" | "invalid-json") => Exit::InvalidInput,
         (400, _) => Exit::Usage,
-        (401 | 403, _) => Exit::NotAllowed,
+        (401..=403, _) => Exit::NotAllowed,
         (404, _) => Exit::NotFound,
         (_, "marketplace-failed") => Exit::Unreachable,
         (429 | 503, _) | (_, "tool-rate-limited" | "idempotency-in-progress") => Exit::Busy,
@@ -60,7 +62,7 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
     };
     let mut failure = Failure::new(exit, message).details(details);
     if matches!(code, "budget-exhausted" | "budget-refilling") {
-        failure = failure.hint(refill(text("refills_at")));
+        failure = failure.hint(short(&problem));
     } else if let Some(millis) = problem["retry_after_ms"].as_u64() {
         failure = failure.hint(format_args!("try again in {} s", millis.div_ceil(1000)));
     } else if code == "internal"
@@ -152,13 +154,20 @@ pub(crate) fn at_pointer(pointer: &str, detail: &str) -> String {
     format!("{place}: {detail}")
 }
 
-/// What helps where a budget is spent.
-fn refill(at: Option<&str>) -> String {
-    let more = "`soma budget show` shows what is left, `soma budget set` allows more";
-    match at {
-        Some(time) => format!("it begins anew at {time}; {more}"),
-        None => more.to_owned(),
+/// What helps where a budget has not enough left. Whoever called may be nobody that sets budgets.
+fn short(problem: &Value) -> String {
+    let number = |member: &str| problem[member].as_u64().unwrap_or_default();
+    let (left, limit, wanted) = (number("left"), number("limit"), number("wanted"));
+    let is_too_much = problem["span"] != "lifetime" && (1..wanted).contains(&limit);
+    let mut ways = Vec::new();
+    if left > 0 || is_too_much {
+        ways.push("`--max-tokens N` asks for fewer".to_owned());
     }
+    if let Some(time) = problem["refills_at"].as_str() {
+        ways.push(format!("it begins anew at {time}"));
+    }
+    ways.push("whoever administers the host can raise it".to_owned());
+    ways.join("; ")
 }
 
 fn hint_for(code: &str) -> Option<&'static str> {
@@ -183,8 +192,8 @@ fn hint_for(code: &str) -> Option<&'static str> {
             "a capsule asks for more under [limits] in its capsule.toml; the host's maximum-limits hold",
         ),
         "out-of-tokens" => Some(
-            "--max-tokens, or the budget that the call is under, allowed it no more; `soma budget show` \
-             shows what is left",
+            "the key, or what was left of a budget, allowed it no more: whoever administers the host can \
+             raise either",
         ),
         "unauthorized" => Some(
             "set SOMA_KEY to a key of this host; where the data folder's own key does not fit any \
@@ -236,25 +245,13 @@ mod tests {
             });
             assert_eq!(refusal(400, bad).message(), said);
         }
-        for (status, refills, exit, start) in [
-            (402, json!(null), 1, "`soma budget show`"),
-            (
-                429,
-                json!("2026-12-01T00:00:00Z"),
-                7,
-                "it begins anew at 2026-12-01",
-            ),
-        ] {
-            let spent = json!({
-                "type": "urn:soma:problem:budget-exhausted",
-                "title": "The budget is spent",
-                "refills_at": refills,
-                "retry_after_ms": 1000,
-            });
-            let failure = refusal(status, spent);
-            assert_eq!(failure.to_json()["error"]["exit"], exit);
-            assert!(failure.hint_text().unwrap().starts_with(start), "{status}");
-        }
+        let spent = json!({
+            "type": "urn:soma:problem:out-of-tokens",
+            "title": "The call ran out of tokens",
+            "detail": "the call ran out of its 10 tokens",
+        });
+        let spent = refusal(424, spent);
+        assert_eq!(spent.message(), "the call ran out of its 10 tokens");
         let forbidden = serde_json::from_value(json!({
             "type": "urn:soma:problem:insufficient-scope",
             "title": "The token does not allow this",
@@ -267,5 +264,41 @@ mod tests {
         assert_eq!(shown["error"]["exit"], 4);
         let title = &shown["error"]["data"]["title"];
         assert_eq!(title, "The token does not allow this");
+    }
+
+    #[test]
+    fn a_budget_that_is_short_says_what_whoever_called_can_do() {
+        let raise = "whoever administers the host can raise it";
+        let (fewer, anew) = (
+            "`--max-tokens N` asks for fewer",
+            "it begins anew at 2026-12-01T00:00:00Z",
+        );
+        let time = Some("2026-12-01T00:00:00Z");
+        for (span, [limit, left, wanted], refills_at, hint) in [
+            ("lifetime", [3, 0, 1], None, vec![raise]),
+            ("lifetime", [3, 0, 5], None, vec![raise]),
+            ("lifetime", [3, 1, 2], None, vec![fewer, raise]),
+            ("month", [3, 0, 5], None, vec![fewer, raise]),
+            ("month", [0, 0, 1], None, vec![raise]),
+            ("month", [3, 0, 1], time, vec![anew, raise]),
+            ("month", [3, 2, 3], time, vec![fewer, anew, raise]),
+        ] {
+            let (status, code, exit) = match refills_at {
+                Some(_) => (429, "budget-refilling", 7),
+                None => (402, "budget-exhausted", 4),
+            };
+            let problem = json!({
+                "type": format!("urn:soma:problem:{code}"),
+                "title": "A budget has not enough left",
+                "span": span,
+                "limit": limit,
+                "left": left,
+                "wanted": wanted,
+                "refills_at": refills_at,
+            });
+            let failure = refusal(status, problem.clone());
+            assert_eq!(failure.to_json()["error"]["exit"], exit, "{problem}");
+            assert_eq!(failure.hint_text(), Some(&*hint.join("; ")), "{problem}");
+        }
     }
 }

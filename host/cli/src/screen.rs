@@ -109,8 +109,13 @@ pub(crate) fn faint(text: &str) -> String {
 /// Pretty JSON in which every character is fit for a terminal, escaped as JSON escapes.
 pub(crate) fn json_text(value: &impl Serialize) -> Result<String, Failure> {
     let pretty = serde_json::to_string_pretty(value).map_err(Failure::failed)?;
-    let mut text = String::with_capacity(pretty.len());
-    for c in pretty.chars() {
+    Ok(escaped(&pretty))
+}
+
+/// A JSON text in which every character is fit for a terminal.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
         if is_fit(c) {
             text.push(c);
             continue;
@@ -119,7 +124,32 @@ pub(crate) fn json_text(value: &impl Serialize) -> Result<String, Failure> {
             let _ = write!(text, "\\u{unit:04x}");
         }
     }
-    Ok(text)
+    text
+}
+
+/// The JSON text that [`escaped`] was given, where that had none of these characters escaped before.
+pub(crate) fn unescaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        text.push_str(&rest[..at]);
+        let escape = &rest[at..];
+        let digits = escape.strip_prefix("\\u").and_then(|it| it.get(..4));
+        let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let c = code.and_then(char::from_u32);
+        // What JSON has escaped in any case stays so.
+        if let Some(c) = c.filter(|c| *c >= '\u{7f}' && !is_fit(*c)) {
+            text.push(c);
+            rest = &escape[6..];
+        } else {
+            let escaped = escape.chars().nth(1).map_or(0, char::len_utf8);
+            let (escape, after) = escape.split_at(1 + escaped);
+            text.push_str(escape);
+            rest = after;
+        }
+    }
+    text.push_str(rest);
+    text
 }
 
 /// A text with its control and bidirectional characters written out, as in `\u{1b}`.
@@ -226,6 +256,16 @@ mod tests {
         assert!(text.chars().all(is_fit), "{text}");
         let back: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back["t"], hostile);
+    }
+
+    #[test]
+    fn what_was_escaped_for_a_terminal_is_as_it_was_again() {
+        let json = serde_json::to_string("a\\u202e\x1b\"\u{9b}é\u{202e}\u{7f}").unwrap();
+        assert_ne!(escaped(&json), json);
+        assert_eq!(unescaped(&escaped(&json)), json);
+        for odd in ["\\", "\\u", "\\u20", "\\ué", "\\é"] {
+            assert_eq!(unescaped(odd), odd);
+        }
     }
 
     #[test]

@@ -215,10 +215,20 @@ impl Balance {
         self.given - self.left
     }
 
-    /// The same in tokens, a begun one being a whole one.
+    /// The same in tokens.
     pub(crate) fn tokens(&self) -> u64 {
+        self.in_tokens(self.cost())
+    }
+
+    /// All that there was to spend, in tokens.
+    pub(crate) fn tokens_given(&self) -> u64 {
+        self.in_tokens(self.given)
+    }
+
+    /// The tokens that buy so much fuel, a begun one being a whole one.
+    fn in_tokens(&self, fuel: u64) -> u64 {
         let million_fuel = u128::from(self.prices.million_fuel.as_millionths());
-        let tokens = (u128::from(self.cost()) * million_fuel).div_ceil(MILLION * MILLION);
+        let tokens = (u128::from(fuel) * million_fuel).div_ceil(MILLION * MILLION);
         u64::try_from(tokens).unwrap_or(u64::MAX)
     }
 
@@ -268,6 +278,20 @@ mod tests {
         assert_eq!(balance.store(10 * 1024), Err(Exhausted));
         assert!(balance.is_exhausted());
         assert_eq!((balance.tokens(), balance.refill()), (10, Some(0)));
+    }
+
+    #[test]
+    fn what_was_given_is_known_to_the_token() {
+        for million_fuel in [1, 3, 700_000, 1_000_000, 7_000_001] {
+            let prices = Prices {
+                million_fuel: Price::millionths(million_fuel),
+                ..Prices::default()
+            };
+            for tokens in [0, 1, 10, 123_457] {
+                let balance = Balance::new(Allowance::tokens(prices, tokens), 0);
+                assert_eq!(balance.tokens_given(), tokens, "at {million_fuel}");
+            }
+        }
     }
 
     #[test]

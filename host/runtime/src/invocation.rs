@@ -87,10 +87,10 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
         effects.clone(),
         progress,
     );
-    if state.meter.take_in(input_bytes).is_err() {
+    if let Err(stop) = state.meter.take_in(input_bytes) {
         let usage = usage(&state, start);
         return Outcome::not_begun(
-            Failure::OutOfTokens,
+            Failure::of_stop(stop, &state.meter),
             Usage {
                 input_bytes,
                 ..usage
@@ -120,8 +120,8 @@ pub(crate) async fn run(capsule: &CapsulePre<InvocationState>, call: Call) -> Ou
 
     let mut state = store.into_data();
     // An error is an answer too; what failed otherwise says nothing of its own.
-    if state.meter.give_out(output_bytes).is_err() {
-        result = Err(Failure::OutOfTokens);
+    if let Err(stop) = state.meter.give_out(output_bytes) {
+        result = Err(Failure::of_stop(stop, &state.meter));
     }
     let result = mask(result, &state.masking);
     let usage = Usage {
@@ -213,9 +213,12 @@ pub(crate) async fn bounded<T>(
     match ended {
         // A request that the same bound ends may wake the guest first: late all the same.
         Ok(Ok(Ok(_))) if meter.late(Instant::now()) => Err(Failure::OutOfTime),
-        Ok(Ok(Ok(answer))) => charged.map(|()| answer).map_err(Failure::from),
+        Ok(Ok(Ok(answer))) => match charged {
+            Ok(()) => Ok(answer),
+            Err(stop) => Err(Failure::of_stop(stop, meter)),
+        },
         Ok(Ok(Err(error))) => Err(Failure::from_wasmtime(&error, meter)),
-        Ok(Err(stop)) => Err(stop.into()),
+        Ok(Err(stop)) => Err(Failure::of_stop(stop, meter)),
         Err(_) => Err(Failure::Host("a panic during the call".to_owned())),
     }
 }

@@ -106,8 +106,11 @@ pub enum Failure {
     #[error("the call ran out of time")]
     OutOfTime,
     /// Everything that the call was allowed to cost is spent.
-    #[error("the call ran out of tokens")]
-    OutOfTokens,
+    #[error("the call ran out of its {tokens} tokens")]
+    OutOfTokens {
+        /// Tokens allowed; within another call, what that one had left, a begun one being a whole one.
+        tokens: u64,
+    },
     /// See [`soma_capability::Limits::memory_bytes`].
     #[error("the call ran out of memory")]
     OutOfMemory,
@@ -177,14 +180,29 @@ impl Failure {
         let trap = error.downcast_ref::<Trap>();
         let stop = error.downcast_ref::<Stop>().copied();
         if let Some(stop) = stop.or_else(|| meter.died_of(trap)) {
-            return stop.into();
+            return Self::of_stop(stop, meter);
         }
         match trap {
             // The store holds what is left of either.
-            Some(Trap::OutOfFuel) if meter.balance().is_exhausted() => Self::OutOfTokens,
+            Some(Trap::OutOfFuel) if meter.balance().is_exhausted() => {
+                Self::of_stop(Stop::Tokens, meter)
+            }
             Some(Trap::OutOfFuel) => Self::OutOfFuel,
             Some(Trap::StackOverflow) => Self::OutOfStack,
             _ => Self::from_text(&error.root_cause().to_string()),
+        }
+    }
+
+    /// What the host stopped a guest for, of the call that this meter counts.
+    pub(crate) fn of_stop(stop: Stop, meter: &Meter) -> Self {
+        match stop {
+            Stop::HostCalls => Self::OutOfHostCalls,
+            Stop::Time => Self::OutOfTime,
+            Stop::Tokens => Self::OutOfTokens {
+                tokens: meter.balance().tokens_given(),
+            },
+            Stop::Memory => Self::OutOfMemory,
+            Stop::Tables => Self::OutOfTables,
         }
     }
 
@@ -204,18 +222,6 @@ impl Failure {
             .take(200)
             .collect();
         Self::Trap(short)
-    }
-}
-
-impl From<Stop> for Failure {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::HostCalls => Self::OutOfHostCalls,
-            Stop::Time => Self::OutOfTime,
-            Stop::Tokens => Self::OutOfTokens,
-            Stop::Memory => Self::OutOfMemory,
-            Stop::Tables => Self::OutOfTables,
-        }
     }
 }
 

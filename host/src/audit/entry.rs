@@ -17,6 +17,7 @@ use crate::auth::Caller;
 use crate::catalog::Change;
 use crate::consent::Reason;
 use crate::db::budgets::{Budget, Place};
+use crate::db::keys::KeyChanges;
 use crate::keepers::Source;
 
 /// One entry: who, when, what.
@@ -69,6 +70,9 @@ pub(crate) enum Event {
     /// A capsule was installed, or is held.
     Install {
         capsule: CapsuleName,
+        /// The tenant, where it is not that of who did it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        of: Option<String>,
         version: Version,
         digest: Digest,
         change: Change,
@@ -147,10 +151,15 @@ pub(crate) enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         for_key: Option<String>,
     },
-    /// A key was made, got a new secret, or was revoked.
+    /// A key was made, changed in these members, got a new secret, or was revoked.
     KeyCreated {
         id: String,
         of: String,
+    },
+    KeyChanged {
+        id: String,
+        of: String,
+        changes: KeyChanges,
     },
     KeyRotated {
         id: String,

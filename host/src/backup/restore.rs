@@ -1,21 +1,22 @@
 //! From an archive to a host that can be started.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use soma_capability::CredentialName;
 use soma_registry::{MARKETPLACES_FILE, Marketplaces, owner_only};
 use sqlx::AnyPool;
 use uuid::Uuid;
 
-use super::contents::Contents;
+use super::contents::{Contents, of_table};
 use super::{load, unpack};
 use crate::app::claim;
 use crate::restored::Marker;
-use crate::secrets::Sealer;
+use crate::secrets::{Place, Sealer};
 use crate::settings::{DATABASE, Settings, sqlite_url};
 use crate::{audit, db};
 
@@ -43,6 +44,19 @@ struct Target {
     _lock: File,
 }
 
+/// Of the row of a credential, what is sealed in it and whose it is.
+#[derive(Deserialize)]
+struct Sealed {
+    tenant: String,
+    name: CredentialName,
+    /// Empty where it is for all keys, and missing from old tables, which know no other.
+    #[serde(default)]
+    key: String,
+    /// Empty where the value is kept elsewhere.
+    sealed: String,
+    token: Option<String>,
+}
+
 /// Makes a host of an archive: in a data folder that is missing or empty, and a database without rows.
 /// Where that fails, neither has anything of it.
 pub async fn restore(settings: &Settings, archive: impl Read) -> anyhow::Result<PutBack> {
@@ -57,7 +71,15 @@ pub async fn restore(settings: &Settings, archive: impl Read) -> anyhow::Result<
 impl Target {
     fn claim(data: &Path) -> anyhow::Result<Self> {
         let was_there = data.exists();
+        let unfinished = data.join(UNFINISHED);
         if was_there {
+            // A restore that is under way has the lock too, and other words.
+            ensure!(
+                unfinished.exists() || !is_in_use(data)?,
+                "a host is running on {}: stop it first, and restore into a folder that is empty or \
+                 missing",
+                data.display()
+            );
             let held = held(data).with_context(|| data.display().to_string())?;
             ensure!(
                 held.is_none(),
@@ -67,7 +89,6 @@ impl Target {
             );
         }
         let lock = claim(data)?;
-        let unfinished = data.join(UNFINISHED);
         owner_only::make_folder(&unfinished)?;
         Ok(Self {
             data: data.to_owned(),
@@ -111,7 +132,14 @@ impl Target {
             "the key for credentials is not there: where the host had it elsewhere, say where with \
              --secrets-key"
         );
-        Sealer::open_file(file, false)?;
+        let sealer = Sealer::open_file(file, false)?;
+        let rows = self.unfinished.join(of_table("secrets"));
+        let fits = fits(&sealer, &rows).context("the table `secrets`")?;
+        ensure!(
+            fits,
+            "the secrets in this backup were sealed with another key: give the one that the \
+             backed-up host used, with --secrets-key"
+        );
         Ok(())
     }
 
@@ -175,6 +203,38 @@ impl Target {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a key opens a credential, of those that these rows have sealed. One that was damaged before
+/// the backup says nothing of the others.
+fn fits(sealer: &Sealer, rows: &Path) -> anyhow::Result<bool> {
+    let mut is_any_sealed = false;
+    for line in BufReader::new(File::open(rows)?).lines() {
+        let row: Sealed = serde_json::from_str(&line?)?;
+        let place = Place {
+            tenant: &row.tenant,
+            name: &row.name,
+            key: Some(row.key.as_str()).filter(|key| !key.is_empty()),
+        };
+        if sealer.opens(place, &row.sealed, row.token.as_deref()) {
+            return Ok(true);
+        }
+        is_any_sealed |= !row.sealed.is_empty() || row.token.is_some();
+    }
+    Ok(!is_any_sealed)
+}
+
+/// Whether a host runs on a folder: it has the lock for as long.
+fn is_in_use(data: &Path) -> io::Result<bool> {
+    let lock = match File::open(data.join("host.lock")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        lock => lock?,
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -22,16 +22,22 @@ pub(super) fn unpack(archive: impl Read, folder: &Path) -> anyhow::Result<Conten
     for entry in archive.entries().context(DAMAGED)? {
         let mut entry = entry.context(DAMAGED)?;
         let name = name(&entry)?;
-        ensure!(contents.is_none(), "`{name}` comes after the backup's end");
+        let shown = shown(&name);
+        ensure!(contents.is_none(), "`{shown}` comes after the backup's end");
         if name == CONTENTS {
             contents = Some(Contents::read(&mut entry)?);
             continue;
         }
-        ensure!(is_known(&name), "`{name}` is nothing that a host keeps");
+        ensure!(is_known(&name), "`{shown}` is nothing that a host keeps");
         ensure!(!files.contains_key(&name), "`{name}` is in it twice");
         let about = write(&mut entry, &folder.join(&name)).with_context(|| name.clone())?;
         files.insert(name, about);
     }
+    ensure!(
+        is_zeros(archive.into_inner()).context(DAMAGED)?,
+        "there is something after the archive's end, where a tar file has zeros: it is not what \
+         `soma backup` wrote"
+    );
     let contents = contents.with_context(|| {
         format!("the backup is torn: `{CONTENTS}`, which is its end, is missing")
     })?;
@@ -46,7 +52,29 @@ fn name(entry: &Entry<'_, impl Read>) -> anyhow::Result<String> {
     let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
     match entry.header().entry_type() {
         EntryType::Regular => Ok(name),
-        _ => bail!("`{name}` is no file"),
+        _ => bail!("`{}` is no file", shown(&name)),
+    }
+}
+
+/// A name that anybody can have chosen, for a message.
+fn shown(name: &str) -> String {
+    name.escape_debug().take(256).collect()
+}
+
+/// Whether there is nothing but zeros to the end.
+fn is_zeros(mut from: impl Read) -> io::Result<bool> {
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let read = match from.read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            return Ok(true);
+        }
+        if bytes[..read].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
     }
 }
 
@@ -72,7 +100,7 @@ fn compare(contents: &Contents, files: &BTreeMap<String, About>) -> anyhow::Resu
         match files.get(name) {
             Some(found) if found == about => {}
             Some(_) => bail!("`{name}` is damaged: it is not what was backed up"),
-            None => bail!("`{name}` is missing"),
+            None => bail!("`{}` is missing", shown(name)),
         }
     }
     if let Some(name) = files

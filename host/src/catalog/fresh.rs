@@ -58,11 +58,12 @@ pub(crate) struct Done {
 }
 
 impl Done {
-    /// As it is recorded.
-    pub(crate) fn event(&self) -> Event {
+    /// As it is recorded, with the tenant where it is not that of who did it.
+    pub(crate) fn event(&self, of: Option<String>) -> Event {
         let Installed { row, about } = &*self.installed;
         Event::Install {
             capsule: row.name.clone(),
+            of,
             version: about.manifest.version.clone(),
             digest: row.digest,
             change: self.change,

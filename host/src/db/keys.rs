@@ -3,12 +3,13 @@
 use std::num::NonZeroU32;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use soma_capability::{Narrowing, ToolPattern};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, FromRow, Row as _};
 
 use super::{corrupt, now, optional_json, time};
+use crate::body::said;
 use crate::key::{Scopes, SecretHash};
 
 /// One API key, without its secret.
@@ -40,6 +41,36 @@ pub(crate) struct Key {
     pub(crate) expires_at: Option<Timestamp>,
     /// Since then it opens nothing.
     pub(crate) revoked_at: Option<Timestamp>,
+}
+
+/// What of a key becomes another. What is absent stays as it is, and what is null goes.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyChanges {
+    #[serde(
+        default,
+        deserialize_with = "said",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) name: Option<Option<String>>,
+    #[serde(
+        default,
+        deserialize_with = "said",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) max_tokens: Option<Option<u64>>,
+    #[serde(
+        default,
+        deserialize_with = "said",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) calls_per_minute: Option<Option<NonZeroU32>>,
+    #[serde(
+        default,
+        deserialize_with = "said",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) expires_at: Option<Option<Timestamp>>,
 }
 
 /// A key with what it takes to check it.
@@ -150,14 +181,51 @@ pub(crate) async fn insert(
     .bind(narrowed.map_err(encoded)?)
     .bind(key.created_at.as_millisecond())
     .bind(key.expires_at.map(Timestamp::as_millisecond))
-    .bind(
-        key.max_tokens
-            .map(|most| i64::try_from(most).unwrap_or(i64::MAX)),
-    )
-    .bind(key.calls_per_minute.map(|most| i64::from(most.get())))
+    .bind(key.max_tokens.map(storable_tokens))
+    .bind(key.calls_per_minute.map(storable_rate))
     .execute(pool)
     .await?;
     Ok(())
+}
+
+fn storable_tokens(most: u64) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+fn storable_rate(most: NonZeroU32) -> i64 {
+    most.get().into()
+}
+
+/// Changes a key. False where there is no such key, or it is revoked.
+pub(crate) async fn change(pool: &AnyPool, id: &str, changes: &KeyChanges) -> sqlx::Result<bool> {
+    let KeyChanges {
+        name,
+        max_tokens,
+        calls_per_minute,
+        expires_at,
+    } = changes;
+    let expires_at = expires_at.map(|end| end.map(Timestamp::as_millisecond));
+    // In one statement, so that two changes of different members are both there afterwards.
+    let done = sqlx::query(
+        "UPDATE keys SET
+             name = CASE WHEN $2 = 1 THEN $3 ELSE name END,
+             max_tokens = CASE WHEN $4 = 1 THEN $5 ELSE max_tokens END,
+             calls_per_minute = CASE WHEN $6 = 1 THEN $7 ELSE calls_per_minute END,
+             expires_at = CASE WHEN $8 = 1 THEN $9 ELSE expires_at END
+         WHERE id = $1 AND revoked_at IS NULL",
+    )
+    .bind(id)
+    .bind(i64::from(name.is_some()))
+    .bind(name.clone().flatten().unwrap_or_default())
+    .bind(i64::from(max_tokens.is_some()))
+    .bind(max_tokens.flatten().map(storable_tokens))
+    .bind(i64::from(calls_per_minute.is_some()))
+    .bind(calls_per_minute.flatten().map(storable_rate))
+    .bind(i64::from(expires_at.is_some()))
+    .bind(expires_at.flatten())
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Puts a new secret in the place of the old one. False where there is no such key, or it is

@@ -80,9 +80,9 @@ impl Moment {
                 GaugeVec::new(
                     Opts::new(
                         "soma_budget_used_ratio",
-                        "What part of its tokens is used of the fullest budget of a tenant, level and span.",
+                        "What part of its tokens is used of the fullest budget of a tenant, level, span and kind: hard, soft.",
                     ),
-                    &["tenant", "level", "span"],
+                    &["tenant", "level", "span", "kind"],
                 )?,
             )?,
             upstreams_down: gauge(
@@ -158,7 +158,14 @@ impl Moment {
     fn used(&self, fullest: &[Fullest]) {
         self.used_ratio.reset();
         for budget in fullest {
-            let labels = [&*budget.tenant, &*budget.level, &*budget.span];
+            let Fullest {
+                tenant,
+                level,
+                span,
+                kind,
+                ..
+            } = budget;
+            let labels = [tenant, level, span, kind].map(String::as_str);
             self.used_ratio.with_label_values(&labels).set(budget.ratio);
         }
     }

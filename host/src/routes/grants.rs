@@ -7,14 +7,14 @@ use axum::Json;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use http::StatusCode;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use soma_capability::{Capabilities, CapsuleName, CredentialName, Grant};
 use soma_runtime::check_authorities;
 
 use crate::app::{App, AppState};
 use crate::audit::Event;
 use crate::auth::{Admin, Caller};
-use crate::body::Document;
+use crate::body::{Document, said};
 use crate::catalog::Installed;
 use crate::db::grants::{self, Granted, New, Replaces};
 use crate::db::storable;
@@ -28,7 +28,7 @@ use super::keys::find_tenant;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Of {
-    tenant: Option<String>,
+    pub(super) tenant: Option<String>,
 }
 
 /// What is to be granted, in place of what was.
@@ -42,11 +42,6 @@ pub(crate) struct Wanted {
     /// whatever is there is replaced.
     #[serde(default, deserialize_with = "said")]
     replaces: Option<Option<String>>,
-}
-
-/// Null is something to say too.
-fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// A capsule's wishes, and what it got.

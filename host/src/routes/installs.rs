@@ -1,18 +1,20 @@
 //! Installing capsules, from a marketplace or from a file, and uninstalling them.
 
 use axum::Json;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{FromRequest as _, Query, Request, State};
 use http::StatusCode;
 use serde_json::{Value, json};
 use soma_registry::Check;
 
 use super::capsules::full;
+use super::grants::{self, Of, OfQuery};
 use crate::app::{App, AppState};
 use crate::audit::Event;
 use crate::auth::{Admin, Caller};
 use crate::body::{self, Document, JSON, WASM};
 use crate::catalog::{Change, Done, Fresh, Installed};
 use crate::db::capsules::Logged;
+use crate::db::tenants::Tenant;
 use crate::error::Error;
 use crate::finished::Finished;
 use crate::install::{self, Arrived, Brought, Timings};
@@ -25,22 +27,24 @@ use crate::path::CapsulePath;
 pub(crate) async fn install(
     State(app): State<AppState>,
     caller: Caller,
+    query: OfQuery,
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Error> {
     caller.require(Scope::Install)?;
     // Before the body: whoever is turned away costs nothing.
-    let place = app.admission.install(caller.tenant_id())?;
+    let tenant = whose(&app, &caller, query).await?;
+    let place = app.admission.install(&tenant.id)?;
     if body::is_of_type(request.headers(), JSON) {
         let Document(wanted) = Document::from_request(request, &app).await?;
         let from_marketplace = {
-            let (app, caller) = (app.clone(), caller.clone());
+            let (app, caller, tenant) = (app.clone(), caller.clone(), tenant.clone());
             async move {
                 let _place = place;
                 let arrived = install::fetch(&app, &wanted).await?;
                 if wanted.preview {
-                    return Ok(preview(&app, arrived));
+                    return Ok(preview(&app, &tenant, arrived));
                 }
-                keep(&app, &caller, arrived).await
+                keep(&app, &caller, &tenant, arrived).await
             }
         };
         return Finished::new(from_marketplace).await;
@@ -48,11 +52,11 @@ pub(crate) async fn install(
     if body::is_of_type(request.headers(), install::FORM) {
         let brought = Brought::from_request(request, &app).await?;
         let proven = {
-            let (app, caller) = (app.clone(), caller.clone());
+            let (app, caller, tenant) = (app.clone(), caller.clone(), tenant.clone());
             async move {
                 let _place = place;
                 let arrived = install::prove_brought(&app, brought).await?;
-                keep(&app, &caller, arrived).await
+                keep(&app, &caller, &tenant, arrived).await
             }
         };
         return Finished::new(proven).await;
@@ -63,21 +67,30 @@ pub(crate) async fn install(
         let (app, caller) = (app.clone(), caller.clone());
         async move {
             let _place = place;
-            let done = install::from_file(&app, caller.tenant_id(), file).await?;
-            installed(&app, &caller, &done).await
+            let done = install::from_file(&app, &tenant.id, file).await?;
+            installed(&app, &caller, &tenant, &done).await
         }
     };
     Finished::new(from_file).await
 }
 
+/// Whose capsule it will be: another tenant's, where an administrator says so.
+async fn whose(app: &App, caller: &Caller, query: OfQuery) -> Result<Tenant, Error> {
+    if let Ok(Query(Of { tenant: Some(_) })) = &query {
+        caller.require(Scope::Admin)?;
+    }
+    grants::tenant(app, caller, query).await
+}
+
 /// What would be installed.
-fn preview(app: &App, arrived: Arrived) -> (StatusCode, Json<Value>) {
+fn preview(app: &App, tenant: &Tenant, arrived: Arrived) -> (StatusCode, Json<Value>) {
     let Fresh { package, about } = arrived.fresh;
     let would_be = Installed {
         row: about.row(package.bytes(), Some(arrived.proof.logged)),
         about: about.into(),
     };
     let mut answer = full(app, &would_be);
+    answer["tenant"] = json!(tenant.name);
     answer["change"] = Value::Null;
     answer["installed_at"] = Value::Null;
     (
@@ -89,10 +102,11 @@ fn preview(app: &App, arrived: Arrived) -> (StatusCode, Json<Value>) {
 async fn keep(
     app: &App,
     caller: &Caller,
+    tenant: &Tenant,
     arrived: Arrived,
 ) -> Result<(StatusCode, Json<Value>), Error> {
-    let (done, checks, timings) = install::finish(app, caller.tenant_id(), arrived).await?;
-    let (status, Json(answer)) = installed(app, caller, &done).await?;
+    let (done, checks, timings) = install::finish(app, &tenant.id, arrived).await?;
+    let (status, Json(answer)) = installed(app, caller, tenant, &done).await?;
     Ok((status, checked(answer, &checks, timings)))
 }
 
@@ -106,6 +120,7 @@ fn checked(mut answer: Value, checks: &[Check], timings: Timings) -> Json<Value>
 async fn installed(
     app: &App,
     caller: &Caller,
+    tenant: &Tenant,
     done: &Done,
 ) -> Result<(StatusCode, Json<Value>), Error> {
     let Done {
@@ -116,7 +131,7 @@ async fn installed(
     } = done;
     let logged = installed.row.logged.as_ref();
     tracing::info!(
-        tenant = caller.tenant(),
+        tenant = tenant.name,
         capsule = %installed.row.name,
         version = %installed.about.manifest.version,
         digest = %installed.row.digest,
@@ -125,13 +140,16 @@ async fn installed(
         ?change,
         "installed"
     );
-    app.audit.by(caller, done.event()).await?;
+    let is_another = tenant.id != caller.tenant_id();
+    let of = is_another.then(|| tenant.name.clone());
+    app.audit.by(caller, done.event(of)).await?;
     let status = match change {
         Change::Created => StatusCode::CREATED,
         Change::Replaced | Change::Unchanged => StatusCode::OK,
         Change::Held => StatusCode::ACCEPTED,
     };
     let mut answer = full(app, installed);
+    answer["tenant"] = json!(tenant.name);
     answer["change"] = json!(change);
     if *change == Change::Held {
         answer["reasons"] = json!(reasons);

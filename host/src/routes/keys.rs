@@ -15,7 +15,7 @@ use crate::audit::Event;
 use crate::auth::Admin;
 use crate::body::Document;
 use crate::db;
-use crate::db::keys::{self, Key};
+use crate::db::keys::{self, Key, KeyChanges};
 use crate::db::tenants::{self, Tenant};
 use crate::error::Error;
 use crate::key::{ApiKey, Scope, Scopes};
@@ -54,14 +54,10 @@ pub(crate) struct ShownKey {
 impl NewKey {
     fn check(&self) -> Result<(), Error> {
         let refuse = |why: &str| Err(Error::BadRequest(why.to_owned()));
-        if self.name.chars().count() > 200 || self.name.chars().any(char::is_control) {
-            return refuse("`name` has at most 200 characters, and no control characters");
-        }
+        check_name(&self.name)?;
+        check_end(self.expires_at)?;
         if self.scopes.is_empty() {
             return refuse("`scopes` needs at least one of admin, install, invoke");
-        }
-        if self.expires_at.is_some_and(|end| end <= Timestamp::now()) {
-            return refuse("`expires_at` is in the past");
         }
         if self.narrowed.is_some() && !self.scopes.has(Scope::Invoke) {
             return refuse("`narrowed` limits the scope invoke, which this key would not have");
@@ -82,6 +78,34 @@ impl NewKey {
             _ => Ok(()),
         }
     }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    if name.chars().count() > 200 || name.chars().any(char::is_control) {
+        let why = "`name` has at most 200 characters, and no control characters";
+        return Err(Error::BadRequest(why.to_owned()));
+    }
+    Ok(())
+}
+
+fn check_end(expires_at: Option<Timestamp>) -> Result<(), Error> {
+    if expires_at.is_some_and(|end| end <= Timestamp::now()) {
+        return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
+    }
+    Ok(())
+}
+
+fn check_changes(changes: &KeyChanges) -> Result<(), Error> {
+    if *changes == KeyChanges::default() {
+        return Err(Error::BadRequest(
+            "nothing to change: send `name`, `max_tokens`, `calls_per_minute` or `expires_at`"
+                .to_owned(),
+        ));
+    }
+    for name in changes.name.iter().flatten() {
+        check_name(name)?;
+    }
+    check_end(changes.expires_at.flatten())
 }
 
 pub(crate) async fn list(
@@ -159,6 +183,28 @@ pub(crate) async fn rotate(
         key: stored.key,
         secret: secret.expose().to_owned(),
     }))
+}
+
+/// Changes what a key is called, how much it may use, and until when, from its next request on.
+pub(crate) async fn change(
+    State(app): State<AppState>,
+    Admin(caller): Admin,
+    NamePath(id): NamePath,
+    Document(mut changes): Document<KeyChanges>,
+) -> Result<Json<Key>, Error> {
+    check_changes(&changes)?;
+    changes.expires_at = changes.expires_at.map(|end| end.map(db::storable));
+    let is_there = keys::change(&app.pool, &id, &changes).await?;
+    app.keyring.forget();
+    let stored = keys::by_id(&app.pool, &id).await?.filter(|_| is_there);
+    let Some(stored) = stored else {
+        return Err(Error::UnknownKey(id));
+    };
+    tracing::info!(tenant = stored.key.tenant, key = id, "key changed");
+    let of = stored.key.tenant.clone();
+    let event = Event::KeyChanged { id, of, changes };
+    app.audit.by(&caller, event).await?;
+    Ok(Json(stored.key))
 }
 
 pub(crate) async fn revoke(

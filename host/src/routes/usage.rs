@@ -57,8 +57,12 @@ pub(crate) async fn get(
     let to = day(asked.to.as_deref(), "to")?.unwrap_or(today);
     let from = day(asked.from.as_deref(), "from")?.unwrap_or(to.first_of_month());
     if from > to {
+        let last = match asked.to {
+            Some(_) => "the last day that is asked for",
+            None => "today, which is the last day where none is given",
+        };
         return Err(Error::BadRequest(format!(
-            "from {from} comes after to {to}"
+            "`from` {from} comes after {to}, {last}"
         )));
     }
     let by = asked.by.as_deref().unwrap_or("capsule,tool").parse()?;

@@ -86,6 +86,14 @@ impl Sealer {
         Ok(BASE64_STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
+    /// Whether what a row has opens under this key: its value, or its token where the value is kept
+    /// elsewhere.
+    pub(crate) fn opens(&self, place: Place<'_>, value: &str, token: Option<&str>) -> bool {
+        let token = token.map(|token| (Part::Token, token));
+        let mut parts = [Some((Part::Value, value)), token].into_iter().flatten();
+        parts.any(|(part, sealed)| self.open(part, place, sealed).is_ok())
+    }
+
     pub(super) fn open(
         &self,
         part: Part,
@@ -150,6 +158,9 @@ mod tests {
         let opened = again.open(Part::Value, place, &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "s3cret");
         assert!(again.open(Part::Token, place, &sealed).is_err());
+        let token = sealer.seal(Part::Token, place, &"t0ken".into()).unwrap();
+        assert!(again.opens(place, &sealed, None) && again.opens(place, "", Some(&token)));
+        assert!(!again.opens(place, "", None) && !again.opens(place, &token, Some(&sealed)));
         for elsewhere in [
             Place {
                 tenant: "b",
@@ -176,6 +187,7 @@ mod tests {
         let elsewhere = folder.path().join("other.key");
         let stranger = Sealer::open_file(&elsewhere, true).unwrap();
         assert!(stranger.open(Part::Value, place, &sealed).is_err());
+        assert!(!stranger.opens(place, &sealed, Some(&token)));
         fs::write(&elsewhere, "12").unwrap();
         assert!(Sealer::open_file(&elsewhere, true).is_err());
     }

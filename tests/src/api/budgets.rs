@@ -182,6 +182,35 @@ fn who_set_a_budget_is_on_record_beside_whose_it_is() {
             assert_eq!(record["key"], by, "{record}");
             assert_eq!(record["budget"]["key"], json!(id), "{record}");
             assert_eq!(record["budget"]["span"], "day", "{record}");
+            let said = soma(&host, &["audit", "query", "--kind", kind])
+                .await
+                .exits(0);
+            let words = match kind {
+                "budget-set" => format!("default, key {id}: 5 tokens per day, hard"),
+                _ => format!("default, key {id}: per day"),
+            };
+            assert!(said.out.contains(&words), "{}", said.out);
+        }
+    });
+}
+
+#[test]
+fn how_full_budgets_are_is_told_of_hard_and_of_soft_ones() {
+    Setup::default().run(async |host| {
+        for (span, hard) in [("day", true), ("month", false)] {
+            set(
+                &host,
+                json!({"tenant": "default", "span": span, "tokens": 5, "hard": hard}),
+            )
+            .await;
+        }
+        let metrics = host.admin.get("/metrics").await.text;
+        for (kind, span) in [("hard", "day"), ("soft", "month")] {
+            let sample = format!(
+                "soma_budget_used_ratio{{kind=\"{kind}\",level=\"tenant\",span=\"{span}\",\
+                 tenant=\"default\"}} 0\n"
+            );
+            assert!(metrics.contains(&sample), "{sample}: {metrics}");
         }
     });
 }
@@ -216,6 +245,33 @@ async fn runs_out(host: &TestHost, guest: &str, input: &Value, most: u64) {
     let tokens = problem["usage"]["tokens"].as_u64().unwrap();
     assert!(tokens * 100 >= most * 99, "{problem}");
     assert!(tokens * 100 <= most * 101, "{problem}");
+    let detail = format!("the call ran out of its {most} tokens");
+    assert_eq!(problem["detail"], detail, "{problem}");
+}
+
+#[test]
+fn a_call_that_never_fits_is_told_so() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let monthly = json!({"tenant": "default", "span": "month", "tokens": 3, "hard": true});
+        set(&host, monthly).await;
+        let five = [("soma-max-tokens", "5")];
+        let answer = host.invoke.call_with("echo", &json!({}), &five).await;
+        let problem = answer.problem(402, "budget-exhausted");
+        let detail = problem["detail"].as_str().unwrap();
+        let words = "more than the budget ever has: ask for fewer with Soma-Max-Tokens";
+        assert!(detail.ends_with(words), "{detail}");
+
+        let echo = ["call", "tests/echo", "run", "{}", "--max-tokens"];
+        let with = async |tokens: &str| soma(&host, &[&echo[..], &[tokens]].concat()).await;
+        let said = with("5").await.exits(4).err;
+        assert!(said.contains("`--max-tokens N` asks for fewer"), "{said}");
+        assert!(!said.contains("soma budget"), "{said}");
+        with("3").await.exits(0);
+        let said = with("3").await.exits(7).err;
+        assert!(said.contains("it begins anew at 2"), "{said}");
+        assert!(!said.contains("ever has"), "{said}");
+    });
 }
 
 #[test]
@@ -233,9 +289,23 @@ fn a_call_costs_at_most_what_its_caller_says() {
         }
 
         let spin = ["call", "tests/spin", "run", "--max-tokens", "10"];
-        let said = soma(&host, &spin).await.exits(1);
-        assert!(said.err.contains("out of tokens"), "{}", said.err);
-        assert!(said.err.contains("--max-tokens"), "{}", said.err);
+        let said = soma(&host, &spin).await.exits(1).err;
+        assert!(
+            said.starts_with("error: the call ran out of its 10 tokens"),
+            "{said}"
+        );
+        assert!(said.contains("--max-tokens"), "{said}");
+        let spin = [&spin[..], &["--usage"]].concat();
+        let said = soma(&host, &spin).await.exits(1).err;
+        let mut lines = said.lines();
+        assert!(
+            lines.next().unwrap().starts_with("used 10 tokens, "),
+            "{said}"
+        );
+        assert!(lines.next().unwrap().starts_with("error: "), "{said}");
+        let spin = [&spin[..], &["--json"]].concat();
+        let error = soma(&host, &spin).await.exits(1).json_error();
+        assert_eq!(error["data"]["usage"]["tokens"], 10, "{error}");
         let echo = ["call", "tests/echo", "run", "--max-tokens", "1k", "--usage"];
         let said = soma(&host, &echo).await.exits(0);
         assert!(said.err.contains("used 1 tokens, "), "{}", said.err);
@@ -246,8 +316,8 @@ fn a_call_costs_at_most_what_its_caller_says() {
         let session = ["--session", "s1", "--session-tokens", "1"];
         let echo = [&["call", "tests/echo", "run", "{}"][..], &session].concat();
         soma(&host, &echo).await.exits(0);
-        let said = soma(&host, &echo).await.exits(1);
-        assert!(said.err.contains("soma budget"), "{}", said.err);
+        let said = soma(&host, &echo).await.exits(4);
+        assert!(said.err.contains("whoever administers"), "{}", said.err);
     });
 }
 

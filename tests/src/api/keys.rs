@@ -1,12 +1,35 @@
-//! `/v1/admin/keys`: scopes, tool lists, expiry, rotation, revocation.
+//! `/v1/admin/keys`: scopes, tool lists, expiry, changes, rotation, revocation.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::tenants::key;
-use crate::harness::{Setup, pack_guest};
+use crate::cli::beside as soma;
+use crate::harness::{Answer, Client, Setup, TestHost, pack_guest, send};
+
+/// A key of the default tenant that may call, and its id.
+async fn bot(host: &TestHost) -> (String, Client) {
+    let wanted = json!({
+        "tenant": "default", "name": "bot", "scopes": ["invoke"], "max_tokens": 7,
+    });
+    let made = host.admin.post("/v1/admin/keys", &wanted).await.expect(201);
+    let bot = host.admin.with_key(made["secret"].as_str().unwrap());
+    (made["id"].as_str().unwrap().to_owned(), bot)
+}
+
+async fn change(client: &Client, id: &str, changes: &Value) -> Answer {
+    let path = format!("/v1/admin/keys/{id}");
+    send(client.request(Method::PATCH, &path).json(changes)).await
+}
+
+/// What was recorded of changes of keys, the newest first.
+async fn recorded(host: &TestHost) -> Vec<Value> {
+    let found = host.admin.get("/v1/admin/audit?kind=key-changed").await;
+    found.expect(200)["records"].as_array().unwrap().clone()
+}
 
 #[test]
 fn scopes_and_tool_lists() {
@@ -135,6 +158,134 @@ fn rotate_and_revoke() {
             .post(&format!("/v1/admin/keys/{id}/rotate"), &json!({}))
             .await;
         rotate.problem(404, "unknown-key");
+    });
+}
+
+#[test]
+fn what_a_key_may_use_is_changed_by_hand() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let (id, bot) = bot(&host).await;
+        let call = async || bot.call("tests/echo", "run", &json!({})).await;
+        for _ in 0..3 {
+            call().await.expect(200);
+        }
+        let set = async |flags: &[&str]| {
+            let whole = [&["key", "set", id.as_str()][..], flags].concat();
+            soma(&host, &whole).await
+        };
+        let slower = set(&["--calls-per-minute", "1", "--json"]).await.exits(0);
+        let slower = slower.json();
+        assert_eq!(slower["calls_per_minute"], 1, "{slower}");
+        assert_eq!(
+            (&slower["name"], &slower["max_tokens"]),
+            (&json!("bot"), &json!(7))
+        );
+        call().await.expect(200);
+        call().await.problem(429, "rate-limited");
+        let said = set(&["--no-calls-per-minute", "--max-tokens", "1.5k"]).await;
+        assert!(said.exits(0).out.contains(&id));
+        for _ in 0..3 {
+            call().await.expect(200);
+        }
+        let listed = soma(&host, &["key", "list"]).await.exits(0).out;
+        assert!(listed.contains("CALLS A MINUTE"), "{listed}");
+        let line = listed.lines().find(|line| line.starts_with(&id)).unwrap();
+        assert!(line.contains("1_500"), "{listed}");
+
+        let records = recorded(&host).await;
+        let changes: Vec<&Value> = records.iter().map(|it| &it["changes"]).collect();
+        let (first, second) = (
+            json!({"calls_per_minute": 1}),
+            json!({"calls_per_minute": null, "max_tokens": 1500}),
+        );
+        assert_eq!(changes, [&second, &first]);
+        assert_eq!(records[0]["id"], json!(id));
+
+        for (flags, words) in [
+            (
+                &["--expires", "2020-01-01T00:00:00Z"][..],
+                "--expires is in the past",
+            ),
+            (&["--calls-per-minute", "0"], "revoke the key instead"),
+            (&["--max-tokens", "1.5"], "no whole number"),
+            (
+                &["--max-tokens", "1", "--no-max-tokens"],
+                "cannot be used with",
+            ),
+            (&[], "nothing to change"),
+        ] {
+            let said = set(flags).await.exits(2);
+            assert!(said.err.contains(words), "{flags:?}: {}", said.err);
+        }
+        let none = ["key", "set", "0000000000000000", "--never-expires"];
+        soma(&host, &none).await.exits(5);
+        let create = ["key", "create", "--calls-per-minute", "0"];
+        let said = soma(&host, &create).await.exits(2);
+        assert!(
+            said.err.contains("0 calls a minute is none"),
+            "{}",
+            said.err
+        );
+        assert_eq!(recorded(&host).await.len(), 2);
+    });
+}
+
+#[test]
+fn what_is_left_out_of_a_change_stays_and_what_is_null_goes() {
+    Setup::default().run(async |host| {
+        let (id, bot) = bot(&host).await;
+        let end = jiff::Timestamp::now() + Duration::from_secs(3600);
+        let wanted = json!({"name": "robot", "expires_at": end.to_string()});
+        let changed = change(&host.admin, &id, &wanted).await.expect(200);
+        assert_eq!(
+            (&changed["name"], &changed["max_tokens"]),
+            (&json!("robot"), &json!(7))
+        );
+        assert!(changed["expires_at"].is_string(), "{changed}");
+        assert!(changed.get("secret").is_none(), "{changed}");
+        let wanted = json!({"expires_at": null, "max_tokens": null});
+        let changed = change(&host.admin, &id, &wanted).await.expect(200);
+        assert_eq!(
+            (&changed["name"], &changed["expires_at"]),
+            (&json!("robot"), &Value::Null)
+        );
+        assert!(changed.get("max_tokens").is_none(), "{changed}");
+        let listed = host.admin.get("/v1/admin/keys").await.expect(200);
+        assert!(
+            listed["keys"].as_array().unwrap().contains(&changed),
+            "{listed}"
+        );
+        bot.get("/v1/tools").await.expect(200);
+
+        for (changes, words) in [
+            (json!({}), "nothing to change"),
+            (json!({"expires_at": "2020-01-01T00:00:00Z"}), "in the past"),
+            (json!({"name": "a\nb"}), "no control characters"),
+            (json!({"calls_per_minute": 0}), "nonzero"),
+            (json!({"scopes": ["admin"]}), "unknown field"),
+            (json!({"tenant": "acme"}), "unknown field"),
+        ] {
+            let problem = change(&host.admin, &id, &changes).await;
+            let problem = problem.problem(400, "bad-request");
+            assert!(
+                problem["detail"].as_str().unwrap().contains(words),
+                "{problem}"
+            );
+        }
+        let name = json!({"name": "mine"});
+        change(&bot, &id, &name).await.problem(403, "forbidden");
+        change(&host.admin, "none", &name)
+            .await
+            .problem(404, "unknown-key");
+        host.admin
+            .delete(&format!("/v1/admin/keys/{id}"))
+            .await
+            .expect(204);
+        change(&host.admin, &id, &name)
+            .await
+            .problem(404, "unknown-key");
+        assert_eq!(recorded(&host).await.len(), 2);
     });
 }
 

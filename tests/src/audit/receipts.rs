@@ -99,7 +99,9 @@ fn a_receipt_says_what_a_call_did_and_is_checked_without_the_host() {
         ] {
             assert!(verified.out.contains(words), "{words}: {}", verified.out);
         }
-        assert!(!verified.out.contains("not pinned"), "{}", verified.out);
+        let verdict =
+            format!("verified: the call {id} of tests/http/run is in the log of soma-host-");
+        assert!(verified.out.starts_with(&verdict), "{}", verified.out);
         let as_json = [&["--json"][..], &verify, &texts].concat();
         let as_json = soma(&host, &as_json).await.exits(0).json();
         assert_eq!(as_json["record"]["invocation"], id);
@@ -107,14 +109,86 @@ fn a_receipt_says_what_a_call_did_and_is_checked_without_the_host() {
             (&as_json["pinned"], &as_json["input"]),
             (&json!(true), &json!(true))
         );
+        assert_eq!(as_json["verdict"], "verified");
         for [flag, file] in [["--input", &output], ["--output", &input]] {
             let other = soma(&host, &[&verify[..], &[flag, file]].concat()).await;
             let other = other.exits(1);
             assert!(other.err.contains("of this call"), "{}", other.err);
         }
-        // Without a key it is said that there is none.
-        let unpinned = soma(&host, &["receipt", "verify", file]).await.exits(0);
-        assert!(unpinned.out.contains("not pinned"), "{}", unpinned.out);
+        // Without a key nothing is proven, unless that is what was asked for.
+        let unpinned = soma(&host, &["receipt", "verify", file]).await.exits(1);
+        assert!(
+            unpinned.err.contains("give the host's own with --key"),
+            "{}",
+            unpinned.err
+        );
+        let any = ["receipt", "verify", file, "--any-key"];
+        let any = soma(&host, &any).await.exits(0);
+        assert!(
+            any.out.starts_with("consistent, but whose key"),
+            "{}",
+            any.out
+        );
+        let changed = format!("x{vkey}");
+        for (key, words) in [
+            ("nonsense", "soma-host-…+8 hex digits"),
+            (&changed, "the hash in the key does not fit"),
+        ] {
+            let said = soma(&host, &["receipt", "verify", file, "--key", key]).await;
+            let said = said.exits(2);
+            assert!(said.err.contains(words), "{words}: {}", said.err);
+        }
+        let said = soma(&host, &["receipt", "get", "blah"]).await.exits(2);
+        assert!(
+            said.err.contains("blah is no invocation id"),
+            "{}",
+            said.err
+        );
+    });
+}
+
+#[test]
+fn what_the_command_line_shows_of_an_answer_is_compared_with_its_receipt() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let vkey = log_key(&host).await;
+        // A guest writes its output as it likes: only without space can it be made out of what is shown.
+        let close = "{\"b\":1.0,\"a\":[\"x: {\"]}";
+        let wide = "{\"b\": 1.0, \"a\": []}";
+        let mut receipts = Vec::new();
+        for (input, shows_it) in [(close, true), (wide, false)] {
+            let call = ["--json", "call", "tests/echo", "run", input];
+            let answer = soma(&host, &call).await.exits(0);
+            let id = answer.json()["invocation"].as_str().unwrap().to_owned();
+            let receipt = receipt(&host.admin, &answer.json()).await;
+            let receipt = written(&host, &format!("{id}.json"), &receipt.to_string());
+            let whole = written(&host, "whole.json", &answer.out);
+            let shown = soma(&host, &call[1..]).await.exits(0);
+            let shown = written(&host, "shown.json", &shown.out);
+            let verify = ["receipt", "verify", &receipt, "--key", &vkey, "--output"];
+            soma(&host, &[&verify[..], &[whole.as_str()]].concat())
+                .await
+                .exits(0);
+            let said = soma(&host, &[&verify[..], &[shown.as_str()]].concat()).await;
+            match shows_it {
+                true => drop(said.exits(0)),
+                false => {
+                    let said = said.exits(1);
+                    assert!(said.err.contains("soma call --json"), "{}", said.err);
+                }
+            }
+            // The input was sent as it was given: with more space it is the same where it had none.
+            let spaced = written(&host, "spaced.json", &close.replace(',', " ,\n "));
+            let verify = ["receipt", "verify", &receipt, "--key", &vkey, "--input"];
+            let said = soma(&host, &[&verify[..], &[spaced.as_str()]].concat()).await;
+            said.exits(if shows_it { 0 } else { 1 });
+            receipts.push((receipt, answer.out));
+        }
+        let other = written(&host, "other.json", &receipts[1].1);
+        let verify = ["receipt", "verify", &receipts[0].0, "--key", &vkey];
+        let said = soma(&host, &[&verify[..], &["--output", &other]].concat()).await;
+        let said = said.exits(1);
+        assert!(said.err.contains("to another call"), "{}", said.err);
     });
 }
 

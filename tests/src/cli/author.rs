@@ -245,7 +245,14 @@ fn running_a_hostile_file_without_a_server() {
     )
     .unwrap();
     let said = soma(folder.path(), &["run", "spin.wasm", "run", "{}"]).exits(1);
-    assert!(said.err.contains("fuel"), "{}", said.err);
+    let line = |begin: &str| said.err.lines().position(|line| line.starts_with(begin));
+    // What it used until then comes first, and the error last.
+    assert!(
+        line("used ").unwrap() < line("error: ").unwrap(),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("--fuel N"), "{}", said.err);
     fs::write(
         folder.path().join("panic.wasm"),
         pack_guest("panic").bytes(),

@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Said, soma};
+use crate::api::tenant;
 use crate::harness::{Setup, TestHost, command, pack_guest, pack_with};
 
 /// Runs the command beside the host, as its data folder's user.
@@ -81,6 +82,51 @@ fn install_list_call_uninstall() {
 }
 
 #[test]
+fn an_administrator_installs_for_another_tenant() {
+    Setup::default().run(async |host| {
+        let acme = tenant(&host, "acme").await;
+        let file = host.data().join("echo.wasm");
+        fs::write(&file, pack_guest("echo").bytes()).unwrap();
+        let own = ["install", file.to_str().unwrap()];
+        let install = [&own[..], &["--tenant", "acme"]].concat();
+        // Whoever installs for the own tenant does so for no other.
+        with_key(&host, Some(acme.key()), &install).await.exits(4);
+        let none = [&own[..], &["--tenant", "none"]].concat();
+        at(&host, &none).await.exits(5);
+        let said = at(&host, &install).await.exits(0).out;
+        let words = "installed: tests/echo 1.0.0 for the tenant acme\n";
+        assert!(said.starts_with(words), "{said}");
+        acme.call("tests/echo", "run", &json!({})).await.expect(200);
+        let list = at(&host, &["list"]).await.exits(0).out;
+        assert!(list.contains("No capsule"), "{list}");
+        let said = with_key(&host, Some(acme.key()), &own).await.exits(0).out;
+        let words = "was installed already: tests/echo 1.0.0 for the tenant acme\n";
+        assert!(said.starts_with(words), "{said}");
+
+        // What is held of it is the tenant's, and so is the word on it.
+        let asks = "[[capabilities.http]]\norigin = \"https://a.test\"\nmethods = [\"GET\"]\n\
+                    paths = [\"/\"]\nwhy = \"To ask.\"\n";
+        fs::write(&file, pack_with("echo", asks).bytes()).unwrap();
+        let install = [&install[..], &["--yes"]].concat();
+        let said = at(&host, &install).await.exits(0).out;
+        assert!(said.starts_with("installed in the place of"), "{said}");
+        let serving = acme.get("/v1/capsules/tests/echo").await.expect(200);
+        assert!(serving["capabilities"]["http"].is_array(), "{serving}");
+        // For the default tenant, which need not be said.
+        let said = at(&host, &own).await.exits(0).out;
+        assert!(said.starts_with("installed: tests/echo 1.0.0\n"), "{said}");
+
+        let found = host.admin.get("/v1/admin/audit?kind=install").await;
+        let found = found.expect(200);
+        let records = found["records"].as_array().unwrap().iter();
+        let of: Vec<&Value> = records.map(|record| &record["of"]).collect();
+        let (of_acme, own) = (json!("acme"), Value::Null);
+        // The newest first.
+        assert_eq!(of, [&own, &of_acme, &own, &of_acme]);
+    });
+}
+
+#[test]
 fn exit_codes_mean_something() {
     Setup::default().limits("fuel=50000000").run(async |host| {
         host.install_guests(&["echo", "spin", "errors"]).await;
@@ -132,7 +178,7 @@ fn exit_codes_mean_something() {
         let said = at(&host, &["call", "tests/echo", "run", "[]", "--json"])
             .await
             .exits(6);
-        let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+        let error: Value = serde_json::from_str(&said.err).unwrap();
         assert_eq!(error["error"]["exit"], 6);
         assert_eq!(error["error"]["data"]["status"], 422);
     });

@@ -23,8 +23,12 @@ fn a_good_one_holds_and_a_bad_one_does_not() {
 
             fs::write(&file, &allow).unwrap();
             host.signal(Signal::HUP);
-            host.logged("configuration reloaded").await;
+            let said = host.logged("configuration reloaded").await;
+            assert!(said.contains("changed: allow-http"), "{said}");
+            assert!(!said.contains(&upstream.origin()), "{said}");
             assert_eq!(ask().await["body"], "hello");
+            host.signal(Signal::HUP);
+            host.logged("reloaded, nothing changed").await;
 
             fs::write(&file, "allow-http = [\"not an origin\"]").unwrap();
             host.signal(Signal::HUP);
@@ -35,6 +39,7 @@ fn a_good_one_holds_and_a_bad_one_does_not() {
             host.signal(Signal::HUP);
             let said = host.logged("until the next start").await;
             assert!(said.contains("log-format"), "{said}");
+            assert!(said.contains("nothing changed"), "{said}");
             assert_eq!(ask().await["body"], "hello");
 
             // Whoever keeps leases for as long as a call may take was told so at the start.

@@ -147,6 +147,7 @@ pub(super) async fn give(
 /// to give it, or has given it beforehand.
 pub(super) async fn settle(
     client: &Client,
+    tenant: Option<&str>,
     mut done: Value,
     yes: bool,
     screen: Screen,
@@ -156,7 +157,7 @@ pub(super) async fn settle(
     }
     let capsule = serde_json::from_value(done["name"].clone());
     let capsule: CapsuleName = capsule.map_err(Failure::damaged)?;
-    let standing = match standing(client, &capsule, None).await {
+    let standing = match standing(client, &capsule, tenant).await {
         Ok(standing) => standing,
         // Who may install need not be who approves.
         Err(failure) if failure.is_for_want_of_a_key() => return Ok(done),
@@ -166,7 +167,7 @@ pub(super) async fn settle(
     let question = format!("Have it serve as {capsule}?");
     let may_ask = !screen.json && io::stdin().is_terminal();
     if yes || (may_ask && passphrase::confirm(&question)?) {
-        give(client, &capsule, None, "approve", &done["digest"]).await?;
+        give(client, &capsule, tenant, "approve", &done["digest"]).await?;
         done["change"] = json!("replaced");
     }
     Ok(done)

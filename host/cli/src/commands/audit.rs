@@ -6,12 +6,15 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use soma_capability::CapsuleName;
-use soma_registry::log::LogKey;
+use soma_registry::log::{LogKey, NoteKeyError};
 
 use self::prove::Walk;
+use super::budget::shown;
+use crate::answer::grouped;
 use crate::client::{Client, HostArgs, LocalKey};
 use crate::clock::time;
 use crate::failure::Failure;
@@ -85,7 +88,7 @@ pub(crate) struct Verify {
     folder: Option<PathBuf>,
 
     /// The key that must have signed, as an earlier `verify` showed it
-    #[arg(long, value_name = "VKEY")]
+    #[arg(long, value_name = "VKEY", value_parser = log_key)]
     key: Option<LogKey>,
 
     /// An earlier checkpoint, which this log must continue
@@ -173,9 +176,10 @@ fn row(record: &Value) -> Vec<String> {
             .find(|text| !text.is_empty())
             .unwrap_or_default(),
     };
-    let of = match text("for_key") {
-        key if key.is_empty() => of,
-        key => format!("{of} of key {key}"),
+    let of = match (text("for_key"), &record["budget"]) {
+        (_, budget) if budget.is_object() => format!("{of}, {}", budget_text(budget)),
+        (key, _) if key.is_empty() => of,
+        (key, _) => format!("{of} of key {key}"),
     };
     let outcome = match text("outcome") {
         outcome if outcome.is_empty() => text("change"),
@@ -195,6 +199,21 @@ fn row(record: &Value) -> Vec<String> {
         of,
         outcome,
     ]
+}
+
+/// Which budget of a tenant's a record is of, and what it was set to.
+fn budget_text(budget: &Value) -> String {
+    let (whose, span) = (shown::whose(budget), &budget["span"]);
+    let span = span.as_str().unwrap_or_default();
+    // One that is removed has no tokens.
+    match budget["tokens"].as_u64() {
+        Some(tokens) => {
+            let unit = if tokens == 1 { "token" } else { "tokens" };
+            let (tokens, bound) = (grouped(tokens), shown::bound(budget));
+            format!("{whose}: {tokens} {unit} per {span}, {bound}")
+        }
+        None => format!("{whose}: per {span}"),
+    }
 }
 
 /// A time of a record's without what is less than a second.
@@ -277,6 +296,18 @@ impl Export {
     }
 }
 
+/// The key that a host signs its log with, from the command line.
+pub(super) fn log_key(text: &str) -> anyhow::Result<LogKey> {
+    text.parse::<LogKey>().map_err(|error| match error {
+        // Its words are of marketplaces.
+        NoteKeyError::Form => anyhow!(
+            "a host's key is `soma-host-…+8 hex digits+base64`, in one piece: `soma audit verify` \
+             shows it to the host's administrator, after `signed by`"
+        ),
+        error => error.into(),
+    })
+}
+
 /// An earlier checkpoint, as `--save` wrote it: that it is one is seen before anything is fetched.
 fn checkpoint(file: &Path) -> Result<String, Failure> {
     let note = read(file)?;
@@ -333,4 +364,28 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
 
 fn cannot_write(file: &Path, error: &io::Error) -> Failure {
     Failure::usage(format_args!("cannot write {}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_a_budget_is_shown_with_whose_it_is_and_what_it_became() {
+        let of = |record: Value| row(&record)[5].clone();
+        let key = json!({
+            "level": "key", "key": "k1", "span": "day", "tokens": 12_000, "hard": true,
+        });
+        let set = json!({"kind": "budget-set", "key": "k0", "of": "acme", "budget": key});
+        assert_eq!(row(&set)[3], "k0");
+        assert_eq!(of(set), "acme, key k1: 12_000 tokens per day, hard");
+        let session = json!({"level": "session", "key": "k1", "session": "s", "span": "lifetime"});
+        let removed = json!({"kind": "budget-removed", "of": "acme", "budget": session});
+        assert_eq!(of(removed), "acme, session s of key k1: per lifetime");
+        let tenant = json!({"level": "tenant", "span": "month", "tokens": 1, "hard": false});
+        let set = json!({"kind": "budget-set", "of": "acme", "budget": tenant});
+        assert_eq!(of(set), "acme, tenant: 1 token per month, soft");
+        let other = json!({"kind": "secret", "name": "github", "for_key": "k1"});
+        assert_eq!(of(other), "github of key k1");
+    }
 }

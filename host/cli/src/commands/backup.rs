@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use soma_host::Taken;
+use soma_host::{Config, Settings, Taken};
 
+use crate::answer::counted;
 use crate::commands::serve::settings;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -16,19 +17,59 @@ use crate::screen::Screen;
   soma backup --data /var/lib/soma --database postgres://soma@db/soma /backups/soma.tar
   soma backup - | age -r age1… > soma.tar.age
 
-Run it on the host's machine, as its user, with the settings that `soma serve` has. Whoever has the file
-has all that the host has: keys, credentials, stores. `soma restore` makes a host of it again.")]
+Run it on the host's machine, as its user, with those of these settings that `soma serve` has. Whoever
+has the file has all that the host has: keys, credentials, stores. `soma restore` makes a host of it
+again.")]
 pub(crate) struct Backup {
     /// The file, which must not be there; `-` is standard output
     file: PathBuf,
 
     #[command(flatten)]
-    config: soma_host::Config,
+    place: Place,
+}
+
+/// Where a host keeps what it has: all that matters of its settings where it does not serve.
+#[derive(clap::Args)]
+pub(crate) struct Place {
+    /// The configuration file of the host, which may have the others
+    #[arg(long, env = "SOMA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Folder of everything the host keeps [default: $XDG_DATA_HOME/soma or ~/.local/share/soma]
+    #[arg(long, env = "SOMA_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Database: `sqlite://PATH` or `postgres://…` [default: soma.db in the data folder]
+    #[arg(
+        long,
+        env = "SOMA_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database: Option<String>,
+
+    /// Key under which credentials are kept, a file [default: secrets.key in the data folder]
+    #[arg(long, env = "SOMA_SECRETS_KEY", value_name = "FILE")]
+    secrets_key: Option<PathBuf>,
+}
+
+impl Place {
+    pub(crate) fn settings(self) -> Result<Settings, Failure> {
+        settings(&Config {
+            config: self.config,
+            data: self.data,
+            database: self.database,
+            secrets_key: self.secrets_key,
+            // Nothing listens: the file may have an address whose certificate is named elsewhere.
+            behind_proxy: Some(true),
+            ..Config::default()
+        })
+    }
 }
 
 impl Backup {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let settings = settings(&self.config)?;
+        let settings = self.place.settings()?;
         if self.file == Path::new("-") {
             let backup = soma_host::backup(&settings, None).await?;
             let said = said(&backup.taken);
@@ -65,7 +106,11 @@ fn said(taken: &Taken) -> String {
         "; the key of --secrets-key is not in it"
     };
     format!(
-        "{rows} rows of {tables} tables, {capsules} capsules, {records} records of the audit log, \
-         {bytes} bytes{key}"
+        "{} of {}, {}, {} of the audit log, {}{key}",
+        counted(*rows, "row"),
+        counted(*tables as u64, "table"),
+        counted(*capsules as u64, "capsule"),
+        counted(*records, "record"),
+        counted(*bytes, "byte"),
     )
 }

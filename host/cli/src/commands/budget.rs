@@ -1,7 +1,7 @@
 //! `soma budget`: what tenants, keys and sessions may spend.
 
 mod amount;
-mod shown;
+pub(super) mod shown;
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -60,7 +60,7 @@ pub(crate) struct Target {
 A call is refused where one of the budgets that it is under is spent: of its tenant, its key and its
 session. `soma usage` shows what calls take (docs/budgets.md).")]
 pub(crate) struct Set {
-    /// How many tokens: 1000000, 1_000_000, 10k, 5M
+    /// How many tokens: 1000000, 1_000_000, 10k, 1.5M
     #[arg(value_name = "TOKENS", value_parser = tokens)]
     amount: u64,
 
@@ -85,7 +85,11 @@ struct Of {
 
 /// Show a tenant's budgets and what is left of them, from the widest to the narrowest
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  soma budget show --tenant acme")]
+#[command(after_help = "Example:
+  soma budget show --tenant acme
+
+LEASED are tokens that hosts have in hand: they may be spent at any moment, and what is not spent is
+given back.")]
 pub(crate) struct Show {
     #[command(flatten)]
     of: Of,
@@ -93,7 +97,12 @@ pub(crate) struct Show {
 
 /// Show the budgets that are nearest to their end
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  soma budget top\n  soma budget top --tenant acme --all")]
+#[command(after_help = "Examples:
+  soma budget top
+  soma budget top --tenant acme --all
+
+LEASED are tokens that hosts have in hand: they may be spent at any moment, and what is not spent is
+given back.")]
 pub(crate) struct Top {
     /// All of them, not the first ten
     #[arg(long)]
@@ -172,7 +181,11 @@ impl Set {
             let (whose, bound) = (shown::whose(&wanted), shown::bound(&wanted));
             let (amount, span) = (grouped(self.amount), self.target.span.name());
             writeln!(out, "set: {amount} tokens per {span}, {bound}, {whose}")
-        })
+        })?;
+        if let Some(words) = shown::refuses(&budget) {
+            screen.aside(&words);
+        }
+        Ok(())
     }
 }
 

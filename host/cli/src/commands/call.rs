@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderValue};
+use serde_json::Value;
 use soma_capability::CapsuleName;
 
 use super::budget::tokens;
@@ -33,7 +34,7 @@ pub(crate) struct Call {
     #[arg(long)]
     usage: bool,
 
-    /// What the call may cost at most, in tokens: 500, 10k [default: what its budgets allow]
+    /// What the call may cost at most, in tokens: 500, 10k, 1.5M [default: what its budgets allow]
     #[arg(long, value_name = "TOKENS", value_parser = tokens)]
     max_tokens: Option<u64>,
 
@@ -68,13 +69,22 @@ impl Call {
         ];
         let body = Body::Json(input);
         let answer = client.send_headed(Method::POST, &path, headers, body).await;
-        let answer = answer.map_err(|failure| match failure.is_problem("revoked") {
-            true => failure.hint("`soma outdated` shows whether there is a newer version"),
-            false => failure,
+        let answer = answer.map_err(|failure| {
+            if let (true, Some(usage)) = (self.usage, failure.used()) {
+                answer::show_usage(usage, screen);
+            }
+            explained(failure, self.max_tokens.is_some())
         })?;
-        screen.show(&answer, |out| answer::show(&answer["output"], out))?;
+        let member = |name: &str| {
+            let member = answer.get(name);
+            member.ok_or_else(|| Failure::damaged(format_args!("there is no `{name}` in it")))
+        };
+        let output = member("output")?;
+        // With the order and the space that the host wrote: a receipt has the hash of that.
+        screen.show(&answer, |out| answer::show(output, out))?;
         if self.usage {
-            answer::show_usage(&answer["usage"], screen);
+            let usage = serde_json::from_str::<Value>(member("usage")?.get());
+            answer::show_usage(&usage.map_err(Failure::damaged)?, screen);
         }
         Ok(())
     }
@@ -95,6 +105,17 @@ impl Call {
             headers.insert("idempotency-key", key.clone());
         }
         headers
+    }
+}
+
+/// The failure with a hint for whoever called, who may be nobody that administers the host.
+fn explained(failure: Failure, is_bounded: bool) -> Failure {
+    if failure.is_problem("revoked") {
+        failure.hint("`soma outdated` shows whether there is a newer version")
+    } else if failure.is_problem("out-of-tokens") && is_bounded {
+        failure.hint("--max-tokens bounded it: a greater number gives it more")
+    } else {
+        failure
     }
 }
 

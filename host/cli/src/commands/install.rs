@@ -9,7 +9,7 @@ use soma_registry::{Bundle, PackageSpec};
 use url::Url;
 
 use super::{approve, grant};
-use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::failure::Failure;
 use crate::lockfile::{Locked, Lockfile};
 use crate::oci;
@@ -25,6 +25,7 @@ use crate::screen::{Screen, visible};
   soma install oci://ghcr.io/acme/weather:1.2.0
   soma install target/capsule/hello.wasm
   soma install .
+  soma install soma/jq --tenant acme
 
 The host fetches a package itself and installs it where file, signature, log and its own trust
 policy agree. From an OCI registry it is fetched here, as whoever is logged in there, and the host
@@ -52,6 +53,10 @@ pub(crate) struct Install {
     /// Where another file of the name serves, have this one serve in its place without being asked
     #[arg(long, short)]
     yes: bool,
+
+    /// The tenant to install for, with a key that has the scope admin too [default: the key's own]
+    #[arg(long)]
+    tenant: Option<String>,
 
     #[command(flatten)]
     host: HostArgs,
@@ -82,22 +87,23 @@ impl Install {
             ));
         }
         let client = Client::new(self.host, LocalKey::Admin)?;
+        let tenant = self.tenant.as_deref();
         let mut installed: Vec<Value> = Vec::new();
         if let (Some(lockfile), true) = (&lockfile, what.is_empty()) {
             for locked in lockfile.iter() {
-                let done = install_locked(&client, locked, screen).await?;
-                installed.push(approve::settle(&client, done, self.yes, screen).await?);
+                let done = install_locked(&client, tenant, locked, screen).await?;
+                installed.push(approve::settle(&client, tenant, done, self.yes, screen).await?);
             }
         }
         for what in &what {
             let done = match what {
-                What::Path(path) => install_file(&client, path, screen).await,
+                What::Path(path) => install_file(&client, tenant, path, screen).await,
                 What::Artifact(reference) => {
-                    install_artifact(&client, reference, self.unlogged, screen).await
+                    install_artifact(&client, tenant, reference, self.unlogged, screen).await
                 }
                 What::Package(spec) => {
                     let marketplace = self.marketplace.as_ref();
-                    install_package(&client, spec, marketplace, screen).await
+                    install_package(&client, tenant, spec, marketplace, screen).await
                 }
             };
             let done = done.inspect_err(|_| {
@@ -110,14 +116,14 @@ impl Install {
                 lockfile.record(Locked::of(&done)?);
                 lockfile.write(path)?;
             }
-            installed.push(approve::settle(&client, done, self.yes, screen).await?);
+            installed.push(approve::settle(&client, tenant, done, self.yes, screen).await?);
         }
         show(&installed, screen)?;
         if !screen.json {
             // While an update is held, what serves asks for what it asked for before.
             let serving = installed.iter().filter(|done| done["change"] != "held");
             for capsule in serving {
-                offer(&client, capsule, screen).await?;
+                offer(&client, tenant, capsule, screen).await?;
             }
         }
         Ok(())
@@ -125,7 +131,12 @@ impl Install {
 }
 
 /// What it asks for and has not got is the next thing to decide.
-async fn offer(client: &Client, installed: &Value, screen: Screen) -> Result<(), Failure> {
+async fn offer(
+    client: &Client,
+    tenant: Option<&str>,
+    installed: &Value,
+    screen: Screen,
+) -> Result<(), Failure> {
     let asks = |asked: &Value| {
         asked["http"]
             .as_array()
@@ -134,7 +145,7 @@ async fn offer(client: &Client, installed: &Value, screen: Screen) -> Result<(),
     };
     match serde_json::from_value(installed["name"].clone()) {
         Ok(name) if asks(&installed["capabilities"]) => {
-            grant::offer(client, &name, None, screen).await
+            grant::offer(client, &name, tenant, screen).await
         }
         _ => Ok(()),
     }
@@ -158,19 +169,24 @@ impl What {
     }
 }
 
-async fn install_file(client: &Client, path: &Path, screen: Screen) -> Result<Value, Failure> {
+async fn install_file(
+    client: &Client,
+    tenant: Option<&str>,
+    path: &Path,
+    screen: Screen,
+) -> Result<Value, Failure> {
     let package = project::open(path, screen).await?.package;
     let name = &package.manifest().name;
     screen.step(
         "Installing",
         &format!("{name}: the host compiles and checks it"),
     );
-    let body = Body::Wasm(package.into_bytes());
-    client.send(Method::POST, &["capsules"], body).await
+    post(client, tenant, Body::Wasm(package.into_bytes())).await
 }
 
 async fn install_artifact(
     client: &Client,
+    tenant: Option<&str>,
     reference: &Reference,
     unlogged: bool,
     screen: Screen,
@@ -195,11 +211,12 @@ async fn install_artifact(
     };
     let words = format!("{reference}: the host verifies, compiles and checks it");
     screen.step("Installing", &words);
-    client.send(Method::POST, &["capsules"], body).await
+    post(client, tenant, body).await
 }
 
 async fn install_package(
     client: &Client,
+    tenant: Option<&str>,
     spec: &PackageSpec,
     marketplace: Option<&Url>,
     screen: Screen,
@@ -218,17 +235,19 @@ async fn install_package(
         "Installing",
         &format!("{spec}: the host fetches and verifies it"),
     );
-    send(client, &wanted).await
+    send(client, tenant, &wanted).await
 }
 
 async fn install_locked(
     client: &Client,
+    tenant: Option<&str>,
     locked: &Locked,
     screen: Screen,
 ) -> Result<Value, Failure> {
     let path = ["capsules", locked.name.namespace(), locked.name.name()];
-    // No marketplace has to be there for what is.
-    if let Ok(mut there) = client.get(&path, &[]).await
+    // No marketplace has to be there for what is; what another tenant has is not shown here.
+    if tenant.is_none()
+        && let Ok(mut there) = client.get(&path, &[]).await
         && there["revoked"].is_null()
         && Locked::of(&there).is_ok_and(|found| found == *locked)
     {
@@ -241,16 +260,26 @@ async fn install_locked(
     );
     let mut wanted = locked.wanted();
     wanted["preview"] = json!(true);
-    locked.require(&send(client, &wanted).await?)?;
-    let installed = send(client, &locked.wanted()).await?;
+    locked.require(&send(client, tenant, &wanted).await?)?;
+    let installed = send(client, tenant, &locked.wanted()).await?;
     locked.require(&installed)?;
     Ok(installed)
 }
 
 /// Asks the host for an installation.
-pub(super) async fn send(client: &Client, wanted: &Value) -> Result<Value, Failure> {
-    let body = Body::Json(wanted.to_string());
-    client.send(Method::POST, &["capsules"], body).await
+pub(super) async fn send(
+    client: &Client,
+    tenant: Option<&str>,
+    wanted: &Value,
+) -> Result<Value, Failure> {
+    post(client, tenant, Body::Json(wanted.to_string())).await
+}
+
+async fn post(client: &Client, tenant: Option<&str>, body: Body) -> Result<Value, Failure> {
+    let whose = of_tenant(tenant);
+    client
+        .send_with(Method::POST, &["capsules"], &whose, body)
+        .await
 }
 
 fn show(installed: &[Value], screen: Screen) -> Result<(), Failure> {
@@ -267,7 +296,11 @@ fn show(installed: &[Value], screen: Screen) -> Result<(), Failure> {
                 _ => "installed:",
             };
             let (name, version) = (text(capsule, "name"), text(capsule, "version"));
-            writeln!(out, "{done} {name} {version}")?;
+            let whose = match capsule["tenant"].as_str() {
+                Some(soma_host::DEFAULT_TENANT) | None => String::new(),
+                Some(tenant) => format!(" for the tenant {}", visible(tenant)),
+            };
+            writeln!(out, "{done} {name} {version}{whose}")?;
             writeln!(out, "  {}", text(capsule, "digest"))?;
             if let Some(leaf) = capsule["leaf"].as_u64() {
                 writeln!(out, "  leaf {leaf} of {}", text(capsule, "origin"))?;

@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,6 +12,8 @@ use soma_capability::Narrowing;
 use soma_host::ApiKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::budget::tokens;
+use crate::answer::grouped;
 use crate::client::{Body, Client, HostArgs, LocalKey, data_folder};
 use crate::clock::time;
 use crate::failure::Failure;
@@ -22,6 +25,7 @@ use crate::screen::{Screen, table, visible};
 pub(crate) enum KeyCommand {
     Create(Create),
     List(List),
+    Set(Set),
     /// Give a key a new secret; the old one opens nothing any more
     #[command(after_help = "Example:\n  soma key rotate 3f9a0c1d2e4b5a69")]
     Rotate(Identified),
@@ -75,13 +79,14 @@ pub(crate) struct Create {
     #[arg(long, value_name = "FILE")]
     narrow: Option<PathBuf>,
 
-    /// Tokens that a call may cost at most where it does not say so itself [default: what the
-    /// capsule's limits come to]
-    #[arg(long, value_name = "TOKENS")]
+    /// Tokens that a call may cost at most where it does not say so itself: 500, 10k, 1.5M
+    /// [default: what the capsule's limits come to]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
     max_tokens: Option<u64>,
 
-    /// Calls a minute, where that is less than the host's own bound for a key
-    #[arg(long, value_name = "N")]
+    /// Calls a minute, where that is less than the host's own bound for a key; a sixth of them may
+    /// come at once
+    #[arg(long, value_name = "N", value_parser = calls)]
     calls_per_minute: Option<NonZeroU32>,
 
     /// When it ends, as in 2027-01-01T00:00:00Z (RFC 3339) [default: never]
@@ -99,6 +104,50 @@ pub(crate) struct List {
     /// Only this tenant's
     #[arg(long)]
     tenant: Option<String>,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Change a key, from its next request on; what is not named stays as it is
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  soma key set 3f9a0c1d2e4b5a69 --calls-per-minute 60 --max-tokens 10k
+  soma key set 3f9a0c1d2e4b5a69 --no-calls-per-minute --expires 2027-01-01T00:00:00Z
+
+Scopes, tools and the tenant of a key are for good: `soma key create` makes another one.")]
+pub(crate) struct Set {
+    /// The part of the key between `soma_` and the next `_`
+    id: String,
+
+    /// What it is for, in your words
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Tokens that a call may cost at most where it does not say so itself: 500, 10k, 1.5M
+    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    max_tokens: Option<u64>,
+
+    /// As many tokens as the capsule's limits come to
+    #[arg(long, conflicts_with = "max_tokens")]
+    no_max_tokens: bool,
+
+    /// Calls a minute, where that is less than the host's own bound for a key; a sixth of them may
+    /// come at once
+    #[arg(long, value_name = "N", value_parser = calls)]
+    calls_per_minute: Option<NonZeroU32>,
+
+    /// As many calls a minute as the host's own bound for a key allows
+    #[arg(long, conflicts_with = "calls_per_minute")]
+    no_calls_per_minute: bool,
+
+    /// When it ends, as in 2027-01-01T00:00:00Z (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    expires: Option<Timestamp>,
+
+    /// It has no end
+    #[arg(long, conflicts_with = "expires")]
+    never_expires: bool,
 
     #[command(flatten)]
     host: HostArgs,
@@ -125,11 +174,24 @@ enum Scope {
     Invoke,
 }
 
+const HEADINGS: [&str; 9] = [
+    "id",
+    "tenant",
+    "name",
+    "scopes",
+    "tools",
+    "narrowed",
+    "calls a minute",
+    "max tokens",
+    "state",
+];
+
 impl KeyCommand {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         match self {
             Self::Create(command) => create(command, screen).await,
             Self::List(command) => list(command, screen).await,
+            Self::Set(command) => set(command, screen).await,
             Self::Rotate(Identified { id, host }) => {
                 let client = Client::new(host, LocalKey::Admin)?;
                 client.prepare(&id)?;
@@ -232,6 +294,47 @@ async fn create(command: Create, screen: Screen) -> Result<(), Failure> {
     show_secret(&key, screen)
 }
 
+/// Reads how many calls a minute, on the command line.
+fn calls(text: &str) -> anyhow::Result<NonZeroU32> {
+    let calls: u32 = text.parse()?;
+    NonZeroU32::new(calls)
+        .context("0 calls a minute is none: revoke the key instead, or leave this out")
+}
+
+impl Set {
+    /// What is to be another: a member that is to go is null.
+    fn changes(&self) -> Value {
+        let expires = self.expires.map(|end| json!(end));
+        let max_tokens = self.max_tokens.map(|most| json!(most));
+        let calls = self.calls_per_minute.map(|most| json!(most));
+        let mut changes = json!({});
+        for (member, value, goes) in [
+            ("name", self.name.as_ref().map(|name| json!(name)), false),
+            ("max_tokens", max_tokens, self.no_max_tokens),
+            ("calls_per_minute", calls, self.no_calls_per_minute),
+            ("expires_at", expires, self.never_expires),
+        ] {
+            if goes || value.is_some() {
+                changes[member] = json!(value);
+            }
+        }
+        changes
+    }
+}
+
+async fn set(command: Set, screen: Screen) -> Result<(), Failure> {
+    let changes = command.changes();
+    if changes == json!({}) {
+        return Err(Failure::usage("nothing to change")
+            .hint("`soma key set --help` shows what can be changed"));
+    }
+    let client = Client::new(command.host, LocalKey::Admin)?;
+    let path = ["admin", "keys", &command.id];
+    let body = Body::Json(changes.to_string());
+    let key = client.send(Method::PATCH, &path, body).await?;
+    screen.show(&key, |out| writeln!(out, "changed: {}", command.id))
+}
+
 fn read(file: &Path) -> Result<Narrowing, Failure> {
     let shown = file.display();
     let text = named_file::text(file, MAX_TEXT_BYTES)
@@ -261,16 +364,14 @@ async fn list(List { tenant, host }: List, screen: Screen) -> Result<(), Failure
     let query = tenant.map(|tenant| ("tenant", tenant));
     let list = client.get(&["admin", "keys"], query.as_slice()).await?;
     let keys = list["keys"].as_array().into_iter().flatten();
-    let rows = keys.map(row).collect();
+    let now = Timestamp::now();
+    let rows = keys.map(|key| row(key, now)).collect();
     screen.show(&list, |out| {
-        let headings = [
-            "id", "tenant", "name", "scopes", "tools", "narrowed", "state",
-        ];
-        table(out, &headings, rows, "There are no keys.")
+        table(out, &HEADINGS, rows, "There are no keys.")
     })
 }
 
-fn row(key: &Value) -> Vec<String> {
+fn row(key: &Value, now: Timestamp) -> Vec<String> {
     let text = |member: &str| key[member].as_str().unwrap_or_default().to_owned();
     let words = |member: &str| {
         let items = key[member].as_array().into_iter().flatten();
@@ -286,8 +387,11 @@ fn row(key: &Value) -> Vec<String> {
     };
     let narrowed = key["narrowed"].as_object().into_iter().flatten();
     let narrowed: Vec<&str> = narrowed.map(|(capsule, _)| capsule.as_str()).collect();
+    let bound = |member: &str| key[member].as_u64().map(grouped).unwrap_or_default();
+    let has_ended = |end: &str| end.parse::<Timestamp>().is_ok_and(|end| end <= now);
     let state = match (key["revoked_at"].as_str(), key["expires_at"].as_str()) {
         (Some(_), _) => "revoked".to_owned(),
+        (None, Some(end)) if has_ended(end) => format!("expired {end}"),
         (None, Some(end)) => format!("until {end}"),
         (None, None) => "active".to_owned(),
     };
@@ -298,6 +402,39 @@ fn row(key: &Value) -> Vec<String> {
         words("scopes"),
         tools,
         narrowed.join(", "),
+        bound("calls_per_minute"),
+        bound("max_tokens"),
         state,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_the_bounds_of_a_key_and_whether_it_still_opens_anything() {
+        let now: Timestamp = "2026-11-29T10:00:00Z".parse().unwrap();
+        let key = |revoked_at: Value, expires_at: Value| {
+            json!({
+                "id": "3f9a", "tenant": "acme", "name": "bot", "scopes": ["invoke"],
+                "max_tokens": 10_000, "revoked_at": revoked_at, "expires_at": expires_at,
+            })
+        };
+        let (none, past, future) = (
+            json!(null),
+            json!("2026-11-29T10:00:00Z"),
+            json!("2026-11-29T10:00:01Z"),
+        );
+        for (key, state) in [
+            (key(none.clone(), none.clone()), "active"),
+            (key(none.clone(), future), "until 2026-11-29T10:00:01Z"),
+            (key(none, past.clone()), "expired 2026-11-29T10:00:00Z"),
+            (key(past.clone(), past), "revoked"),
+        ] {
+            let row = row(&key, now);
+            assert_eq!(row.len(), HEADINGS.len());
+            assert_eq!(row[6..], ["", "10_000", state]);
+        }
+    }
 }

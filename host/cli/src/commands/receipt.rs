@@ -1,5 +1,6 @@
 //! `soma receipt`: what proves a call, fetched from the host that ran it and checked without one.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,12 +11,14 @@ use soma_host::{Hashed, MAX_RECEIPT_BYTES, ProvenCall, Receipt};
 use soma_registry::log::LogKey;
 use soma_registry::owner_only;
 
+use super::audit::log_key;
 use crate::answer::grouped;
 use crate::client::{Client, HostArgs, LocalKey};
 use crate::clock::day_and_time;
 use crate::failure::Failure;
+use crate::layout::compact;
 use crate::named_file;
-use crate::screen::{Screen, json_text, strong, visible};
+use crate::screen::{Screen, json_text, strong, unescaped, visible};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum ReceiptCommand {
@@ -49,30 +52,37 @@ pub(crate) struct Get {
 #[command(after_help = "Examples:
   soma receipt verify receipt.json --key VKEY
   soma receipt verify receipt.json --key VKEY --input input.json --output answer.json
+  soma receipt verify receipt.json --any-key
 
-VKEY is the host's, as `soma audit verify` shows it to the host's administrator. A text is compared
-to the byte, but for one newline at its end: the input as it was sent, the output as it stands in
-the answer; a file with the whole answer will do for that.")]
+VKEY is the host's, as `soma audit verify` shows it to the host's administrator. Texts are compared
+to the byte, as they are and without the space around their values: the input as it was sent, the
+output as it stands in the answer. The whole answer will do for that, as `soma call --json` or curl
+writes it.")]
 pub(crate) struct Verify {
     /// The receipt
     file: PathBuf,
 
     /// The host's key: without it, anybody could have made the receipt
-    #[arg(long, value_name = "VKEY")]
+    #[arg(long, value_name = "VKEY", value_parser = log_key)]
     key: Option<LogKey>,
+
+    /// Take whichever key the receipt names, and check only that all of it fits together
+    #[arg(long, conflicts_with = "key")]
+    any_key: bool,
 
     /// What the input should have been
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
 
-    /// What the output should have been
+    /// What the output should have been: the file may have the whole answer
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-/// Of an answer, the output as it is written there.
+/// Of an answer, which call it is of, and the output as it is written there.
 #[derive(Deserialize)]
 struct Answer<'a> {
+    invocation: Option<String>,
     #[serde(borrow)]
     output: &'a RawValue,
 }
@@ -88,6 +98,14 @@ impl ReceiptCommand {
 
 impl Get {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
+        if !is_invocation(&self.id) {
+            let words = format_args!(
+                "{} is no invocation id: one is like 01a20571-f123-768b-ace1-a3a60eceeeca",
+                self.id
+            );
+            let failure = Failure::usage(words);
+            return Err(failure.hint("an answer names its call in `invocation`, a problem too"));
+        }
         let client = Client::new(self.host, LocalKey::Invoke)?;
         let answer = client
             .get(&["invocations", &self.id, "receipt"], &[])
@@ -119,6 +137,16 @@ impl Verify {
     fn run(self, screen: Screen) -> Result<(), Failure> {
         let receipt = read(&self.file)?;
         let proven = receipt.prove(self.key.as_ref()).map_err(Failure::failed)?;
+        if self.key.is_none() && !self.any_key {
+            return Err(Failure::failed(
+                "the receipt fits together, but whose key signed it was not checked: anybody could \
+                 have made both",
+            )
+            .hint(
+                "give the host's own with --key, which `soma audit verify` shows to its \
+                 administrator; --any-key checks no more than this",
+            ));
+        }
         let mut compared = Vec::new();
         for (what, file) in [(Hashed::Input, &self.input), (Hashed::Output, &self.output)] {
             if let Some(file) = file {
@@ -129,6 +157,7 @@ impl Verify {
         let is_pinned = self.key.is_some();
         let is_compared = |what| compared.iter().any(|(it, _)| *it == what);
         let value = json!({
+            "verdict": if is_pinned { "verified" } else { "consistent" },
             "record": proven.record,
             "index": proven.index,
             "size": proven.size,
@@ -139,11 +168,12 @@ impl Verify {
             "output": is_compared(Hashed::Output).then_some(true),
         });
         screen.show(&value, |out| {
+            writeln!(out, "{}", visible(&verdict(&proven, is_pinned)))?;
             show_call(&proven.record, out)?;
             for (what, file) in &compared {
                 row(out, name(*what), &format!("as in {}", file.display()))?;
             }
-            show_log(&proven, is_pinned, out)
+            show_log(&proven, out)
         })
     }
 }
@@ -162,8 +192,9 @@ fn compare(proven: &ProvenCall, what: Hashed, file: &Path) -> Result<(), Failure
     let name = name(what);
     let bytes = named_file::beginning(file, MAX_RECEIPT_BYTES)
         .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", file.display())))?;
-    for text in texts(&bytes, what) {
-        match proven.is_text(what, text) {
+    let call = proven.record["invocation"].as_str().unwrap_or_default();
+    for text in texts(&bytes, what, call) {
+        match proven.is_text(what, &text) {
             Some(true) => return Ok(()),
             Some(false) => {}
             None => {
@@ -172,23 +203,89 @@ fn compare(proven: &ProvenCall, what: Hashed, file: &Path) -> Result<(), Failure
             }
         }
     }
-    Err(Failure::failed(format_args!(
-        "{} has not the {name} of this call",
-        file.display()
-    ))
-    .hint("it is compared to the byte: not as it was formatted since, by --json for one"))
+    let shown = file.display();
+    if what == Hashed::Output
+        && let Some(other) = named_call(&bytes).filter(|named| named != call)
+    {
+        let words = format_args!("{shown} has the answer to another call, {other}");
+        return Err(Failure::failed(words));
+    }
+    let failure = Failure::failed(format_args!("{shown} has not the {name} of this call"));
+    Err(failure.hint(match what {
+        Hashed::Input => "it is compared to the byte, but for the space around its values",
+        Hashed::Output => {
+            "it is compared to the byte, but for the space around its values: `soma call --json` \
+             writes it as it was hashed, and without --json it may be shown in part"
+        }
+    }))
 }
 
-/// What a file can mean: all of it, all but the newline that ends it, and the output in an answer.
-fn texts(bytes: &[u8], what: Hashed) -> Vec<&[u8]> {
-    let mut texts = vec![bytes];
-    texts.extend(bytes.strip_suffix(b"\n"));
-    if what == Hashed::Output
-        && let Ok(Answer { output }) = serde_json::from_slice(bytes)
-    {
-        texts.push(output.get().as_bytes());
+/// What a file can mean: all of it, all but the newline that ends it, the output in this call's
+/// answer, what is shown of an output; and these without the space around their values.
+fn texts<'a>(bytes: &'a [u8], what: Hashed, call: &str) -> Vec<Cow<'a, [u8]>> {
+    let mut texts = vec![Cow::Borrowed(bytes)];
+    texts.extend(bytes.strip_suffix(b"\n").map(Cow::Borrowed));
+    let Ok(json) = serde_json::from_slice::<&RawValue>(bytes) else {
+        return texts;
+    };
+    let json = json.get();
+    let mut laid_out = vec![json.to_owned()];
+    if what == Hashed::Output {
+        if let Ok(Answer { invocation, output }) = serde_json::from_slice(bytes)
+            && invocation.is_none_or(|named| named == call)
+        {
+            laid_out.push(output.get().to_owned());
+        }
+        laid_out.push(format!("{{\"structured\":{json}}}"));
+    }
+    for text in laid_out {
+        let compact = compact(&text);
+        // What `soma` writes has some characters escaped.
+        let raw = [unescaped(&text), unescaped(&compact)];
+        for text in [text, compact].into_iter().chain(raw) {
+            let text = text.into_bytes();
+            if !texts.iter().any(|known| **known == *text) {
+                texts.push(Cow::Owned(text));
+            }
+        }
     }
     texts
+}
+
+/// The call that an answer says it is of.
+fn named_call(bytes: &[u8]) -> Option<String> {
+    let answer: Answer<'_> = serde_json::from_slice(bytes).ok()?;
+    answer.invocation
+}
+
+/// Whether a text has the form of the ids that hosts give to calls: that of a UUID.
+fn is_invocation(text: &str) -> bool {
+    let mut groups = text.split('-');
+    let has_groups = [8, 4, 4, 4, 12].iter().all(|digits| {
+        let is_hex = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+        groups
+            .next()
+            .is_some_and(|group| group.len() == *digits && is_hex(group))
+    });
+    has_groups && groups.next().is_none()
+}
+
+/// What all of it comes to.
+fn verdict(proven: &ProvenCall, is_pinned: bool) -> String {
+    let text = |member: &str| proven.record[member].as_str().unwrap_or_default();
+    if !is_pinned {
+        return "consistent, but whose key it is was not checked: give --key (`soma audit verify` \
+                shows it to the host's administrator)"
+            .to_owned();
+    }
+    format!(
+        "verified: the call {} of {}/{} is in the log of {}, signed {}",
+        text("invocation"),
+        text("capsule"),
+        text("tool"),
+        proven.key.origin(),
+        day_and_time(proven.signed_at)
+    )
 }
 
 fn name(what: Hashed) -> &'static str {
@@ -256,19 +353,11 @@ fn request_text(request: &Value) -> String {
 }
 
 /// Where it is recorded, and who says so.
-fn show_log(proven: &ProvenCall, is_pinned: bool, out: &mut dyn Write) -> io::Result<()> {
+fn show_log(proven: &ProvenCall, out: &mut dyn Write) -> io::Result<()> {
     let place = format!("{} of {} in the log", proven.index, proven.size);
     row(out, "record", &place)?;
     row(out, "signed", &day_and_time(proven.signed_at))?;
-    row(out, "signed by", &proven.key.to_string())?;
-    if is_pinned {
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "The key is not pinned: the receipt names it itself, and anybody could have made both. Give \
-         the host's own with --key; `soma audit verify` shows it to the host's administrator."
-    )
+    row(out, "signed by", &proven.key.to_string())
 }
 
 #[cfg(test)]
@@ -278,19 +367,48 @@ mod tests {
     #[test]
     fn a_file_is_the_text_or_has_it() {
         let text = |bytes: &[u8], what| -> Vec<String> {
-            let texts = texts(bytes, what).into_iter();
+            let texts = texts(bytes, what, "i").into_iter();
             texts
                 .map(|text| String::from_utf8(text.to_vec()).unwrap())
                 .collect()
         };
         assert_eq!(text(b"{}", Hashed::Input), ["{}"]);
-        assert_eq!(text(b"{}\n\n", Hashed::Input), ["{}\n\n", "{}\n"]);
-        let answer = "{\"invocation\":\"i\",\"output\":{\"b\": 1,\"a\":2},\"usage\":{}}";
-        assert_eq!(text(answer.as_bytes(), Hashed::Input), [answer]);
-        assert_eq!(
-            text(answer.as_bytes(), Hashed::Output),
-            [answer, "{\"b\": 1,\"a\":2}"]
+        assert_eq!(text(b"no JSON\n", Hashed::Input), ["no JSON\n", "no JSON"]);
+        assert_eq!(text(b"{}\n\n", Hashed::Input), ["{}\n\n", "{}\n", "{}"]);
+        assert_eq!(text(b"[1, 2]", Hashed::Input), ["[1, 2]", "[1,2]"]);
+        let shown = "{\n  \"b\": 1\n}";
+        let found = text(shown.as_bytes(), Hashed::Output);
+        assert!(
+            found.contains(&"{\"structured\":{\"b\":1}}".to_owned()),
+            "{found:?}"
         );
+        let answer = "{\"invocation\":\"i\",\"output\":{\"b\": 1,\"a\":2},\"usage\":{}}";
+        let found = text(answer.as_bytes(), Hashed::Output);
+        for output in ["{\"b\": 1,\"a\":2}", "{\"b\":1,\"a\":2}"] {
+            assert!(found.contains(&output.to_owned()), "{found:?}");
+            assert!(!text(answer.as_bytes(), Hashed::Input).contains(&output.to_owned()));
+        }
+        let found = text(b"{\"output\":\"\\u202e\"}", Hashed::Output);
+        assert!(found.contains(&"\"\u{202e}\"".to_owned()), "{found:?}");
+        // The answer to another call has not this one's output.
+        let found = texts(answer.as_bytes(), Hashed::Output, "j");
+        assert!(found.iter().all(|text| **text != *b"{\"b\":1,\"a\":2}"));
+        assert_eq!(named_call(answer.as_bytes()).as_deref(), Some("i"));
+        assert_eq!(named_call(shown.as_bytes()), None);
+    }
+
+    #[test]
+    fn an_invocation_is_a_uuid() {
+        assert!(is_invocation("01a20571-f123-768b-ace1-a3a60eceeeca"));
+        for text in [
+            "",
+            "blah",
+            "01a20571f123768bace1a3a60eceeeca",
+            "01a20571-f123-768b-ace1-a3a60eceeeca-",
+            "01a20571-f123-768b-ace1-a3a60eceeecg",
+        ] {
+            assert!(!is_invocation(text), "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use crate::commands::serve::settings;
+use crate::answer::counted;
+use crate::commands::backup::Place;
 use crate::failure::Failure;
 use crate::screen::Screen;
 
@@ -22,12 +23,12 @@ pub(crate) struct Restore {
     file: PathBuf,
 
     #[command(flatten)]
-    config: soma_host::Config,
+    place: Place,
 }
 
 impl Restore {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let settings = settings(&self.config)?;
+        let settings = self.place.settings()?;
         let restored = if self.file == Path::new("-") {
             soma_host::restore(&settings, io::stdin().lock()).await?
         } else {
@@ -39,12 +40,12 @@ impl Restore {
         screen.show(&restored, |out| {
             writeln!(
                 out,
-                "restored to {}, as of {}: {} rows, {} capsules, {} records of the audit log",
+                "restored to {}, as of {}: {}, {}, {} of the audit log",
                 settings.data.display(),
                 restored.taken_at,
-                restored.rows,
-                restored.capsules,
-                restored.records
+                counted(restored.rows, "row"),
+                counted(restored.capsules as u64, "capsule"),
+                counted(restored.records, "record")
             )
         })
     }

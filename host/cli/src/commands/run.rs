@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use soma_capability::{KvCapability, Limits, LimitsAsked, Origin, Prices, Setting, Settings, Tool};
 use soma_host::InvalidInput;
@@ -123,10 +124,11 @@ impl Run {
             file.write(screen)?;
         }
         let usage = json!(outcome.usage);
-        let output = outcome
-            .result
-            .map_err(|failure| refusal(&failure, &usage))?;
-        let output = serde_json::to_value(output).map_err(Failure::failed)?;
+        let output = outcome.result.map_err(|failure| {
+            answer::show_usage(&usage, screen);
+            refusal(&failure, &usage)
+        })?;
+        let output = to_raw_value(&output).map_err(Failure::failed)?;
         screen.show(&json!({"output": output, "usage": usage}), |out| {
             answer::show(&output, out)
         })?;

@@ -55,8 +55,8 @@ impl Update {
                 "package": name, "version": format!("={version}"), "origin": newer["origin"],
             });
             screen.step("Installing", &format!("{name} {version}"));
-            let done = install::send(&client, &wanted).await?;
-            let done = approve::settle(&client, done, self.yes, screen).await?;
+            let done = install::send(&client, None, &wanted).await?;
+            let done = approve::settle(&client, None, done, self.yes, screen).await?;
             if done["change"] == "replaced" && !screen.json {
                 grant::offer(&client, &name, None, screen).await?;
             }

@@ -18,7 +18,7 @@ use crate::screen::{Screen, table, visible};
   soma usage --from 2026-11-01 --to 2026-11-30 --by day,capsule
   soma usage --tenant acme --by key --csv > november.csv")]
 pub(crate) struct Usage {
-    /// The first day, as in 2026-11-01, in UTC [default: the first of this month]
+    /// The first day, as in 2026-11-01, in UTC [default: the first of the last day's month]
     #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<Date>,
 

@@ -46,6 +46,8 @@ pub(crate) struct Fullest {
     /// `tenant`, `key` or `session`.
     pub(crate) level: String,
     pub(crate) span: String,
+    /// `hard` or `soft`.
+    pub(crate) kind: String,
     /// Of its tokens, what part is used; more than 1 where a soft one is passed.
     pub(crate) ratio: f64,
 }
@@ -94,6 +96,7 @@ impl FromRow<'_, AnyRow> for Fullest {
             tenant: row.try_get("tenant")?,
             level: row.try_get("level")?,
             span: row.try_get("span")?,
+            kind: row.try_get("kind")?,
             ratio: row.try_get("ratio")?,
         })
     }
@@ -159,17 +162,18 @@ pub(crate) async fn history(pool: &AnyPool, place: &Place, most: i64) -> sqlx::R
     .await
 }
 
-/// The fullest budget of each tenant, level and span at this moment, those of no tokens aside.
+/// The fullest budget of each tenant, level, span and kind at this moment, those of no tokens aside.
 pub(crate) async fn fullest(pool: &AnyPool, moment: Timestamp) -> sqlx::Result<Vec<Fullest>> {
     sqlx::query_as(concat!(
         "SELECT t.name AS tenant, b.span,
                     CASE WHEN b.session <> '' THEN 'session'
                          WHEN b.key IS NOT NULL THEN 'key' ELSE 'tenant' END AS level,
+                    CASE b.is_hard WHEN 0 THEN 'soft' ELSE 'hard' END AS kind,
                     MAX(CAST(COALESCE(w.posted, 0) AS DOUBLE PRECISION) / b.tokens) AS ratio
              FROM budgets b JOIN tenants t ON t.id = b.tenant",
         present!(),
         "WHERE b.tokens > 0
-             GROUP BY 1, 2, 3"
+             GROUP BY 1, 2, 3, 4"
     ))
     .bind(Span::Minute.starts_at(moment))
     .bind(Span::Day.starts_at(moment))

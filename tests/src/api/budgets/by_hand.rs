@@ -53,6 +53,21 @@ fn budgets_are_set_on_the_command_line() {
         let first = said.out.lines().nth(1).unwrap();
         assert!(first.starts_with(&format!("key {id}")), "{}", said.out);
         assert!(first.ends_with("█████░░░░░  50.0 %"), "{}", said.out);
+        assert!(said.out.contains("LEASED"), "{}", said.out);
+
+        // What is used stays used, and is as much as the new limit.
+        let lower = ["budget", "set", "1", "--per", "lifetime", "--key", &id];
+        let said = soma(&host, &lower).await.exits(0);
+        let words = "1 are used already: ";
+        assert!(said.err.starts_with(words), "{}", said.err);
+        assert!(
+            said.err.ends_with("calls are refused for good\n"),
+            "{}",
+            said.err
+        );
+        let soft = [&lower[..], &["--soft"]].concat();
+        assert_eq!(soma(&host, &soft).await.exits(0).err, "");
+        assert_eq!(soma(&host, &narrow).await.exits(0).err, "");
         let top = ["budget", "top", "--json"];
         let top = soma(&host, &top).await.exits(0).json();
         assert_eq!(top["budgets"][0]["key"], json!(id), "{top}");

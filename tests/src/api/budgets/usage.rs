@@ -104,6 +104,28 @@ fn usage_on_the_command_line() {
         assert!(echo.starts_with("tests/echo,run,1,0,1,"), "{echo}");
         assert_eq!(echo.split(',').count(), 11);
 
+        // Without a last day it is today, and without a first one the month's first.
+        let from = ["usage", "--from", "2020-01-01", "--json"];
+        let from = soma(&host, &from).await.exits(0).json();
+        assert_eq!(from["from"], "2020-01-01");
+        assert!(!from["usage"].as_array().unwrap().is_empty(), "{from}");
+        let to = ["usage", "--to", "2020-01-31", "--json"];
+        let to = soma(&host, &to).await.exits(0).json();
+        assert_eq!(to["from"], "2020-01-01");
+        let far = soma(&host, &["usage", "--from", "9000-01-01"])
+            .await
+            .exits(2);
+        assert!(
+            far.err.contains("--from 9000-01-01 comes after"),
+            "{}",
+            far.err
+        );
+        assert!(
+            far.err.contains("today, which is the last day"),
+            "{}",
+            far.err
+        );
+
         for bad in [
             &["usage", "--from", "2026-13-01"][..],
             &["usage", "--to", "today"],

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use soma_registry::owner_only;
 use tar::{Builder, EntryType, Header};
 
 use super::restore;
@@ -106,6 +107,13 @@ fn what_is_torn_or_changed_is_refused() {
             ("keys/admin.key", EntryType::Symlink, "is no file"),
             ("keys", EntryType::Directory, "is no file"),
             ("keys/admin.key", EntryType::Regular, "is in it twice"),
+            ("backup.json", EntryType::Regular, "torn"),
+            (
+                "keys/\n\u{1b}[2J\u{202e}x",
+                EntryType::Regular,
+                "`keys/\\n\\u{1b}[2J\\u{202e}x` is nothing that a host",
+            ),
+            ("a\nb", EntryType::Symlink, "`a\\nb` is no file"),
             (
                 "database/more.jsonl",
                 EntryType::Regular,
@@ -115,9 +123,16 @@ fn what_is_torn_or_changed_is_refused() {
             archive(&bad, &files, |builder| smuggle(builder, name, kind));
             is_refused(&bad, words);
         }
-        // As it was, it is taken.
+        let zeros = vec![0; 20 << 10];
+        for more in [&b"x"[..], &whole, &[&zeros[..], b"x"].concat()] {
+            fs::write(&bad, [&whole[..], more].concat()).unwrap();
+            is_refused(&bad, "after the archive's end");
+        }
+        // As it was, it is taken, and as tapes have it.
         archive(&bad, &files, |_| {});
         restore(&folder.path().join("data"), None, &bad).exits(0);
+        fs::write(&bad, [&whole[..], &zeros].concat()).unwrap();
+        restore(&folder.path().join("padded"), None, &bad).exits(0);
     });
 }
 
@@ -194,6 +209,56 @@ fn about(bytes: &[u8]) -> Value {
 }
 
 #[test]
+fn another_key_for_credentials_is_refused() {
+    Setup::default().run(async |host| {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = ["own", "other"].map(|name| folder.path().join(name));
+        let own = fs::read_to_string(host.data().join("secrets.key")).unwrap();
+        owner_only::create(&keys[0], &own).unwrap();
+        owner_only::create(&keys[1], &format!("{}\n", "5a".repeat(32))).unwrap();
+        let restore_with = |data: &str, file: &Path, key: &Path| {
+            let key = ["--secrets-key", key.to_str().unwrap()];
+            let restore = ["restore", file.to_str().unwrap()];
+            crate::cli::soma(&folder.path().join(data), &[restore, key].concat())
+        };
+        // Where nothing is sealed, any key will do.
+        let empty = folder.path().join("empty.tar");
+        backed_up(&host, &empty).await.exits(0);
+        restore_with("of-empty", &empty, &keys[1]).exits(0);
+
+        let secret = "/v1/admin/secrets/upstream?tenant=default";
+        let value = json!({"value": "t0ken"});
+        host.admin.put(secret, &value).await.expect(200);
+        let file = folder.path().join("b.tar");
+        backed_up(&host, &file).await.exits(0);
+        let said = restore_with("of-other", &file, &keys[1]).exits(1);
+        assert!(said.err.contains("sealed with another key"), "{}", said.err);
+        assert!(!folder.path().join("of-other").exists());
+        restore_with("of-own", &file, &keys[0]).exits(0);
+    });
+}
+
+#[test]
+fn only_what_matters_for_a_backup_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["backup", "restore"] {
+        let help = crate::cli::soma(folder.path(), &[command, "--help"]).exits(0);
+        for flag in ["--config", "--data", "--database", "--secrets-key"] {
+            assert!(help.out.contains(flag), "{flag}: {}", help.out);
+        }
+        for flag in ["--listen", "--maximum-limits", "--trust-", "--vault"] {
+            assert!(!help.out.contains(flag), "{flag}: {}", help.out);
+        }
+    }
+    // A configuration is taken as it is, whatever else it has.
+    let file = folder.path().join("soma.toml");
+    fs::write(&file, "listen = \"0.0.0.0:443\"\nconcurrent-calls = 5\n").unwrap();
+    let backup = ["backup", "--config", file.to_str().unwrap(), "x.tar"];
+    let said = crate::cli::soma(&folder.path().join("none"), &backup).exits(1);
+    assert!(said.err.contains("no host has run"), "{}", said.err);
+}
+
+#[test]
 fn nothing_is_written_over() {
     Setup::default().run(async |host| {
         let folder = tempfile::tempdir().unwrap();
@@ -210,7 +275,8 @@ fn nothing_is_written_over() {
         fs::create_dir(&data).unwrap();
         fs::write(data.join("thesis.txt"), "x").unwrap();
         let said = restore(&data, None, &file).exits(1);
-        assert!(said.err.contains("thesis.txt"), "{}", said.err);
+        assert!(said.err.contains("`thesis.txt`"), "{}", said.err);
+        assert!(said.err.contains("empty or missing"), "{}", said.err);
         assert_eq!(data.read_dir().unwrap().count(), 1);
         if let Some(url) = host.database() {
             let data = folder.path().join("other");
@@ -219,6 +285,12 @@ fn nothing_is_written_over() {
             assert!(!data.exists());
         }
         host.admin.get("/v1/admin/keys").await.expect(200);
+
+        // Where no file can be made, it is said where and what to do.
+        let nowhere = folder.path().join("nowhere");
+        let said = backed_up(&host, &nowhere.join("b.tar")).await.exits(1);
+        let words = format!("no file can be made in {}", nowhere.display());
+        assert!(said.err.contains(&words), "{}", said.err);
 
         // Where no host has run there is nothing to back up, and nothing is made.
         let none = folder.path().join("none");
@@ -232,6 +304,7 @@ async fn is_left_alone(host: &TestHost, file: &Path) {
     let mut arguments = vec!["restore", file.to_str().unwrap()];
     arguments.extend(database_flag(host.database()));
     let said = beside(host, &arguments).await.exits(1);
-    assert!(said.err.contains("empty or missing"), "{}", said.err);
+    assert!(said.err.contains("a host is running on"), "{}", said.err);
+    assert!(!said.err.contains("host.url"), "{}", said.err);
     host.admin.get("/v1/admin/keys").await.expect(200);
 }

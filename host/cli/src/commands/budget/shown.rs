@@ -20,7 +20,7 @@ pub(super) const HEADINGS: [&str; 8] = [
 ];
 
 /// What the rows of [`top_row`] stand under.
-pub(super) const TOP_HEADINGS: [&str; 5] = ["of", "per", "used", "limit", "spent"];
+pub(super) const TOP_HEADINGS: [&str; 6] = ["of", "per", "used", "leased", "limit", "spent"];
 
 /// Cells of a bar.
 const CELLS: usize = 10;
@@ -45,9 +45,30 @@ pub(super) fn top_row(budget: &Value) -> Vec<String> {
         whose(budget),
         text(budget, "span"),
         grouped(number(budget, "used")),
+        grouped(number(budget, "leased")),
         grouped(number(budget, "tokens")),
         format!("{} {percent:>7}", bar(spent)),
     ]
+}
+
+/// What a budget that was just set refuses from the start, since more of it is used already.
+pub(super) fn refuses(budget: &Value) -> Option<String> {
+    let (used, leased) = (number(budget, "used"), number(budget, "leased"));
+    if budget["hard"] != true || used == 0 || used < number(budget, "tokens") {
+        return None;
+    }
+    let first = match leased {
+        0 => String::new(),
+        leased => format!("once the {} that are leased are spent, ", grouped(leased)),
+    };
+    let end = match budget["refills_at"].as_str() {
+        Some(time) => format!("until {time}"),
+        None => "for good".to_owned(),
+    };
+    let used = grouped(used);
+    Some(format!(
+        "{used} are used already: {first}calls are refused {end}"
+    ))
 }
 
 /// Those first that are nearest to their end.
@@ -56,7 +77,7 @@ pub(super) fn sort(budgets: &mut [Value]) {
 }
 
 /// Whose calls it bounds.
-pub(super) fn whose(budget: &Value) -> String {
+pub(crate) fn whose(budget: &Value) -> String {
     match (budget["key"].as_str(), budget["session"].as_str()) {
         (Some(key), Some(session)) => format!("session {session} of key {key}"),
         (Some(key), None) => format!("key {key}"),
@@ -64,7 +85,7 @@ pub(super) fn whose(budget: &Value) -> String {
     }
 }
 
-pub(super) fn bound(budget: &Value) -> &'static str {
+pub(crate) fn bound(budget: &Value) -> &'static str {
     if budget["hard"] == true {
         "hard"
     } else {
@@ -72,7 +93,7 @@ pub(super) fn bound(budget: &Value) -> &'static str {
     }
 }
 
-pub(super) fn number(of: &Value, member: &str) -> u64 {
+pub(crate) fn number(of: &Value, member: &str) -> u64 {
     of[member].as_u64().unwrap_or_default()
 }
 
@@ -131,7 +152,7 @@ mod tests {
         sort(&mut budgets);
         let order: Vec<String> = budgets.iter().map(whose).collect();
         assert_eq!(order, ["key over", "key nothing", "key half", "key fresh"]);
-        let shown: Vec<String> = budgets.iter().map(|it| top_row(it)[4].clone()).collect();
+        let shown: Vec<String> = budgets.iter().map(|it| top_row(it)[5].clone()).collect();
         assert_eq!(
             shown,
             [
@@ -141,6 +162,31 @@ mod tests {
                 "░░░░░░░░░░   0.0 %",
             ]
         );
+    }
+
+    #[test]
+    fn a_budget_that_is_used_already_refuses_and_a_soft_one_does_not() {
+        let time = "2026-12-01T00:00:00Z";
+        let set = |tokens: u64, used: u64, leased: u64| {
+            json!({
+                "tokens": tokens, "used": used, "leased": leased, "hard": true, "refills_at": time,
+            })
+        };
+        let said = |budget: &Value| refuses(budget).unwrap_or_default();
+        assert_eq!(said(&set(1_000, 999, 1)), "");
+        assert_eq!(said(&set(0, 0, 0)), "");
+        assert_eq!(
+            said(&set(1_000, 1_500, 0)),
+            format!("1_500 are used already: calls are refused until {time}")
+        );
+        let mut lifetime = set(5, 5, 20);
+        lifetime["refills_at"] = Value::Null;
+        assert_eq!(
+            said(&lifetime),
+            "5 are used already: once the 20 that are leased are spent, calls are refused for good"
+        );
+        lifetime["hard"] = json!(false);
+        assert_eq!(said(&lifetime), "");
     }
 
     #[test]
