@@ -22,7 +22,7 @@ use crate::audit;
 use crate::body::JSON;
 use crate::db::answers::{self, Asked, Begun, MOST, Stored, Told};
 use crate::db::ledger::Holder;
-use crate::db::now;
+use crate::db::{MINUTE, now};
 use crate::edge::InvocationId;
 use crate::error::Error;
 use crate::finished::Finished;
@@ -39,7 +39,7 @@ const LONGEST: usize = 255;
 /// Bytes of an answer that are kept, at most.
 const MOST_BYTES: usize = 1 << 20;
 /// Milliseconds that a call may take besides the longest that it may run: for its turn, and its end.
-const SLACK: i64 = 60_000;
+const SLACK: i64 = MINUTE;
 /// How often it is seen what can be forgotten.
 const SWEEP: Duration = Duration::from_secs(60 * 60);
 

@@ -134,7 +134,6 @@ impl App {
             None => Sealer::open_file(&settings.data.join("secrets.key"), true)?,
         };
         let keepers = Keepers::new(&settings.keepers).context("where credentials are read from")?;
-        let capsules = settings.data.join("capsules/sha256");
         let trust = &settings.live.trust;
         let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
         let longest = Duration::from_millis(settings.live.maximum_limits.time_ms);
@@ -143,7 +142,7 @@ impl App {
             live: ArcSwap::from_pointee(InForce::new(settings.live.clone(), address)?),
             address,
             keyring: Keyring::new(pool.clone()),
-            catalog: Catalog::open(pool.clone(), &capsules, loader, metrics.clone()).await?,
+            catalog: Catalog::open(pool.clone(), &settings.data, loader, metrics.clone()).await?,
             grants: Grants::new(pool.clone()),
             secrets: Secrets::new(pool.clone(), sealer, keepers.clone())?,
             keepers,

@@ -31,7 +31,7 @@ use tokio::sync::{Semaphore, oneshot};
 pub(crate) use self::call::{CallRecord, refused, replayed};
 pub(crate) use self::entry::{Called, Entry, Event, Target};
 pub(crate) use self::files::{files, prove, signed, whole_lines, written};
-pub(crate) use self::line::{Salt, salted};
+pub(crate) use self::line::{Line, Salt, salted};
 pub use self::line::{is_erased, leaf};
 use self::lines::Lines;
 use self::writer::{Order, Writer};
@@ -167,9 +167,7 @@ impl Audit {
     pub(crate) async fn lines(&self, from: u64) -> Result<Vec<Vec<u8>>, Error> {
         let (folder, size) = (self.records.clone(), self.size());
         let read = tokio::task::spawn_blocking(move || store::read(&folder, from, size));
-        Ok(read
-            .await
-            .map_err(|panic| Error::Panicked(panic.to_string()))??)
+        Ok(read.await??)
     }
 
     /// The lines that stand before an index in the file of the last of them, with the index of the
@@ -190,8 +188,8 @@ impl Audit {
     ) -> Result<u64, Error> {
         let (told, waiting) = oneshot::channel();
         let of_line = move |line: &[u8]| {
-            let line: Option<Value> = serde_json::from_slice(line).ok();
-            line.is_some_and(|line| is_meant(&line["record"]))
+            let line = Line::<Value>::read(line);
+            line.is_some_and(|line| is_meant(&line.record))
         };
         self.order(Order::Erase(Box::new(of_line), told))?;
         Ok(answered(waiting).await??)

@@ -32,11 +32,12 @@ use sqlx::AnyPool;
 use tempfile::NamedTempFile;
 
 use self::archive::Archive;
-use self::contents::{Contents, FORMAT, of_capsule};
+use self::contents::{Contents, FORMAT};
 use self::dump::Dumped;
 pub(crate) use self::restore::UNFINISHED;
 pub use self::restore::{PutBack, restore};
 use crate::audit;
+use crate::catalog::file_of;
 use crate::db;
 use crate::settings::Settings;
 
@@ -179,7 +180,7 @@ fn capsules(
     archive: &mut Archive,
 ) -> anyhow::Result<bool> {
     for digest in digests {
-        let name = of_capsule(digest);
+        let name = file_of(digest);
         let Some(file) = opened(&data.join(&name))? else {
             return Ok(false);
         };

@@ -19,6 +19,7 @@ use sqlx::AnyPool;
 use tokio::sync::{RwLock, RwLockReadGuard, Semaphore};
 
 use self::blobs::Blobs;
+pub(crate) use self::blobs::{file_of, hex_of};
 pub(crate) use self::described::{Described, ReadyTool};
 use self::fresh::Arriving;
 pub(crate) use self::fresh::{Change, Done, Fresh, Proof, elsewhere};
@@ -62,17 +63,17 @@ pub(crate) struct Installed {
 }
 
 impl Catalog {
-    /// Keeps the files under `folder`, which is made where it is missing. What was under way when
-    /// the last host ended is cleared up.
+    /// Keeps the files in a folder of the data folder, which is made where it is missing. What was
+    /// under way when the last host ended is cleared up.
     pub(crate) async fn open(
         pool: AnyPool,
-        folder: &Path,
+        data: &Path,
         loader: Loader,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
         let catalog = Self {
             pool,
-            blobs: Blobs::open(folder)?,
+            blobs: Blobs::open(data)?,
             loader,
             metrics,
             installed: Believed::new(),
@@ -202,8 +203,7 @@ impl Catalog {
             let about = Described::new(&package, &metrics);
             Ok(Fresh { package, about })
         });
-        read.await
-            .map_err(|panic| Error::Panicked(panic.to_string()))?
+        read.await?
     }
 }
 

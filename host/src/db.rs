@@ -87,6 +87,11 @@ async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Milliseconds, as times are stored.
+pub(crate) const MINUTE: i64 = 60_000;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub(crate) fn now() -> i64 {
     Timestamp::now().as_millisecond()

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::response::IntoResponse;
 use http::{Response, StatusCode};
 use soma_capability::{CapsuleName, CredentialName};
 use soma_registry::{PackageError, TooSlow};
 use soma_runtime::{Failure, LoadError, ToolError, Usage};
+use tokio::task::JoinError;
 
 use crate::answers::Unrepeated;
 use crate::audit::Unwritten;
@@ -333,6 +335,18 @@ impl From<Refused> for Error {
 impl From<Distrust> for Error {
     fn from(error: Distrust) -> Self {
         Self::Distrust(Box::new(error))
+    }
+}
+
+impl From<QueryRejection> for Error {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::BadRequest(rejection.body_text())
+    }
+}
+
+impl From<JoinError> for Error {
+    fn from(panic: JoinError) -> Self {
+        Self::Panicked(panic.to_string())
     }
 }
 

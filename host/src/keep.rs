@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::db::DAY;
 use crate::given::GivenKeep;
 
 /// How kinds and days are written on the command line.
@@ -58,7 +59,7 @@ impl Days {
     }
 
     pub(crate) fn millis(self) -> i64 {
-        i64::from(self.0) * 24 * 3_600_000
+        i64::from(self.0) * DAY
     }
 }
 

@@ -7,7 +7,7 @@ use soma_registry::log::{
     Checkpoint, CheckpointError, Inclusion, LogKey, NoteKeyError, ProofError,
 };
 
-use crate::audit::{is_erased, leaf, salted};
+use crate::audit::{Line, is_erased, leaf, salted};
 
 /// The largest receipt that is read: a host can record inputs and outputs as they are.
 pub const MAX_RECEIPT_BYTES: usize = 64 << 20;
@@ -82,12 +82,6 @@ pub enum ReceiptError {
     NoCall,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    salt: String,
-    record: Value,
-}
-
 impl Receipt {
     /// Checks everything in it, for a key that is known from elsewhere; without one, that it was made
     /// by the key that it names itself.
@@ -107,8 +101,8 @@ impl Receipt {
             return Err(ReceiptError::Erased);
         }
         self.inclusion.check(&leaf(line), &checkpoint)?;
-        let Line { salt, record } =
-            serde_json::from_slice(line).map_err(|_| ReceiptError::NoCall)?;
+        let read = Line::<Value>::read(line);
+        let Line { salt, record } = read.ok_or(ReceiptError::NoCall)?;
         if !ends_a_call(&record) {
             return Err(ReceiptError::NoCall);
         }

@@ -71,7 +71,7 @@ impl Toolbox for OfCall {
         };
         // In a task, since the guest that waits has a small stack.
         let ended = tokio::spawn(run.in_current_span()).await;
-        match ended.unwrap_or_else(|panic| Err(Error::Panicked(panic.to_string()))) {
+        match ended.unwrap_or_else(|panic| Err(panic.into())) {
             Ok(ended) => told(ended),
             Err(error) => Inner::not_begun(why(&error)),
         }

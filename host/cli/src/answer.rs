@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _, Write};
+use std::path::Path;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,8 +16,8 @@ use crate::screen::{Screen, escaped, tool_text};
 pub(crate) fn input(argument: &str) -> Result<String, Failure> {
     let (text, place) = match argument.strip_prefix('@') {
         Some(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|e| Failure::usage(format_args!("cannot read {path}: {e}")))?;
+            let text = fs::read_to_string(path);
+            let text = text.map_err(|e| Failure::unreadable(Path::new(path), e))?;
             (text, path)
         }
         None if argument == "-" => {

@@ -1,26 +1,28 @@
 //! Talking to a host: where it is, which key to show it, and what its refusals mean.
 
+mod address;
+mod reply;
+
 use std::collections::BTreeMap;
 use std::env::{self, VarError};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use soma_host::ApiKey;
-use soma_registry::client::is_loopback;
 use url::Url;
 
+pub(crate) use self::address::http_client;
+use self::address::{check_base, host_url};
 use crate::data_folder::DataFolder;
 pub(crate) use crate::data_folder::LocalKey;
 use crate::failure::{Exit, Failure};
-use crate::problem;
 
 /// How commands find their host. The key comes from the variable SOMA_KEY, never from the command
 /// line, which other users can read.
@@ -76,20 +78,7 @@ pub(crate) fn of_tenant(tenant: Option<&str>) -> Vec<(&'static str, String)> {
 impl Client {
     /// Finds the host and the key. Sends nothing yet.
     pub(crate) fn new(args: HostArgs, local: LocalKey) -> Result<Self, Failure> {
-        let key = match env::var("SOMA_KEY") {
-            Ok(key) => Some(key),
-            Err(VarError::NotPresent) => None,
-            Err(VarError::NotUnicode(_)) => {
-                return Err(Failure::usage("SOMA_KEY is no key: it is not UTF-8")
-                    .hint("set it to a key, or unset it to use the data folder's own"));
-            }
-        };
-        // Not as good as none: a script whose variable is missing would use the admin key.
-        if key.as_ref().is_some_and(|key| key.trim().is_empty()) {
-            return Err(Failure::usage("SOMA_KEY is empty")
-                .hint("set it to a key, or unset it to use the data folder's own"));
-        }
-        Self::with_key(args, key.map(SecretString::from), local)
+        Self::with_key(args, given_key()?, local)
     }
 
     fn with_key(
@@ -251,60 +240,6 @@ impl Client {
             .map_err(|error| self.unreachable(&error))?;
         self.read(response).await
     }
-
-    /// What a response says; the empty value of its type where it says nothing.
-    async fn read<T: DeserializeOwned + Default>(&self, response: Response) -> Result<T, Failure> {
-        let status = response.status();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        if status.is_success() && body.is_empty() {
-            return Ok(T::default());
-        }
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| self.is_no_host(status));
-        }
-        match serde_json::from_slice::<Value>(&body) {
-            // What no host says, and every marketplace of a path that it does not have.
-            Ok(problem) if problem["type"] == "urn:soma:problem:not-found" => {
-                let words = format_args!("{} is no host", self.base);
-                let failure = Failure::new(Exit::Unreachable, words);
-                Err(failure.hint("is it the address of a marketplace?"))
-            }
-            Ok(problem) => Err(problem::refusal(status.as_u16(), problem)),
-            Err(_) => Err(self.is_no_host(status)),
-        }
-    }
-
-    fn is_no_host(&self, status: StatusCode) -> Failure {
-        let base = &self.base;
-        let words = format_args!("{base} answered {status}, but not as a soma host does");
-        Failure::new(Exit::Unreachable, words).hint("check the URL; is there a proxy in between?")
-    }
-
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        let base = &self.base;
-        if error.is_timeout() {
-            let words = format_args!("the host at {base} takes too long to answer");
-            return Failure::new(Exit::Unreachable, words);
-        }
-        if !error.is_connect() {
-            let words = format_args!("the connection to {base} broke: {cause}");
-            return Failure::new(Exit::Unreachable, words)
-                .hint("the host may have refused what was sent: its log says why");
-        }
-        let words = format_args!("no host answers at {base}: {cause}");
-        let failure = Failure::new(Exit::Unreachable, words);
-        if is_loopback(base) {
-            return failure.hint("start it with `soma serve`");
-        }
-        failure
-    }
 }
 
 /// The folder that is named, or the user's own.
@@ -316,8 +251,18 @@ pub(crate) fn data_folder(named: Option<PathBuf>) -> Result<DataFolder, Failure>
     Ok(DataFolder::new(folder))
 }
 
-fn host_url(text: &str) -> anyhow::Result<Url> {
-    Url::parse(text).context("a host is named like http://127.0.0.1:7711")
+/// The key in the variable SOMA_KEY.
+fn given_key() -> Result<Option<SecretString>, Failure> {
+    let refused = |why: &str| {
+        Failure::usage(why).hint("set it to a key, or unset it to use the data folder's own")
+    };
+    match env::var("SOMA_KEY") {
+        // Not as good as none: a script whose variable is missing would use the admin key.
+        Ok(key) if key.trim().is_empty() => Err(refused("SOMA_KEY is empty")),
+        Ok(key) => Ok(Some(SecretString::from(key))),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(refused("SOMA_KEY is no key: it is not UTF-8")),
+    }
 }
 
 fn bearer(key: &SecretString) -> Result<HeaderValue, Failure> {
@@ -325,39 +270,6 @@ fn bearer(key: &SecretString) -> Result<HeaderValue, Failure> {
         .map_err(|_| Failure::usage("the key has characters that no key has"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn check_base(base: &Url, plain_http: bool) -> Result<(), Failure> {
-    match base.scheme() {
-        "https" => Ok(()),
-        "http" if plain_http || is_loopback(base) => Ok(()),
-        "http" => Err(Failure::usage(format_args!(
-            "{base} is on another machine and not encrypted: anybody on the way could read the key"
-        ))
-        .hint("use https, or give --plain-http where the network is your own")),
-        _ => Err(
-            Failure::usage(format_args!("{base} is neither http nor https"))
-                .hint("a host is named like http://127.0.0.1:7711"),
-        ),
-    }
-}
-
-pub(crate) fn http_client(base: &Url) -> Result<reqwest::Client, Failure> {
-    // Whoever was first wins, and it is the same provider everywhere in this project.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("soma/", env!("CARGO_PKG_VERSION")));
-    // A proxy can reach this machine's loopback least of all.
-    let client = if is_loopback(base) {
-        client.no_proxy()
-    } else {
-        client
-    };
-    client
-        .build()
-        .map_err(|error| Failure::failed(format_args!("no HTTP client: {error}")))
 }
 
 #[cfg(test)]
@@ -403,25 +315,6 @@ mod tests {
                 failure.message().starts_with("no key for"),
                 "{}",
                 failure.message()
-            );
-        }
-    }
-
-    #[test]
-    fn a_key_is_not_sent_in_the_clear() {
-        for (url, plain, fine) in [
-            ("http://[::1]:7711", false, true),
-            ("http://localhost:7711", false, true),
-            ("https://example.com", false, true),
-            ("http://example.com", false, false),
-            ("http://localhost.example.com", false, false),
-            ("http://example.com", true, true),
-            ("ftp://localhost", false, false),
-        ] {
-            assert_eq!(
-                check_base(&url.parse().unwrap(), plain).is_ok(),
-                fine,
-                "{url}"
             );
         }
     }

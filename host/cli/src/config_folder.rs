@@ -29,8 +29,7 @@ pub(crate) fn make_private(folder: &Path) -> Result<(), Failure> {
 /// Refuses a file or folder of secrets that others can read. Whose it is does not matter: in a
 /// container it is often a user's of the machine outside.
 pub(crate) fn check_private(path: &Path) -> Result<(), Failure> {
-    let metadata = fs::metadata(path)
-        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?;
+    let metadata = fs::metadata(path).map_err(|e| Failure::unreadable(path, e))?;
     if metadata.permissions().mode() & 0o077 == 0 {
         return Ok(());
     }

@@ -41,7 +41,7 @@ impl DataFolder {
         let path = self.path.join("host.url");
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|error| unreadable(&path.display(), &error))?,
+            text => text.map_err(|error| Failure::unreadable(&path, error))?,
         };
         let url = Url::parse(text.trim())
             .map_err(|e| Failure::usage(format_args!("{} is damaged: {e}", path.display())))?;
@@ -52,12 +52,12 @@ impl DataFolder {
         let path = self.path.join("host.lock");
         let lock = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            lock => lock.map_err(|error| unreadable(&path.display(), &error))?,
+            lock => lock.map_err(|error| Failure::unreadable(&path, error))?,
         };
         match lock.try_lock_shared() {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(unreadable(&path.display(), &error)),
+            Err(TryLockError::Error(error)) => Err(Failure::unreadable(&path, error)),
         }
     }
 
@@ -83,7 +83,7 @@ impl DataFolder {
     pub(crate) fn admin_key(&self) -> Result<KeptKey, Failure> {
         let path = self.key_file(LocalKey::Admin);
         let text = fs::read_to_string(&path);
-        let text = text.map_err(|error| unreadable(&path.display(), &error))?;
+        let text = text.map_err(|error| Failure::unreadable(&path, error))?;
         text.parse()
             .map_err(|e| Failure::usage(format_args!("{} is damaged: {e}", path.display())))
     }
@@ -192,8 +192,4 @@ fn write_sealed(path: &Path, key: &ApiKey, passphrase: SecretString) -> Result<(
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::failed(format_args!("cannot write {}: {error}", path.display()))
-}
-
-fn unreadable(path: &dyn fmt::Display, error: &io::Error) -> Failure {
-    Failure::usage(format_args!("cannot read {path}: {error}"))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -59,6 +60,11 @@ impl Failure {
 
     pub(crate) fn failed(message: impl fmt::Display) -> Self {
         Self::new(Exit::Failed, message)
+    }
+
+    /// A file that is named cannot be read.
+    pub(crate) fn unreadable(path: &Path, error: impl fmt::Display) -> Self {
+        Self::usage(format_args!("cannot read {}: {error}", path.display()))
     }
 
     /// What the host answered cannot be read.

@@ -34,11 +34,12 @@ impl Keyring {
     pub(crate) fn list(&self) -> Result<Vec<(String, PublicKey)>, Failure> {
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(|error| cannot_read(&self.0, &error))?,
+            entries => entries.map_err(|error| Failure::unreadable(&self.0, error))?,
         };
         let mut keys = Vec::new();
         for entry in entries {
-            let path = entry.map_err(|error| cannot_read(&self.0, &error))?.path();
+            let entry = entry.map_err(|error| Failure::unreadable(&self.0, error))?;
+            let path = entry.path();
             let name = path.file_stem().and_then(|name| name.to_str());
             if let Some(name) = name.filter(|_| path.extension().is_some_and(|it| it == "key")) {
                 keys.push((name.to_owned(), self.public(name)?));
@@ -75,7 +76,7 @@ impl Keyring {
             ))
             .hint("put it back from a copy, or write into it what `soma owner list` shows of it"),
             io::ErrorKind::NotFound => no_key(name),
-            _ => cannot_read(&path, &error),
+            _ => Failure::unreadable(&path, error),
         })?;
         let damaged = |e| Failure::usage(format_args!("{} is damaged: {e}", path.display()));
         text.trim().parse().map_err(damaged)
@@ -156,12 +157,12 @@ pub(crate) fn read_key(
     ask: impl FnOnce() -> Result<SecretString, Failure>,
 ) -> Result<SecretKey, Failure> {
     let size = fs::metadata(path)
-        .map_err(|error| cannot_read(path, &error))?
+        .map_err(|error| Failure::unreadable(path, error))?
         .len();
     if size > MAX_FILE_BYTES {
         return Err(not_a_key(path));
     }
-    let bytes = fs::read(path).map_err(|error| cannot_read(path, &error))?;
+    let bytes = fs::read(path).map_err(|error| Failure::unreadable(path, error))?;
     if !sealed::is_sealed(&bytes) {
         check_private(path)?;
         return parse_secret(&bytes).ok_or_else(|| not_a_key(path));
@@ -218,10 +219,6 @@ fn no_key(name: &str) -> Failure {
 fn not_a_key(path: &Path) -> Failure {
     Failure::usage(format_args!("{} is not a key file", path.display()))
         .hint("`soma keys export --secret` prints one")
-}
-
-fn cannot_read(path: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format_args!("cannot read {}: {error}", path.display()))
 }
 
 #[cfg(test)]

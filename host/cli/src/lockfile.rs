@@ -41,7 +41,7 @@ impl Lockfile {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => {
                 return Ok(Self::default());
             }
-            text => text.map_err(|e| Failure::usage(format_args!("cannot read {shown}: {e}")))?,
+            text => text.map_err(|e| Failure::unreadable(path, e))?,
         };
         toml::from_str(&text)
             .map_err(|e| Failure::usage(format_args!("{shown} is not a lockfile: {e}")))

@@ -92,8 +92,7 @@ fn read() -> Result<File, Failure> {
     let path = path()?;
     let bytes = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(File::default()),
-        bytes => bytes
-            .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?,
+        bytes => bytes.map_err(|e| Failure::unreadable(&path, e))?,
     };
     check_private(&path)?;
     serde_json::from_slice(&bytes).map_err(|e| {

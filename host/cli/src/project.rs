@@ -50,7 +50,7 @@ impl Project {
             .map_err(|e| Failure::usage(format_args!("cannot open {}: {e}", folder.display())))?;
         let path = folder.join("capsule.toml");
         let text = fs::read_to_string(&path).map_err(|e| {
-            Failure::usage(format_args!("cannot read {}: {e}", path.display()))
+            Failure::unreadable(&path, e)
                 .hint("a capsule's project has a capsule.toml; `soma new NAME` makes a project")
         })?;
         let manifest = Manifest::from_project(&text, |readme| read_readme(&folder.join(readme)))
@@ -274,6 +274,5 @@ fn read_readme(path: &Path) -> io::Result<Vec<u8>> {
 
 /// A capsule's or component's bytes; of a larger file only enough to see that it is too large.
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
-    named_file::beginning(path, MAX_FILE_BYTES)
-        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))
+    named_file::beginning(path, MAX_FILE_BYTES).map_err(|e| Failure::unreadable(path, e))
 }

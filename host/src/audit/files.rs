@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use soma_registry::log::{Checkpoint, Frontier};
 
-use super::line::{is_erased, leaf};
+use super::line::{Line, is_erased, leaf};
 use super::secret;
 use super::store::{Store, firsts, path, read};
 
@@ -18,17 +19,8 @@ struct Signed {
     checkpoint: String,
 }
 
-/// What a line has that was not erased.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "that they are there is all")]
-struct Line {
-    salt: String,
-    record: serde_json::Map<String, serde_json::Value>,
-}
-
 fn is_line(line: &[u8]) -> bool {
-    is_erased(line) || serde_json::from_slice::<Line>(line).is_ok()
+    is_erased(line) || Line::<Map<String, Value>>::read(line).is_some()
 }
 
 /// The files of records, in their order.

@@ -2,7 +2,8 @@
 //! leaf is the SHA-256 of that line, so that a line can be erased without a hole in any proof:
 //! `{"erased":"<the leaf>"}` takes its place, and without the salt nobody can guess what it was.
 
-use serde::{Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 type Leaf = [u8; 32];
@@ -23,10 +24,20 @@ pub(crate) struct Salt(Hex<32>);
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Hex<const DIGITS: usize>([u8; DIGITS]);
 
-#[derive(Serialize)]
-struct Line<R> {
-    salt: Salt,
-    record: R,
+/// What is in a line that is not erased: its record, or what is wanted of that. Everybody reads it as
+/// strictly: with more members, or fewer, it is no line that a host writes.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Line<R, S = String> {
+    pub(crate) salt: S,
+    pub(crate) record: R,
+}
+
+impl<R: DeserializeOwned> Line<R> {
+    /// None where the line is erased, or is none.
+    pub(crate) fn read(line: &[u8]) -> Option<Self> {
+        serde_json::from_slice(line).ok()
+    }
 }
 
 impl Salt {
@@ -103,7 +114,7 @@ pub(super) fn erase(line: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -120,5 +131,24 @@ mod tests {
         assert_eq!(gone.len() as u64 + 1, ERASED_BYTES);
         assert!(erased(&line).is_none());
         assert_ne!(salt.hash(b"a"), Salt::new().hash(b"a"));
+    }
+
+    #[test]
+    fn a_line_is_read_as_it_was_written_and_nothing_else_is_one() {
+        let (salt, record) = (Salt::new(), json!({"kind": "start"}));
+        let line = salt.line(&record).unwrap();
+        let read = Line::<Value>::read(&line).unwrap();
+        assert_eq!((read.salt.as_str(), read.record), (salt.0.as_str(), record));
+        assert!(Line::<Value>::read(&erase(&line)).is_none());
+        for other in [
+            json!({"salt": "", "record": {}, "more": 1}),
+            json!({"record": {}}),
+            json!({"salt": ""}),
+            json!({"salt": 1, "record": {}}),
+            json!("salt"),
+        ] {
+            let text = other.to_string();
+            assert!(Line::<Value>::read(text.as_bytes()).is_none(), "{text}");
+        }
     }
 }

@@ -56,9 +56,7 @@ impl Audit {
             let _turn = turn;
             sought.find(&records, size)
         });
-        Ok(look
-            .await
-            .map_err(|panic| Error::Panicked(panic.to_string()))??)
+        Ok(look.await??)
     }
 
     fn newest(&self) -> Result<Checkpoint, Error> {
@@ -71,9 +69,7 @@ impl Audit {
     async fn prove(&self, found: Found, checkpoint: &Checkpoint) -> Result<Receipt, Error> {
         let (hashes, index, size) = (self.hashes.clone(), found.index, checkpoint.size());
         let prove = spawn_blocking(move || tree::prove(&hashes, index, size));
-        let inclusion = prove
-            .await
-            .map_err(|panic| Error::Panicked(panic.to_string()))??;
+        let inclusion = prove.await??;
         let receipt = Receipt {
             line: found.line,
             inclusion,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::{Uuid, Version};
 
-use super::line::{ERASED_BYTES, is_erased};
+use super::line::{ERASED_BYTES, Line, is_erased};
 use super::store::{IN_FILE, path};
 use crate::receipt::ends_a_call;
 
@@ -36,14 +36,9 @@ pub(super) struct Found {
     pub(super) record: Value,
 }
 
-/// Of a line, when it was recorded.
+/// Of a record, when it was written.
 #[derive(Deserialize)]
 struct Dated {
-    record: Time,
-}
-
-#[derive(Deserialize)]
-struct Time {
     time: Timestamp,
 }
 
@@ -128,8 +123,7 @@ impl Sought {
     /// The record in a line, where it is the one.
     fn read(&self, index: u64, line: &[u8]) -> Option<Found> {
         let line = std::str::from_utf8(line).ok()?;
-        let mut whole: Value = serde_json::from_str(line).ok()?;
-        let record = whole.get_mut("record")?.take();
+        let record = Line::<Value>::read(line.as_bytes())?.record;
         let is_it = record["invocation"] == self.id.as_str() && ends_a_call(&record);
         is_it.then(|| Found {
             index,
@@ -151,8 +145,8 @@ fn begins(records: &Path, file: u64) -> io::Result<Option<Timestamp>> {
         if is_erased(&line) {
             continue;
         }
-        if let Ok(Dated { record }) = serde_json::from_slice(&line) {
-            return Ok(Some(record.time));
+        if let Some(line) = Line::<Dated>::read(&line) {
+            return Ok(Some(line.record.time));
         }
     }
     Ok(None)
@@ -220,7 +214,7 @@ mod tests {
         // Where the first two files are erased, what follows is found all the same.
         let end = line("call", 2 * IN_FILE, Uuid::nil());
         let old = |line: &[u8]| {
-            let time = |line: &[u8]| serde_json::from_slice::<Dated>(line).unwrap().record.time;
+            let time = |line: &[u8]| Line::<Dated>::read(line).unwrap().record.time;
             (time(line) < time(&end)).then(|| erase(line))
         };
         assert_eq!(store.rewrite(old).unwrap(), 2 * IN_FILE);

@@ -6,8 +6,9 @@ use std::io::Read;
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use soma_capability::Digest;
 use soma_registry::MARKETPLACES_FILE;
+
+use crate::catalog::hex_of;
 
 /// The form that this program writes and reads.
 pub(super) const FORMAT: u32 = 1;
@@ -68,25 +69,19 @@ pub(super) fn of_table(table: &str) -> String {
     format!("database/{table}.jsonl")
 }
 
-/// The file of a capsule, as the data folder has it.
-pub(super) fn of_capsule(digest: &Digest) -> String {
-    format!("capsules/sha256/{}.wasm", digest.hex())
-}
-
 /// Whether an archive may have a file of this name: what is none of these is nothing of a host's.
 pub(super) fn is_known(name: &str) -> bool {
-    let parts: Vec<&str> = name.split('/').collect();
     let is_of = |text: &str, is_fit: fn(&u8) -> bool| {
         !text.is_empty() && text.as_bytes().iter().all(is_fit)
     };
+    if let Some(hex) = hex_of(name) {
+        return hex.len() == 64 && is_of(hex, u8::is_ascii_hexdigit);
+    }
+    let parts: Vec<&str> = name.split('/').collect();
     match parts.as_slice() {
         ["database", file] => {
             let table = file.strip_suffix(".jsonl");
             table.is_some_and(|it| is_of(&it.replace('_', "a"), u8::is_ascii_lowercase))
-        }
-        ["capsules", "sha256", file] => {
-            let hex = file.strip_suffix(".wasm");
-            hex.is_some_and(|it| it.len() == 64 && is_of(it, u8::is_ascii_hexdigit))
         }
         ["audit", "records", file] => {
             let first = file.strip_suffix(".jsonl");
@@ -100,14 +95,17 @@ pub(super) fn is_known(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use soma_capability::Digest;
+
     use super::*;
+    use crate::catalog::file_of;
 
     #[test]
     fn only_what_a_host_has_is_known() {
         let digest: Digest = format!("sha256:{}", "a0".repeat(32)).parse().unwrap();
         for name in [
             &of_table("ledger_entries"),
-            &of_capsule(&digest),
+            &file_of(&digest),
             "audit/records/000000004096.jsonl",
             "audit/head.json",
             "keys/admin.key",

@@ -12,9 +12,10 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe};
 
-use super::contents::{Contents, of_capsule, of_table};
+use super::contents::{Contents, of_table};
 use super::dump::capsules;
 use super::tables::{Column, Kind, TABLES, columns, listed};
+use crate::catalog::file_of;
 use crate::db::{self, answers, ledger};
 
 /// A row as the archive has it.
@@ -41,7 +42,7 @@ pub(super) async fn load(
         rows += filled.with_context(|| format!("the table `{table}`"))?;
     }
     for digest in capsules(&mut transaction).await? {
-        let file = of_capsule(&digest);
+        let file = file_of(&digest);
         ensure!(
             contents.files.contains_key(&file),
             "its rows name `{file}`, which is missing"

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::contents::{Contents, of_table};
 use super::{load, unpack};
 use crate::app::claim;
+use crate::catalog::hex_of;
 use crate::restored::Marker;
 use crate::secrets::{Place, Sealer};
 use crate::settings::{DATABASE, Settings, sqlite_url};
@@ -114,7 +115,7 @@ impl Target {
         owner_only::create(&self.unfinished.join("host.id"), &format!("{host}\n"))?;
         Marker::new(contents.taken_at, &self.unfinished).write(&self.unfinished)?;
         let rows = self.restore_rows(settings, &contents, &host).await?;
-        let is_capsule = |name: &&String| name.starts_with("capsules/");
+        let is_capsule = |name: &&String| hex_of(name).is_some();
         Ok(PutBack {
             taken_at: contents.taken_at,
             rows,

@@ -12,6 +12,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::contents::{About, CONTENTS, Contents, is_known, of_table};
 use super::measured::Measured;
+use crate::catalog::hex_of;
 
 /// Writes the files into a folder, each its owner's alone, and checks that they are exactly those that
 /// the archive's end names.
@@ -111,10 +112,8 @@ fn compare(contents: &Contents, files: &BTreeMap<String, About>) -> anyhow::Resu
     }
     for (name, about) in files {
         // A file of a capsule is named by what is in it.
-        let hex = name.strip_prefix("capsules/sha256/");
-        let hex = hex.and_then(|it| it.strip_suffix(".wasm"));
         ensure!(
-            hex.is_none_or(|hex| hex == about.sha256),
+            hex_of(name).is_none_or(|hex| hex == about.sha256),
             "`{name}` is another capsule"
         );
     }

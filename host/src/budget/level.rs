@@ -6,9 +6,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr};
 
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+use crate::db::{DAY, HOUR, MINUTE};
+
 const EPOCH: Date = date(1970, 1, 1);
 /// Characters of a session's id, at most.
 const LONGEST_SESSION: usize = 128;

@@ -11,23 +11,37 @@ use std::sync::Arc;
 use soma_capability::Digest;
 use tokio::task::spawn_blocking;
 
+/// Where they are in a data folder.
+const FOLDER: &str = "capsules/sha256";
+const WASM: &str = ".wasm";
 const UNSETTLED: &str = ".unsettled";
 const WRITING: &str = ".new-";
+
+/// The file of a capsule, as a data folder has it.
+pub(crate) fn file_of(digest: &Digest) -> String {
+    format!("{FOLDER}/{}", named(digest, WASM))
+}
+
+/// The digits in the name of a file that stands where a capsule's does.
+pub(crate) fn hex_of(file: &str) -> Option<&str> {
+    let name = file.strip_prefix(FOLDER)?.strip_prefix('/')?;
+    name.strip_suffix(WASM)
+}
 
 pub(super) struct Blobs {
     folder: PathBuf,
 }
 
 impl Blobs {
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
-        Ok(Self {
-            folder: folder.to_owned(),
-        })
+    /// Those of a data folder.
+    pub(super) fn open(data: &Path) -> io::Result<Self> {
+        let folder = data.join(FOLDER);
+        fs::create_dir_all(&folder)?;
+        Ok(Self { folder })
     }
 
     pub(super) fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(format!("{}.wasm", digest.hex()))
+        self.folder.join(named(digest, WASM))
     }
 
     pub(super) async fn read(&self, digest: &Digest) -> io::Result<Vec<u8>> {
@@ -82,8 +96,12 @@ impl Blobs {
     }
 
     fn mark(&self, digest: &Digest) -> PathBuf {
-        self.folder.join(format!("{}{UNSETTLED}", digest.hex()))
+        self.folder.join(named(digest, UNSETTLED))
     }
+}
+
+fn named(digest: &Digest, ending: &str) -> String {
+    format!("{}{ending}", digest.hex())
 }
 
 async fn remove(path: &Path) -> io::Result<()> {

@@ -6,12 +6,12 @@ use sqlx::{AnyConnection, AnyPool, FromRow, Row as _};
 use uuid::Uuid;
 
 use super::ledger::Holder;
-use super::{corrupt, now};
+use super::{DAY, corrupt, now};
 
 /// Calls of one API key that are kept; some more where they begin at the same moment.
 pub(crate) const MOST: i64 = 10_000;
 /// Milliseconds for which a call is kept from its beginning.
-const KEPT: i64 = 24 * 3_600_000;
+const KEPT: i64 = DAY;
 
 /// A call that is to run once.
 pub(crate) struct Asked {

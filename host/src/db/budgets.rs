@@ -9,13 +9,13 @@ use sqlx::{AnyConnection, AnyPool, FromRow, Row as _};
 use uuid::Uuid;
 
 pub(crate) use self::standing::{Fullest, Standing, fullest, get, history, list};
-use super::{corrupt, is_orphan, now};
+use super::{DAY, corrupt, is_orphan, now};
 use crate::budget::{Level, SessionId, Span};
 
 /// Sessions of one key that are remembered.
 pub(crate) const MOST_SESSIONS: i64 = 10_000;
 /// Milliseconds for which a session is remembered that nobody uses.
-const IDLE: i64 = 30 * 24 * 3_600_000;
+const IDLE: i64 = 30 * DAY;
 
 /// One budget.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

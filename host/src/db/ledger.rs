@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use self::account::{Account, Kind, Movement};
 use self::leases::{End, LostLease};
+use super::DAY;
 use crate::budget::Span;
 use crate::keep::Days;
 
@@ -256,8 +257,6 @@ async fn carry_out_expiry(connection: &mut AnyConnection, lost: &LostLease) -> s
     Ok(rest)
 }
 
-/// Milliseconds.
-const DAY: i64 = 24 * 3_600_000;
 /// For so long windows of minutes are kept, and of days where nobody says how long.
 const MINUTES_KEPT: i64 = 2 * DAY;
 const DAYS_KEPT: i64 = 400 * DAY;

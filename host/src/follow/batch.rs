@@ -102,8 +102,7 @@ async fn opened(
         }
         Ok(steps)
     };
-    let opened = tokio::task::spawn_blocking(open).await;
-    opened.map_err(|panic| Error::Panicked(panic.to_string()))
+    Ok(tokio::task::spawn_blocking(open).await?)
 }
 
 async fn apply(connection: &mut AnyConnection, source: &Source, step: &Step) -> Result<(), Error> {

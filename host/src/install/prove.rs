@@ -35,8 +35,7 @@ pub(super) async fn prove(
         }
         Err(refusal)
     };
-    let proven = tokio::task::spawn_blocking(prove).await;
-    proven.map_err(|panic| Error::Panicked(panic.to_string()))?
+    tokio::task::spawn_blocking(prove).await?
 }
 
 fn prove_with(

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use strum::VariantNames as _;
 
 use crate::app::AppState;
-use crate::audit::Event;
+use crate::audit::{Event, Line};
 use crate::auth::Admin;
 use crate::error::Error;
 use crate::metrics::OK;
@@ -83,11 +83,11 @@ impl Which {
     fn newest(&self, first: u64, lines: &[Vec<u8>], room: usize) -> (Vec<Value>, u64) {
         let mut found = Vec::new();
         for (offset, line) in lines.iter().enumerate().rev() {
-            let line: Value = serde_json::from_slice(line).unwrap_or_default();
-            let record = &line["record"];
-            if record.is_object() && self.takes(record) {
+            let Some(Line { mut record, .. }) = Line::<Value>::read(line) else {
+                continue;
+            };
+            if record.is_object() && self.takes(&record) {
                 let index = first + offset as u64;
-                let mut record = record.clone();
                 record["index"] = json!(index);
                 found.push(record);
                 if found.len() == room {
@@ -112,7 +112,7 @@ pub(crate) async fn query(
     _: Admin,
     query: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let Query(which) = query?;
     which.check()?;
     // Everything up to now is to be found, what nobody waited for too.
     app.audit.checkpoint().await?;
@@ -125,8 +125,7 @@ pub(crate) async fn query(
         let (which, room) = (which.clone(), limit - records.len());
         // Some thousand texts are parsed: not on a thread that serves others.
         let look = tokio::task::spawn_blocking(move || which.newest(first, &lines, room));
-        let found = look.await;
-        let (found, reached) = found.map_err(|panic| Error::Panicked(panic.to_string()))?;
+        let (found, reached) = look.await?;
         records.extend(found);
         next = reached;
         if next == 0 || records.len() == limit {
@@ -154,7 +153,7 @@ pub(crate) async fn lines(
     _: Admin,
     query: Result<Query<From>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let Query(From { from }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let Query(From { from }) = query?;
     let lines = app.audit.lines(from).await?;
     let lines: Vec<_> = lines.iter().map(|it| String::from_utf8_lossy(it)).collect();
     Ok(Json(json!({ "from": from, "lines": lines })))

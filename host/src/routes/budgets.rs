@@ -82,7 +82,7 @@ pub(crate) async fn list(
     Admin(caller): Admin,
     query: Result<Query<OfTenant>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let Query(of) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let Query(of) = query?;
     let tenant = tenant(&app, &caller, of.tenant).await?;
     let now = Timestamp::now();
     let budgets = budgets::list(&app.pool, &tenant.id, now).await?;
@@ -161,7 +161,7 @@ async fn find(
     caller: &Caller,
     query: Result<Query<Which>, QueryRejection>,
 ) -> Result<(Tenant, Place), Error> {
-    let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let Query(which) = query?;
     let tenant = tenant(app, caller, which.tenant).await?;
     let place = place(&tenant, which.key, which.session, which.span)?;
     Ok((tenant, place))

@@ -22,7 +22,7 @@ use crate::db::tenants::Tenant;
 use crate::error::Error;
 use crate::path::CapsulePath;
 
-use super::keys::find_tenant;
+use super::keys::{check_end, find_tenant};
 
 /// Whose capsule it is: without a tenant, the caller's own.
 #[derive(Deserialize)]
@@ -103,9 +103,7 @@ pub(crate) async fn put(
     query: OfQuery,
     Document(wanted): Document<Wanted>,
 ) -> Result<Json<Put>, Error> {
-    if wanted.expires_at.is_some_and(|end| end <= Timestamp::now()) {
-        return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
-    }
+    check_end(wanted.expires_at)?;
     for authorities in wanted.grant.http.iter().filter_map(|it| it.ca.as_ref()) {
         check_authorities(authorities).map_err(Error::BadRequest)?;
     }
@@ -177,7 +175,7 @@ pub(super) async fn find(
 
 /// The tenant that is meant.
 pub(super) async fn tenant(app: &App, caller: &Caller, query: OfQuery) -> Result<Tenant, Error> {
-    let Query(Of { tenant }) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let Query(Of { tenant }) = query?;
     let name = tenant.as_deref().unwrap_or(caller.tenant());
     find_tenant(app, name).await
 }

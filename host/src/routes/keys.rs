@@ -88,7 +88,8 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_end(expires_at: Option<Timestamp>) -> Result<(), Error> {
+/// Whatever is to end has not ended already.
+pub(super) fn check_end(expires_at: Option<Timestamp>) -> Result<(), Error> {
     if expires_at.is_some_and(|end| end <= Timestamp::now()) {
         return Err(Error::BadRequest("`expires_at` is in the past".to_owned()));
     }
@@ -113,7 +114,7 @@ pub(crate) async fn list(
     _: Admin,
     query: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<Value>, Error> {
-    let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let Query(which) = query?;
     if let Some(tenant) = &which.tenant {
         find_tenant(&app, tenant).await?;
     }

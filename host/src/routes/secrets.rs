@@ -76,7 +76,7 @@ struct Holder {
 
 impl Holder {
     async fn find(app: &App, caller: &Caller, query: WhichQuery) -> Result<Self, Error> {
-        let Query(which) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+        let Query(which) = query?;
         let tenant = which.tenant.as_deref().unwrap_or(caller.tenant());
         if let Some(key) = which.key.as_deref().filter(|key| !is_id(key)) {
             // Empty, as where a variable is not set, is not everybody's.

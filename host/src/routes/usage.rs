@@ -41,7 +41,7 @@ pub(crate) async fn get(
     caller: Caller,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Answer>, Error> {
-    let Query(asked) = query.map_err(|error| Error::BadRequest(error.body_text()))?;
+    let Query(asked) = query?;
     let (tenant, key) = match &asked.tenant {
         Some(name) => {
             caller.require(Scope::Admin)?;

@@ -354,8 +354,7 @@ async fn fetch(
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
-    fs::read_to_string(file)
-        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", file.display())))
+    fs::read_to_string(file).map_err(|e| Failure::unreadable(file, e))
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {

@@ -179,8 +179,8 @@ impl Verify {
 }
 
 fn read(file: &Path) -> Result<Receipt, Failure> {
-    let text = named_file::text(file, MAX_RECEIPT_BYTES)
-        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", file.display())))?;
+    let text = named_file::text(file, MAX_RECEIPT_BYTES);
+    let text = text.map_err(|e| Failure::unreadable(file, e))?;
     serde_json::from_str(&text).map_err(|e| {
         Failure::failed(format_args!("{} is no receipt: {e}", file.display()))
             .hint("`soma receipt get INVOCATION --save FILE` writes one")
@@ -190,8 +190,8 @@ fn read(file: &Path) -> Result<Receipt, Failure> {
 /// Goes on where a file has the text that was recorded.
 fn compare(proven: &ProvenCall, what: Hashed, file: &Path) -> Result<(), Failure> {
     let name = name(what);
-    let bytes = named_file::beginning(file, MAX_RECEIPT_BYTES)
-        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", file.display())))?;
+    let bytes = named_file::beginning(file, MAX_RECEIPT_BYTES);
+    let bytes = bytes.map_err(|e| Failure::unreadable(file, e))?;
     let call = proven.record["invocation"].as_str().unwrap_or_default();
     for text in texts(&bytes, what, call) {
         match proven.is_text(what, &text) {

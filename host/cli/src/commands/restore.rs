@@ -32,9 +32,8 @@ impl Restore {
         let restored = if self.file == Path::new("-") {
             soma_host::restore(&settings, io::stdin().lock()).await?
         } else {
-            let file = File::open(&self.file).map_err(|error| {
-                Failure::usage(format_args!("cannot read {}: {error}", self.file.display()))
-            })?;
+            let file = File::open(&self.file);
+            let file = file.map_err(|error| Failure::unreadable(&self.file, error))?;
             soma_host::restore(&settings, BufReader::new(file)).await?
         };
         screen.show(&restored, |out| {

@@ -284,8 +284,8 @@ impl From {
 
 /// The value in a file.
 fn read_value(path: &Path) -> Result<SecretString, Failure> {
-    let text = named_file::text(path, MAX_VALUE_BYTES)
-        .map_err(|e| Failure::usage(format_args!("cannot read {}: {e}", path.display())))?;
+    let text = named_file::text(path, MAX_VALUE_BYTES);
+    let text = text.map_err(|e| Failure::unreadable(path, e))?;
     Ok(without_end(&text))
 }
 

@@ -26,20 +26,22 @@ impl Serve {
             ..self.config
         };
         settings(&config)?;
-        soma_host::serve(config).await.map_err(|error| {
-            let taken = error
-                .root_cause()
-                .downcast_ref::<io::Error>()
-                .is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse);
-            let failure = Failure::from(error);
-            if taken {
-                return failure.hint(
-                    "another host may run already: `soma list` asks it; --listen 127.0.0.1:0 takes a free port",
-                );
-            }
-            failure
-        })
+        let hint = "another host may run already: `soma list` asks it; --listen 127.0.0.1:0 takes a \
+                    free port";
+        let served = soma_host::serve(config).await;
+        served.map_err(|error| unserved(error, hint))
     }
+}
+
+/// Why nothing is served, with a hint for where the address is somebody else's.
+pub(super) fn unserved(error: anyhow::Error, hint: &str) -> Failure {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    let is_taken = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse);
+    let failure = Failure::from(error);
+    if is_taken {
+        return failure.hint(hint);
+    }
+    failure
 }
 
 /// The settings in force. What is wrong there is the command line's, or a file's that it names.

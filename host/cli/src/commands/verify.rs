@@ -174,8 +174,8 @@ fn check_name(package: &Package, spec: &PackageSpec) -> Result<(), Failure> {
 }
 
 fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>, Failure> {
-    let cannot = |e| Failure::usage(format_args!("cannot read {}: {e}", path.display()));
-    let bytes = named_file::beginning(path, limit).map_err(cannot)?;
+    let bytes = named_file::beginning(path, limit);
+    let bytes = bytes.map_err(|e| Failure::unreadable(path, e))?;
     if bytes.len() > limit {
         return Err(Failure::usage(format_args!(
             "{} has over {limit} bytes",

@@ -1,8 +1,7 @@
 //! `soma marketplace serve`: a marketplace, in the foreground.
 
-use std::io;
-
 use crate::commands::compile_component;
+use crate::commands::serve::unserved;
 use crate::failure::Failure;
 
 /// Serve a marketplace over HTTP until told to stop
@@ -26,16 +25,8 @@ impl Serve {
             compiler,
             ..self.config
         };
-        soma_marketplace::serve(config).await.map_err(|error| {
-            let taken = error
-                .root_cause()
-                .downcast_ref::<io::Error>()
-                .is_some_and(|cause| cause.kind() == io::ErrorKind::AddrInUse);
-            let failure = Failure::from(error);
-            if taken {
-                return failure.hint("--listen 127.0.0.1:0 takes a free port");
-            }
-            failure
-        })
+        let hint = "--listen 127.0.0.1:0 takes a free port";
+        let served = soma_marketplace::serve(config).await;
+        served.map_err(|error| unserved(error, hint))
     }
 }
