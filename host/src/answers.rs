@@ -26,7 +26,7 @@ use crate::db::{MINUTE, now};
 use crate::edge::InvocationId;
 use crate::error::Error;
 use crate::finished::Finished;
-use crate::invoke::{Answer, Invocation, invoke};
+use crate::invoke::{Answer, Invocation, count_bound, invoke};
 use crate::problem::{Kind, PROBLEM};
 use crate::terms;
 
@@ -103,6 +103,9 @@ impl IdempotencyKey {
             let why = format_args!("it is 1 to {LONGEST} visible ASCII characters");
             return Err(terms::wrong(&HEADER, why));
         }
+        if text == "\"\"" {
+            return Err(terms::wrong(&HEADER, "there is nothing in its quotes"));
+        }
         if !is_quoted_or_not(text) {
             let why = "its quotes are not balanced: it has none, or one at each end, and others \
                        within only after a `\\`";
@@ -151,13 +154,19 @@ async fn carry_out(
     if is_unknown {
         count_unknown(&app, &invocation).await;
     }
+    let Invocation {
+        origin,
+        capsule,
+        tool,
+        ..
+    } = &invocation;
+    if !matches!(begun, Ok(None)) {
+        // One that runs is counted when it does.
+        let live = app.in_force();
+        let turn = app.rates.enter(&live.settings.rates, origin, capsule);
+        turn.inspect_err(|error| count_bound(&app, error))?;
+    }
     if let Some((of, response)) = begun? {
-        let Invocation {
-            origin,
-            capsule,
-            tool,
-            ..
-        } = &invocation;
         audit::replayed(&app, origin, capsule, tool, of).await;
         return Ok(response);
     }
@@ -340,6 +349,11 @@ mod tests {
         for bad in ["", "a b", "a\tb", long.as_str()] {
             assert!(key(&[bad]).unwrap_err().contains("1 to 255"), "{bad:?}");
         }
+        assert!(
+            key(&["\"\""])
+                .unwrap_err()
+                .contains("nothing in its quotes")
+        );
         for bad in ["\"", "\"a", "a\"", "a\"b", "\"a\"b", "\"a\"b\"", "\"a\\\""] {
             let why = key(&[bad]).unwrap_err();
             assert!(why.contains("quotes are not balanced"), "{bad}: {why}");

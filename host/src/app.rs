@@ -31,7 +31,7 @@ use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::restored::Restored;
-use crate::secrets::{Sealer, Secrets};
+use crate::secrets::{Sealer, Secrets, check_key};
 use crate::settings::{Live, Reloaded, Settings};
 use crate::stores::Stores;
 use crate::usage::Book;
@@ -111,6 +111,7 @@ impl App {
         }
         let pool = db::open(&settings.database).await.context("the database")?;
         accounting::check(&settings, &pool).await?;
+        let sealer = sealer(&settings, &pool).await?;
         let metrics = Arc::new(Metrics::new()?);
         let audit = Arc::new(Audit::open(&settings.data, metrics.audit.clone())?);
         if settings.listen.ip().is_loopback() {
@@ -129,10 +130,6 @@ impl App {
             &settings.data.join("code"),
             settings.compiler.clone(),
         )?;
-        let sealer = match &settings.secrets_key {
-            Some(file) => Sealer::open_file(file, false)?,
-            None => Sealer::open_file(&settings.data.join("secrets.key"), true)?,
-        };
         let keepers = Keepers::new(&settings.keepers).context("where credentials are read from")?;
         let trust = &settings.live.trust;
         let logs = Logs::open(pool.clone(), &settings.data, metrics.clone(), trust).await?;
@@ -201,6 +198,16 @@ impl App {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
+}
+
+/// With the key that credentials are sealed under: what opens none of those there are is another.
+async fn sealer(settings: &Settings, pool: &AnyPool) -> anyhow::Result<Sealer> {
+    let sealer = match &settings.secrets_key {
+        Some(file) => Sealer::open_file(file, false)?,
+        None => Sealer::open_file(&settings.data.join("secrets.key"), true)?,
+    };
+    check_key(pool, &sealer).await?;
+    Ok(sealer)
 }
 
 /// What this host is called among those of its database, from its first start on.

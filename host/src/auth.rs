@@ -69,6 +69,15 @@ impl Keyring {
         Ok(Caller(stored))
     }
 
+    /// Goes on where whoever sends this request, as far as anybody has asked, may go on: a body can take
+    /// its time, and a key be revoked meanwhile.
+    pub(crate) async fn still_holds(&self, sender: Option<Caller>) -> Result<(), Error> {
+        match sender {
+            Some(caller) => self.again(&caller).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Forgets all keys, because one or its tenant has changed.
     pub(crate) fn forget(&self) {
         self.keys.forget();
@@ -167,7 +176,10 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Error> {
-        app.keyring.identify(&parts.headers).await
+        let caller = app.keyring.identify(&parts.headers).await?;
+        // For whoever reads the body, which may take its time.
+        parts.extensions.insert(caller.clone());
+        Ok(caller)
     }
 }
 
@@ -177,6 +189,10 @@ impl FromRequestParts<AppState> for Admin {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Error> {
         let caller = Caller::from_request_parts(parts, app).await?;
         caller.require(Scope::Admin)?;
+        if !parts.method.is_safe() {
+            // What cannot be recorded is not done.
+            app.audit.admit()?;
+        }
         Ok(Self(caller))
     }
 }

@@ -23,7 +23,7 @@ use std::io::{self, Read as _, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use jiff::Timestamp;
 use serde::Serialize;
 use soma_capability::Digest;
@@ -36,6 +36,7 @@ use self::contents::{Contents, FORMAT};
 use self::dump::Dumped;
 pub(crate) use self::restore::UNFINISHED;
 pub use self::restore::{PutBack, restore};
+pub use self::unpack::NoBackup;
 use crate::audit;
 use crate::catalog::file_of;
 use crate::db;
@@ -114,12 +115,14 @@ pub async fn backup(settings: &Settings, kept_as: Option<&Path>) -> anyhow::Resu
         .context("the database")?;
     let folder = kept_as.map_or_else(env::temp_dir, |path| folder_of(path).to_owned());
     for _ in 0..TRIES {
-        let file = NamedTempFile::new_in(&folder).with_context(|| {
+        let file = NamedTempFile::new_in(&folder).map_err(|error| {
             let instead = match kept_as {
                 Some(_) => "name one in a folder that is there and can be written",
                 None => "set TMPDIR to a folder that is there and can be written",
             };
-            format!("no file can be made in {}: {instead}", folder.display())
+            // Its own words name a file that nobody has heard of.
+            let (folder, why) = (folder.display(), error.kind());
+            anyhow!("no file can be made in {folder}, {why}: {instead}")
         })?;
         let archive = Archive::new(file.as_file().try_clone()?);
         if let Some(taken) = take(settings, &pool, archive).await? {

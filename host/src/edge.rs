@@ -2,6 +2,7 @@
 //! panics, and problems written out.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use crate::app::AppState;
 use crate::error::Error;
+use crate::key::{PREFIX, is_id};
 use crate::names;
 use crate::problem::Kind;
 use crate::unread::{self, Unread};
@@ -107,7 +109,8 @@ fn written(mut response: Response, id: Uuid, (method, uri): &(Method, Uri)) -> R
         return response;
     };
     let problem = error.problem();
-    let (path, code) = (uri.path(), problem.kind.code());
+    let path = without_secrets(uri.path());
+    let (path, code) = (&*path, problem.kind.code());
     match &*error {
         _ if matches!(problem.kind, Kind::Internal | Kind::NotReady) => {
             tracing::error!(invocation = %id, %method, path, code, %error, "the host failed");
@@ -127,8 +130,55 @@ fn written(mut response: Response, id: Uuid, (method, uri): &(Method, Uri)) -> R
     answer
 }
 
+/// The path without the secret of any key in it, which somebody took for its id.
+fn without_secrets(path: &str) -> Cow<'_, str> {
+    if !path.contains(PREFIX) {
+        return path.into();
+    }
+    let segments = path.split('/').map(|segment| {
+        let mut prefixes = segment.match_indices(PREFIX);
+        let id_end = prefixes.find_map(|(at, prefix)| {
+            let (id, _) = segment[at + prefix.len()..].split_once('_')?;
+            is_id(id).then_some(at + prefix.len() + id.len())
+        });
+        match id_end {
+            Some(end) => Cow::Owned(format!("{}_…", &segment[..end])),
+            None => Cow::Borrowed(segment),
+        }
+    });
+    Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+}
+
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no words").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_logged_without_the_secret_of_a_key() {
+        let (id, secret) = ("3f9a0c1d2e4b5a69", "ab".repeat(32));
+        let keys = "/v1/admin/keys";
+        for (path, logged) in [
+            (
+                format!("{keys}/soma_{id}_{secret}/rotate"),
+                format!("{keys}/soma_{id}_…/rotate"),
+            ),
+            (
+                format!("{keys}/soma_soma_{id}_{secret}"),
+                format!("{keys}/soma_soma_{id}_…"),
+            ),
+            (format!("{keys}/{id}"), format!("{keys}/{id}")),
+            (
+                "/v1/capsules/acme/soma_tools_x".to_owned(),
+                "/v1/capsules/acme/soma_tools_x".to_owned(),
+            ),
+        ] {
+            assert_eq!(without_secrets(&path), logged);
+        }
+    }
 }

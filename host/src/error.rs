@@ -18,6 +18,7 @@ use crate::budget::{Exhausted, Refused};
 use crate::db::is_orphan;
 use crate::distrust::Distrust;
 use crate::input::InvalidInput;
+use crate::key::is_id;
 use crate::problem::{Details, Kind, Problem};
 use crate::rates::Reached;
 use crate::restored::NotCurrent;
@@ -64,7 +65,7 @@ pub(crate) enum Error {
     #[error("there is no tenant `{0}`")]
     UnknownTenant(String),
     /// No key of that id, or a revoked one where a live one is needed.
-    #[error("there is no key `{0}` that is not revoked")]
+    #[error("{}", no_key(.0))]
     UnknownKey(String),
     /// No call of that id that the key may see.
     #[error(
@@ -363,6 +364,15 @@ fn is_away(error: &sqlx::Error) -> bool {
     )
 }
 
+/// What is no id is not repeated: it may be a whole key.
+fn no_key(id: &str) -> String {
+    if is_id(id) {
+        format!("there is no key `{id}` that is not revoked")
+    } else {
+        "there is no such key: its id is the 16 hex digits after `soma_`".to_owned()
+    }
+}
+
 fn details_of_failure(failure: &Failure) -> Details {
     let mut details = Details::default();
     match failure {
@@ -408,5 +418,14 @@ mod tests {
         let broken = Error::from(sqlx::Error::RowNotFound).problem();
         assert_eq!(broken.kind, Kind::Internal);
         assert!(broken.details.detail.is_none());
+    }
+
+    #[test]
+    fn a_key_that_is_unknown_is_repeated_only_where_it_is_an_id() {
+        let said = |id: &str| Error::UnknownKey(id.to_owned()).to_string();
+        let id = "3f9a0c1d2e4b5a69";
+        assert!(said(id).contains(id));
+        let whole = format!("soma_{id}_{}", "ab".repeat(32));
+        assert!(!said(&whole).contains("abab"), "{}", said(&whole));
     }
 }

@@ -263,12 +263,17 @@ async fn prepare(
     };
     prepare.await.inspect_err(|error: &Error| {
         ready.metrics().refused(error.kind().code());
-        match error {
-            Error::Budget(short) => app.metrics.spending.refusals.refused(short.level.as_str()),
-            Error::RateLimited { what, .. } => app.metrics.rates.refused(what.level.as_str()),
-            _ => {}
-        }
+        count_bound(app, error);
     })
+}
+
+/// Counts a refusal, where it was for a bound.
+pub(crate) fn count_bound(app: &App, error: &Error) {
+    match error {
+        Error::Budget(short) => app.metrics.spending.refusals.refused(short.level.as_str()),
+        Error::RateLimited { what, .. } => app.metrics.rates.refused(what.level.as_str()),
+        _ => {}
+    }
 }
 
 /// Goes on where the key still opens the tool of a capsule that is still there.

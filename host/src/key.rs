@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-pub(crate) const PREFIX: &str = "soma_";
+/// What every key begins with.
+pub const PREFIX: &str = "soma_";
 const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 32;
 
@@ -61,7 +62,7 @@ impl ApiKey {
 }
 
 /// Whether it can be the public part of a key.
-pub(crate) fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     is_hex(text, ID_BYTES)
 }
 

@@ -62,13 +62,13 @@ mod usage;
 mod watches;
 
 pub use audit::{is_erased, leaf};
-pub use backup::{Backup, PutBack, Taken, backup, restore};
+pub use backup::{Backup, NoBackup, PutBack, Taken, backup, restore};
 pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};
 pub use given::{Given, GivenError, GivenKeep, GivenLimits, GivenPrices};
 pub use input::{InvalidInput, check as check_input};
 pub use keep::{Days, DaysError, Keep};
 pub use keepers::GivenVault;
-pub use key::{ApiKey, KeyError};
+pub use key::{ApiKey, KeyError, PREFIX as KEY_PREFIX, is_id as is_key_id};
 pub use local_keys::{DEFAULT_TENANT, KeptKey, SealedKey, write as write_local_key};
 pub use problem::{InputError, Kind, TYPE_PREFIX};
 pub use receipt::{Hashed, MAX_RECEIPT_BYTES, ProvenCall, Receipt, ReceiptError};

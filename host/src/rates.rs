@@ -93,6 +93,20 @@ impl Bounds {
             },
         }
     }
+
+    /// The flags, and whether their values are other ones in `new`.
+    pub(crate) fn changed(&self, new: &Self) -> [(&'static str, bool); 4] {
+        let (key, capsule) = (&self.key, &self.capsule);
+        [
+            ("key-calls-per-minute", key.per_minute != new.key.per_minute),
+            (
+                "capsule-calls-per-minute",
+                capsule.per_minute != new.capsule.per_minute,
+            ),
+            ("key-concurrent", key.at_once != new.key.at_once),
+            ("capsule-concurrent", capsule.at_once != new.capsule.at_once),
+        ]
+    }
 }
 
 impl Level {

@@ -1,6 +1,7 @@
 //! Credentials: sealed at rest or read where they are kept, opened for the calls that they accompany,
 //! and exchanged for tokens where that is what servers want.
 
+mod fits;
 mod kind;
 mod mint;
 mod seal;
@@ -23,6 +24,7 @@ use crate::db::secrets::{self, New, Stored};
 use crate::error::Error;
 use crate::keepers::{Keepers, Source};
 
+pub(crate) use self::fits::check_key;
 pub(crate) use self::kind::{Kind, check_url};
 pub(crate) use self::seal::{Place, Sealer, Unsealed};
 

@@ -15,7 +15,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::app::App;
-use crate::audit::{Entry, Event};
 use crate::config::Config;
 use crate::router::router;
 use crate::settings::{Reloaded, Settings};
@@ -119,9 +118,6 @@ async fn start_with(config: Config, settings: Settings) -> anyhow::Result<Runnin
         }
     };
     handle.listening().await.context("the server")?;
-    let version = env!("CARGO_PKG_VERSION");
-    let began = Entry::by_host(None, Event::Start { version });
-    app.audit.record(&began).await?;
     let running = Running {
         url: format!("{scheme}://{}", reachable(address)),
         rounds: [

@@ -287,7 +287,7 @@ impl Live {
             audit_calls,
             log,
         } = new;
-        names(&[
+        let mut changed = names(&[
             ("default-limits", self.default_limits != *default_limits),
             ("maximum-limits", self.maximum_limits != *maximum_limits),
             ("prices", self.prices != *prices),
@@ -299,17 +299,20 @@ impl Live {
                 self.concurrent_calls != *concurrent_calls,
             ),
             ("waiting-calls", self.waiting_calls != *waiting_calls),
-            (
-                "key-calls-per-minute, capsule-calls-per-minute, key-concurrent, capsule-concurrent",
-                self.rates != *rates,
-            ),
-            ("tenant-capsules, tenant-mib", self.quota != *quota),
+            ("tenant-capsules", self.quota.capsules != quota.capsules),
+            ("tenant-mib", self.quota.bytes != quota.bytes),
             ("trust", self.trust != *trust),
-            ("keep, audit-days", self.keep != *keep),
+            // Two of them come by audit-days, too.
+            ("keep.calls", self.keep.calls != keep.calls),
+            ("keep.changes", self.keep.changes != keep.changes),
+            ("keep.usage", self.keep.usage != keep.usage),
+            ("keep.ledger", self.keep.ledger != keep.ledger),
             ("audit-full", self.audit_full != *audit_full),
             ("audit-calls", self.audit_calls != *audit_calls),
             ("log", self.log != *log),
-        ])
+        ]);
+        changed.extend(names(&self.rates.changed(rates)));
+        changed
     }
 
     /// These settings, with nothing above what was made for `start`, the pool above all, can give. Says

@@ -85,8 +85,17 @@ fn other_content(item: &Value) -> String {
     )
 }
 
-/// What a call used, on standard error.
-pub(crate) fn show_usage(usage: &Value, screen: Screen) {
+/// Which call it was and what it used, as far as either is known, on standard error.
+pub(crate) fn show_usage(call: Option<&str>, usage: Option<&Value>, screen: Screen) {
+    let call = call.map(|id| format!("call {id}"));
+    let parts: Vec<String> = call.into_iter().chain(usage.map(used)).collect();
+    if !parts.is_empty() {
+        screen.aside(&parts.join(": "));
+    }
+}
+
+/// What a call used, in one line.
+fn used(usage: &Value) -> String {
     let number = |member: &str| usage[member].as_u64().unwrap_or_default();
     let mut parts = vec![
         format!("{} tokens", grouped(number("tokens"))),
@@ -107,7 +116,7 @@ pub(crate) fn show_usage(usage: &Value, screen: Screen) {
             parts.push(format!("{} {unit}", number(member)));
         }
     }
-    screen.aside(&format!("used {}", parts.join(", ")));
+    format!("used {}", parts.join(", "))
 }
 
 /// So many things of a kind, as in `1 capsule` and `2 capsules`.

@@ -8,9 +8,9 @@ use std::env::{self, VarError};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
+use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -52,6 +52,14 @@ pub(crate) enum Body {
         capsule: Vec<u8>,
         bundles: Vec<Vec<u8>>,
     },
+}
+
+/// What a host answered.
+pub(crate) struct Answered {
+    /// Whether it is the answer to an earlier request, given again.
+    pub(crate) is_replayed: bool,
+    /// Its members, as the host wrote them.
+    pub(crate) said: Result<BTreeMap<String, Box<RawValue>>, Failure>,
 }
 
 /// The longest that a host may be silent: an installation compiles, which it bounds at six minutes,
@@ -184,15 +192,19 @@ impl Client {
         self.exchange(method, url, HeaderMap::new(), body).await
     }
 
-    /// The same with these headers besides. The members of the answer are as the host wrote them.
+    /// The same with these headers besides.
     pub(crate) async fn send_headed(
         &self,
         method: Method,
         path: &[&str],
         headers: HeaderMap,
         body: Body,
-    ) -> Result<BTreeMap<String, Box<RawValue>>, Failure> {
-        self.exchange(method, self.url(path)?, headers, body).await
+    ) -> Result<Answered, Failure> {
+        let response = self.request(method, self.url(path)?, headers, body).await?;
+        Ok(Answered {
+            is_replayed: response.headers().contains_key("soma-replayed"),
+            said: self.read(response).await,
+        })
     }
 
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {
@@ -212,6 +224,17 @@ impl Client {
         headers: HeaderMap,
         body: Body,
     ) -> Result<T, Failure> {
+        let response = self.request(method, url, headers, body).await?;
+        self.read(response).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Response, Failure> {
         let patience = if method == Method::GET {
             LOOK_UP
         } else {
@@ -234,11 +257,8 @@ impl Client {
                 request.multipart(form.part("capsule", Part::bytes(capsule)))
             }
         };
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        self.read(response).await
+        let response = request.send().await;
+        response.map_err(|error| self.unreachable(&error))
     }
 }
 

@@ -88,7 +88,12 @@ impl Failure {
 
     /// What the call used until it failed, where it had begun.
     pub(crate) fn used(&self) -> Option<&Value> {
-        self.data.as_ref()?.get("usage")
+        self.member("usage")
+    }
+
+    /// A member of the problem, in the words of a host.
+    pub(crate) fn member(&self, name: &str) -> Option<&Value> {
+        self.data.as_ref()?.get(name)
     }
 
     /// What to do about it.

@@ -12,6 +12,8 @@ mod config_folder;
 mod data_folder;
 mod difference;
 mod failure;
+mod invocation_id;
+mod key_id;
 mod keyring;
 mod layout;
 mod lockfile;

@@ -28,6 +28,9 @@ const FLAGS: [(&str, &str); 7] = [
     ("`tools` ", "--tool"),
 ];
 
+/// How details end that name a header, where the hint names the flag.
+const ASK_BY_HEADER: &str = ": ask for fewer with Soma-Max-Tokens";
+
 /// What a problem (RFC 9457) means here.
 pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
     let text = |member: &str| problem[member].as_str().filter(|text| !text.is_empty());
@@ -51,7 +54,8 @@ pub(crate) fn refusal(status: u16, problem: Value) -> Failure {
             at_pointer(part("pointer"), part("detail"))
         })
         .collect();
-    let message = match text("detail") {
+    let detail = text("detail").map(|it| it.strip_suffix(ASK_BY_HEADER).unwrap_or(it));
+    let message = match detail {
         // These name what they are about, and the title would only say it twice.
         Some(detail) if SAY_ALL.contains(&code) || code.starts_with("unknown-") => in_flags(detail),
         // Where there is no more to say than what happened.
@@ -196,9 +200,8 @@ fn hint_for(code: &str) -> Option<&'static str> {
              raise either",
         ),
         "unauthorized" => Some(
-            "set SOMA_KEY to a key of this host; where the data folder's own key does not fit any \
-             more, the next start of `soma serve` makes a new one, but in the place of one under a \
-             passphrase only once its file is moved away",
+            "set SOMA_KEY to a key of this host; where the data folder's own key holds no more, or has \
+             ended, move its file away: the next start of `soma serve` makes another one",
         ),
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! What is recorded: one entry for everything that somebody did here.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -42,6 +43,10 @@ pub(crate) enum Event {
     /// The host began.
     Start {
         version: &'static str,
+        /// Lines that were there behind the newest checkpoint. After a clean stop there are none: the
+        /// host was killed, or somebody else wrote them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unsigned: Option<NonZeroU64>,
     },
     /// A call is about to send its first byte to the outside.
     Intent {

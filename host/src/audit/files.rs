@@ -19,7 +19,8 @@ struct Signed {
     checkpoint: String,
 }
 
-fn is_line(line: &[u8]) -> bool {
+/// Whether it is one that a host writes.
+pub(super) fn is_line(line: &[u8]) -> bool {
     is_erased(line) || Line::<Map<String, Value>>::read(line).is_some()
 }
 

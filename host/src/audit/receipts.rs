@@ -7,15 +7,15 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use serde_json::Value;
-use soma_registry::log::Checkpoint;
+use soma_registry::log::{Checkpoint, Inclusion};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::sought::{Found, Sought};
-use super::{Audit, tree};
+use super::{Audit, Order, tree};
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, ReceiptError};
 
 impl Audit {
     /// The receipt of a call, where its record is here, and is of this caller where one is given. No
@@ -76,13 +76,34 @@ impl Audit {
             checkpoint: String::from_utf8_lossy(&checkpoint.to_bytes()).into_owned(),
             key: self.key.to_string(),
         };
-        match receipt.prove(Some(&self.key)) {
-            Ok(_) => Ok(receipt),
-            Err(error) => {
-                let words = format!("a receipt that was made proves nothing: {error}");
-                Err(io::Error::other(words).into())
-            }
+        let words = match receipt.prove(Some(&self.key)) {
+            Ok(_) => return Ok(receipt),
+            Err(ReceiptError::Proof(_)) => self.unproven(&receipt.inclusion, checkpoint).await?,
+            Err(error) => format!("a receipt that was made proves nothing: {error}"),
+        };
+        Err(io::Error::other(words).into())
+    }
+
+    /// Why a record is not proven that is in the log. What the tree's hashes say of themselves tells
+    /// whether they are damaged; then they are given up, so that the next start makes them anew.
+    async fn unproven(
+        &self,
+        inclusion: &Inclusion,
+        checkpoint: &Checkpoint,
+    ) -> Result<String, Error> {
+        let (hashes, index) = (self.hashes.clone(), inclusion.index);
+        let own = spawn_blocking(move || tree::hash_of(&hashes, index)).await??;
+        if inclusion.check_hash(own, checkpoint).is_ok() {
+            return Ok(format!(
+                "record {index} of the audit log is not the one that was signed: it was changed"
+            ));
         }
+        self.order(Order::GiveUpTree)?;
+        Ok(
+            "the hashes of the audit log's tree are damaged: there are no receipts until the host's \
+             next start, which makes them anew"
+                .to_owned(),
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The lines on disk: files of 4,096 lines each, named by the index of the first.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -23,10 +23,12 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the files in a folder. What was written last and not to its end is taken away: nobody
-    /// was told that it is there.
+    /// Opens the files in a folder, all of which must be there. What was written last and not to its
+    /// end is taken away: nobody was told that it is there.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let first = firsts(folder)?.pop().unwrap_or(0);
+        let firsts = firsts(folder)?;
+        check(&firsts)?;
+        let first = firsts.last().copied().unwrap_or(0);
         let mut file = open(&path(folder, first))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
@@ -38,9 +40,61 @@ impl Store {
         Ok(Self {
             folder: folder.to_owned(),
             file,
-            size: first + lines,
+            size: first + lines.min(IN_FILE),
             bytes,
         })
+    }
+
+    /// Ends the log, behind what is signed, at the first line that is none: where nobody was told that
+    /// something is on disk, a power cut can leave anything.
+    pub(super) fn cut(&mut self, signed: u64, is_line: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+        let last = signed.saturating_sub(1);
+        let from = last - last % IN_FILE;
+        let firsts = firsts(&self.folder)?;
+        for first in firsts.iter().copied().filter(|first| *first >= from) {
+            let text = fs::read(path(&self.folder, first))?;
+            let signed = signed.saturating_sub(first);
+            let (lines, bytes) = whole_lines(&text, signed, &is_line);
+            if lines < signed {
+                return Err(missing(&format!(" after {}", first + lines)));
+            }
+            let is_whole = match firsts.last() == Some(&first) {
+                true => bytes == text.len(),
+                false => lines == IN_FILE,
+            };
+            if !is_whole {
+                return self.end_at(first, lines, bytes as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away whatever is behind these lines of a file. The last file goes first: wherever this is
+    /// broken off, none is missing between others.
+    fn end_at(&mut self, first: u64, lines: u64, bytes: u64) -> io::Result<()> {
+        let mut gone = 0;
+        let later = firsts(&self.folder)?.into_iter().rev();
+        for later in later.take_while(|later| *later > first) {
+            let place = path(&self.folder, later);
+            gone += fs::metadata(&place)?.len();
+            fs::remove_file(&place)?;
+            File::open(&self.folder)?.sync_all()?;
+        }
+        let place = path(&self.folder, first);
+        self.file = open(&place)?;
+        gone += self.file.metadata()?.len().saturating_sub(bytes);
+        self.file.set_len(bytes)?;
+        self.file.sync_all()?;
+        self.file.seek(SeekFrom::End(0))?;
+        self.size = first + lines;
+        self.bytes = bytes;
+        tracing::warn!(
+            bytes = gone,
+            file = %place.display(),
+            at = bytes,
+            "what is no record was cut off the end of the audit log: it was never signed"
+        );
+        Ok(())
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -132,15 +186,67 @@ pub(super) fn firsts(folder: &Path) -> io::Result<Vec<u64>> {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
         let first = name.strip_suffix(".jsonl");
-        firsts.extend(first.and_then(|first| first.parse::<u64>().ok()));
+        let first = first.and_then(|first| first.parse::<u64>().ok());
+        firsts.extend(first.filter(|first| *name == file_name(*first)));
     }
     firsts.sort_unstable();
     Ok(firsts)
 }
 
+/// Refuses files between which one is missing, and those that no host makes.
+fn check(firsts: &[u64]) -> io::Result<()> {
+    let step = usize::try_from(IN_FILE).unwrap_or(usize::MAX);
+    for (first, wanted) in firsts.iter().zip((0_u64..).step_by(step)) {
+        if !first.is_multiple_of(IN_FILE) {
+            let name = file_name(*first);
+            return Err(io::Error::other(format!(
+                "{name} is none of the log's files, whose numbers are multiples of {IN_FILE}: move \
+                 it away"
+            )));
+        }
+        if *first != wanted {
+            return Err(missing(&format!(
+                ": there is no file {}",
+                file_name(wanted)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// That records are gone, with where.
+fn missing(place: &str) -> io::Error {
+    io::Error::new(
+        ErrorKind::InvalidData,
+        format!("records are missing{place}"),
+    )
+}
+
+/// How many lines a file's text has before the first that is none, and their bytes. Those that are
+/// signed are what they are.
+fn whole_lines(text: &[u8], signed: u64, is_line: impl Fn(&[u8]) -> bool) -> (u64, usize) {
+    let (mut lines, mut bytes) = (0, 0);
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let Some(inner) = line.strip_suffix(b"\n") else {
+            break;
+        };
+        let is_one = lines < signed || is_line(inner);
+        if lines == IN_FILE || !is_one {
+            break;
+        }
+        lines += 1;
+        bytes += line.len();
+    }
+    (lines, bytes)
+}
+
 /// The file that begins with the line of this index.
 pub(super) fn path(folder: &Path, first: u64) -> PathBuf {
-    folder.join(format!("{first:012}.jsonl"))
+    folder.join(file_name(first))
+}
+
+fn file_name(first: u64) -> String {
+    format!("{first:012}.jsonl")
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -151,9 +257,11 @@ fn open(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
 
-    fn lines(range: std::ops::Range<u64>) -> Vec<Vec<u8>> {
+    fn lines(range: Range<u64>) -> Vec<Vec<u8>> {
         range.map(|n| format!("line {n}").into_bytes()).collect()
     }
 
@@ -203,5 +311,105 @@ mod tests {
             read(folder, size + 1, size + 1).unwrap(),
             [] as [Vec<u8>; 0]
         );
+    }
+
+    /// Writes files of these lines, one of which may be none.
+    fn write(folder: &Path, files: &[Range<u64>], other: Option<u64>) {
+        for (first, range) in (0..).step_by(4096).zip(files) {
+            let line = |n| match other == Some(n) {
+                true => "\0\0\n".to_owned(),
+                false => format!("line {n}\n"),
+            };
+            let text: String = range.clone().map(line).collect();
+            fs::write(path(folder, first), text).unwrap();
+        }
+    }
+
+    fn is_line(line: &[u8]) -> bool {
+        line.starts_with(b"line ")
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_named() {
+        for (firsts, words) in [
+            (vec![0, 2 * IN_FILE], "there is no file 000000004096.jsonl"),
+            (
+                vec![0, 244 * IN_FILE],
+                "there is no file 000000004096.jsonl",
+            ),
+            (vec![IN_FILE], "there is no file 000000000000.jsonl"),
+            (vec![0, 5], "000000000005.jsonl is none of the log's files"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            for first in firsts {
+                fs::write(path(folder.path(), first), "").unwrap();
+            }
+            let error = Store::open(folder.path()).err().unwrap().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        // What is named in another way is nothing of the log's.
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["7.jsonl", "+00000000005.jsonl", "notes.jsonl", ".tmp4096"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(Store::open(folder.path()).unwrap().size(), 0);
+    }
+
+    #[test]
+    fn the_log_ends_where_behind_the_signed_lines_one_is_none() {
+        let size = 2 * IN_FILE + 5;
+        for (signed, other, end) in [
+            (0, None, size),
+            (size, None, size),
+            (size - 3, Some(size - 1), size - 1),
+            (10, Some(2 * IN_FILE), 2 * IN_FILE),
+            (IN_FILE, Some(IN_FILE + 7), IN_FILE + 7),
+            (10, Some(10), 10),
+            // What is signed is not touched.
+            (11, Some(10), size),
+            (size, Some(IN_FILE + 7), size),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let folder = folder.path();
+            let files = [0..IN_FILE, IN_FILE..2 * IN_FILE, 2 * IN_FILE..size];
+            write(folder, &files, other);
+            let mut store = Store::open(folder).unwrap();
+            assert_eq!(store.size(), size);
+            store.cut(signed, is_line).unwrap();
+            assert_eq!(store.size(), end, "{signed} {other:?}");
+            let last = firsts(folder).unwrap().pop().unwrap();
+            assert_eq!(last, end - end % IN_FILE);
+            // The next line follows on that.
+            let more = lines(end..end + 3);
+            store.append(&more.iter().collect()).unwrap();
+            drop(store);
+            let store = Store::open(folder).unwrap();
+            assert_eq!(store.size(), end + 3);
+            assert_eq!(read(folder, end, end + 3).unwrap(), more);
+        }
+    }
+
+    #[test]
+    fn files_with_fewer_or_more_lines_than_they_have_room_for_end_it_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        write(folder, &[0..20, Range::default()], None);
+        let mut store = Store::open(folder).unwrap();
+        let error = store.cut(21, is_line).unwrap_err().to_string();
+        assert!(error.contains("records are missing after 20"), "{error}");
+        assert_eq!(firsts(folder).unwrap(), [0, IN_FILE]);
+        store.cut(10, is_line).unwrap();
+        assert_eq!((store.size(), firsts(folder).unwrap()), (20, vec![0]));
+
+        write(folder, std::slice::from_ref(&(0..IN_FILE + 2)), None);
+        let mut store = Store::open(folder).unwrap();
+        store.cut(10, is_line).unwrap();
+        store
+            .append(&lines(IN_FILE..IN_FILE + 1).iter().collect())
+            .unwrap();
+        drop(store);
+        assert_eq!(Store::open(folder).unwrap().size(), IN_FILE + 1);
+        let text = fs::read(path(folder, 0)).unwrap();
+        assert_eq!(text.split(|byte| *byte == b'\n').count(), 4097);
     }
 }

@@ -135,7 +135,8 @@ impl Tree {
         Ok(())
     }
 
-    fn lose(&mut self, error: &io::Error) {
+    /// Gives the file up until the next start, which makes it anew.
+    pub(super) fn lose(&mut self, error: &io::Error) {
         if self.is_lost {
             return;
         }
@@ -157,6 +158,17 @@ fn hash_at(file: &File, index: u64) -> io::Result<TreeHash> {
     let mut hash = [0; 32];
     file.read_exact_at(&mut hash, HASH * index)?;
     Ok(TreeHash::from_bytes(hash))
+}
+
+/// The file's own hash of a leaf, whatever the record says.
+pub(super) fn hash_of(path: &Path, leaf: u64) -> io::Result<TreeHash> {
+    hash_at(&File::open(path)?, stored(leaf))
+}
+
+/// At which stored index a leaf's hash is: so many are those of all leaves before it, and of the
+/// subtrees that are whole by then.
+fn stored(leaf: u64) -> u64 {
+    2 * leaf - u64::from(leaf.count_ones())
 }
 
 /// Proves that leaf to be in the tree of this size, from the file of its hashes.
@@ -303,6 +315,30 @@ mod tests {
         fs::write(&first, kept).unwrap();
         log.reopen(|_| {});
         log.proves([0, 1, IN_FILE, IN_FILE + 8].into_iter());
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_told_from_a_changed_record() {
+        let mut log = Log::new();
+        for index in 0..50 {
+            assert_eq!(stored(index), log.frontier.stored());
+            log.append(index..index + 1);
+        }
+        let secret = NoteSecret::new("log.test", SecretKey::generate().unwrap()).unwrap();
+        let checkpoint = Checkpoint::sign(&secret, &log.frontier).unwrap();
+        let is_sound = |log: &Log, index| {
+            let proof = prove(&log.hashes(), index, 50).unwrap();
+            let own = hash_of(&log.hashes(), index).unwrap();
+            proof.check_hash(own, &checkpoint).is_ok()
+        };
+        assert!((0..50).all(|index| is_sound(&log, index)));
+        // The edge does not show it, and so the next start does not either.
+        log.reopen(|bytes| bytes[32 * 7..32 * 9].fill(0));
+        assert!((0..50).any(|index| !is_sound(&log, index)));
+        log.tree.lose(&io::Error::other("damaged"));
+        log.append(50..60);
+        log.reopen(|bytes| assert_eq!(bytes.len(), 0));
+        log.proves(0..60);
     }
 
     #[test]

@@ -1,25 +1,28 @@
 //! The one thread that writes the log: whatever has come in the meantime goes to disk together, and
 //! whoever waits for it is told then.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::iter;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use prometheus::Histogram;
 use serde::{Deserialize, Serialize};
 use soma_registry::log::{Checkpoint, Frontier, NoteSecret};
 use soma_registry::owner_only;
 use tokio::sync::oneshot;
 
+use super::files::is_line;
 use super::line;
 use super::lines::Lines;
 use super::store::{Store, read};
 use super::tree::{self, Tree};
-use super::{Shared, Unwritten};
+use super::{Entry, Event, Salt, Shared, Unwritten};
 
 /// How old a checkpoint may be while lines come in.
 const CHECKPOINT: Duration = Duration::from_secs(1);
@@ -27,6 +30,9 @@ const CHECKPOINT: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long lines that nobody waits for may wait for others.
 const LINGER: Duration = Duration::from_millis(50);
+/// What is left to do where records are gone.
+const ADVICE: &str = "restore the host from a backup (`soma restore`), or move the folder away to \
+                      begin a new log";
 
 /// Whoever waits until a line is on disk.
 type Waiting = oneshot::Sender<Result<(), Unwritten>>;
@@ -44,6 +50,8 @@ pub(super) enum Order {
     Erase(Meant, oneshot::Sender<io::Result<u64>>),
     /// Sign how far the log has come.
     Sign(oneshot::Sender<Result<(), Unwritten>>),
+    /// Give up the hashes of the tree, which are damaged.
+    GiveUpTree,
 }
 
 /// The newest checkpoint and the edge of the tree at it, in `head.json`.
@@ -71,7 +79,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Goes on where the last host ended. Refuses a log of which lines are gone that were signed.
+    /// Goes on where the last host ended, and records that this one begins. Refuses a log of which
+    /// files are gone, or lines that were signed.
     pub(super) fn open(
         folder: &Path,
         secret: NoteSecret,
@@ -80,9 +89,9 @@ impl Writer {
     ) -> anyhow::Result<Self> {
         let head = folder.join("head.json");
         let records = folder.join("records");
-        let store = Store::open(&records)?;
+        let mut store = Store::open(&records).map_err(advised)?;
         let mut frontier = Frontier::default();
-        match std::fs::read(&head) {
+        let is_new = match std::fs::read(&head) {
             Ok(bytes) => {
                 let kept: Head = serde_json::from_slice(&bytes).context("head.json")?;
                 let checkpoint = Checkpoint::read(kept.checkpoint.as_bytes(), &secret.log_key());
@@ -91,26 +100,21 @@ impl Writer {
                     bail!("head.json: its edge does not make the root that was signed");
                 }
                 frontier = kept.frontier;
+                false
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && store.size() == 0 => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && store.size() == 0 => true,
             Err(error) => return Err(error).context("head.json"),
-        }
+        };
         if store.size() < frontier.size() {
             bail!(
-                "{} records were signed and {} are there: some are gone; restore the host from a \
-                 backup (`soma restore`), or move the folder away to begin a new log",
+                "{} records were signed and {} are there: some are gone; {ADVICE}",
                 frontier.size(),
                 store.size()
             );
         }
         let signed = frontier.size();
-        let mut tree = Tree::open(&folder.join(tree::FILE), &records, &frontier)?;
-        while frontier.size() < store.size() {
-            for line in read(&records, frontier.size(), store.size())? {
-                tree.extend(&frontier.push(&line::leaf(&line)));
-            }
-        }
-        shared.size.store(store.size(), SeqCst);
+        store.cut(signed, is_line).map_err(advised)?;
+        let tree = Tree::open(&folder.join(tree::FILE), &records, &frontier)?;
         let mut writer = Self {
             store,
             frontier,
@@ -124,8 +128,36 @@ impl Writer {
             signed,
             signed_at: Instant::now(),
         };
-        writer.sign()?;
+        if is_new {
+            // Lines that nothing was signed before are refused.
+            writer.sign()?;
+        }
+        writer.begin(&records)?;
         Ok(writer)
+    }
+
+    /// Takes what came after the newest checkpoint as it is, with the record of this start behind it,
+    /// and signs both together: nothing of that is signed before it is counted.
+    fn begin(&mut self, records: &Path) -> anyhow::Result<()> {
+        let start = Event::Start {
+            version: env!("CARGO_PKG_VERSION"),
+            unsigned: NonZeroU64::new(self.store.size() - self.frontier.size()),
+        };
+        let line = Salt::new().line(Entry::by_host(None, start))?;
+        self.store.append(&iter::once(line).collect())?;
+        while self.frontier.size() < self.store.size() {
+            let lines = read(records, self.frontier.size(), self.store.size())?;
+            let at = self.frontier.size();
+            ensure!(
+                !lines.is_empty(),
+                "records are missing after {at}; {ADVICE}"
+            );
+            for line in lines {
+                self.tree.extend(&self.frontier.push(&line::leaf(&line)));
+            }
+        }
+        self.shared.size.store(self.store.size(), SeqCst);
+        self.sign()
     }
 
     /// Follows orders until nobody can give any more, and signs the end.
@@ -215,6 +247,10 @@ impl Writer {
                 };
                 let _ = done.send(signed.map_err(|error| Unwritten(error.to_string())));
             }
+            Order::GiveUpTree => {
+                let error = io::Error::other("a receipt that was made of them proves nothing");
+                self.tree.lose(&error);
+            }
         }
     }
 
@@ -287,5 +323,115 @@ impl Writer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = note;
         Ok(())
+    }
+}
+
+/// The error, with what is left to do where records are gone.
+fn advised(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::InvalidData => anyhow!("{error}; {ADVICE}"),
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use prometheus::HistogramOpts;
+    use serde_json::{Value, json};
+    use soma_registry::SecretKey;
+    use tempfile::TempDir;
+
+    use super::super::line::Line;
+    use super::super::store::{IN_FILE, path};
+    use super::*;
+
+    /// A log that hosts begin with.
+    struct Log {
+        folder: TempDir,
+        records: PathBuf,
+        secret: String,
+    }
+
+    impl Log {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let records = folder.path().join("records");
+            fs::create_dir(&records).unwrap();
+            let secret = NoteSecret::new("log.test", SecretKey::generate().unwrap()).unwrap();
+            Self {
+                folder,
+                records,
+                secret: secret.expose(),
+            }
+        }
+
+        fn open(&self) -> anyhow::Result<Writer> {
+            let secret = self.secret.parse().unwrap();
+            let written = Histogram::with_opts(HistogramOpts::new("written", "Seconds.")).unwrap();
+            Writer::open(self.folder.path(), secret, Arc::default(), written)
+        }
+
+        fn is_refused(&self, words: &str) {
+            let error = format!("{:#}", self.open().err().unwrap());
+            assert!(error.contains(words), "{error}");
+            assert!(error.contains("; restore the host"), "{error}");
+        }
+
+        fn records(&self) -> Vec<Value> {
+            let lines = read(&self.records, 0, IN_FILE).unwrap();
+            let record = |line: &Vec<u8>| Line::<Value>::read(line).unwrap().record;
+            lines.iter().map(record).collect()
+        }
+    }
+
+    #[test]
+    fn what_came_after_the_newest_checkpoint_is_counted_and_what_is_no_record_cut_off() {
+        let log = Log::new();
+        for _ in 0..2 {
+            log.open().unwrap();
+        }
+        let file = path(&log.records, 0);
+        let mut text = fs::read_to_string(&file).unwrap();
+        text.push_str(&"{\"salt\":\"\",\"record\":{\"kind\":\"call\"}}\n".repeat(3));
+        text.push_str("\0\0\0\n{\"salt\":\"\",\"record\":{}}\n{\"salt");
+        fs::write(&file, text).unwrap();
+        let writer = log.open().unwrap();
+        assert_eq!((writer.signed, writer.store.size()), (6, 6));
+        assert_eq!(writer.shared.size.load(SeqCst), 6);
+        let of = |member: &str| -> Vec<Value> {
+            let records = log.records();
+            records.iter().map(|it| it[member].clone()).collect()
+        };
+        let kinds = ["start", "start", "call", "call", "call", "start"];
+        assert_eq!(of("kind"), kinds);
+        let counted = json!([null, null, null, null, null, 3]);
+        assert_eq!(json!(of("unsigned")), counted);
+    }
+
+    #[test]
+    fn a_log_of_which_files_or_signed_lines_are_gone_is_refused() {
+        let log = Log::new();
+        log.open().unwrap();
+        let far = path(&log.records, 244 * IN_FILE);
+        fs::write(&far, "").unwrap();
+        log.is_refused("there is no file 000000004096.jsonl");
+        fs::remove_file(far).unwrap();
+
+        let (first, next) = (path(&log.records, 0), path(&log.records, IN_FILE));
+        let kept = fs::read(&first).unwrap();
+        fs::write(&first, "").unwrap();
+        log.is_refused("1 records were signed and 0 are there");
+        fs::write(&next, "").unwrap();
+        log.is_refused("records are missing after 0");
+        fs::remove_file(&first).unwrap();
+        log.is_refused("there is no file 000000000000.jsonl");
+        // Where all that was signed is there, what follows nothing goes.
+        fs::write(&first, kept).unwrap();
+        fs::write(&next, "{\"salt\":\"\",\"record\":{}}\n").unwrap();
+        log.open().unwrap();
+        assert_eq!(log.records().len(), 2);
+        assert!(!next.exists());
     }
 }

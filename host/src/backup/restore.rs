@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use soma_capability::CredentialName;
+use serde::Serialize;
 use soma_registry::{MARKETPLACES_FILE, Marketplaces, owner_only};
 use sqlx::AnyPool;
 use uuid::Uuid;
@@ -16,8 +15,9 @@ use super::contents::{Contents, of_table};
 use super::{load, unpack};
 use crate::app::claim;
 use crate::catalog::hex_of;
+use crate::db::secrets::Sealed;
 use crate::restored::Marker;
-use crate::secrets::{Place, Sealer};
+use crate::secrets::Sealer;
 use crate::settings::{DATABASE, Settings, sqlite_url};
 use crate::{audit, db};
 
@@ -43,19 +43,6 @@ struct Target {
     unfinished: PathBuf,
     was_there: bool,
     _lock: File,
-}
-
-/// Of the row of a credential, what is sealed in it and whose it is.
-#[derive(Deserialize)]
-struct Sealed {
-    tenant: String,
-    name: CredentialName,
-    /// Empty where it is for all keys, and missing from old tables, which know no other.
-    #[serde(default)]
-    key: String,
-    /// Empty where the value is kept elsewhere.
-    sealed: String,
-    token: Option<String>,
 }
 
 /// Makes a host of an archive: in a data folder that is missing or empty, and a database without rows.
@@ -213,15 +200,10 @@ fn fits(sealer: &Sealer, rows: &Path) -> anyhow::Result<bool> {
     let mut is_any_sealed = false;
     for line in BufReader::new(File::open(rows)?).lines() {
         let row: Sealed = serde_json::from_str(&line?)?;
-        let place = Place {
-            tenant: &row.tenant,
-            name: &row.name,
-            key: Some(row.key.as_str()).filter(|key| !key.is_empty()),
-        };
-        if sealer.opens(place, &row.sealed, row.token.as_deref()) {
+        if row.opens(sealer) {
             return Ok(true);
         }
-        is_any_sealed |= !row.sealed.is_empty() || row.token.is_some();
+        is_any_sealed |= row.is_any();
     }
     Ok(!is_any_sealed)
 }

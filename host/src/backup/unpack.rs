@@ -14,6 +14,11 @@ use super::contents::{About, CONTENTS, Contents, is_known, of_table};
 use super::measured::Measured;
 use crate::catalog::hex_of;
 
+/// What was given is nothing that a backup could have become.
+#[derive(Debug, thiserror::Error)]
+#[error("it is no archive that `soma backup` made")]
+pub struct NoBackup;
+
 /// Writes the files into a folder, each its owner's alone, and checks that they are exactly those that
 /// the archive's end names.
 pub(super) fn unpack(archive: impl Read, folder: &Path) -> anyhow::Result<Contents> {
@@ -21,7 +26,13 @@ pub(super) fn unpack(archive: impl Read, folder: &Path) -> anyhow::Result<Conten
     let mut contents = None;
     let mut archive = Archive::new(archive);
     for entry in archive.entries().context(DAMAGED)? {
-        let mut entry = entry.context(DAMAGED)?;
+        let mut entry = match entry {
+            // Where not even the beginning is one; that a disk fails says nothing of what is on it.
+            Err(error) if files.is_empty() && error.raw_os_error().is_none() => {
+                return Err(NoBackup.into());
+            }
+            entry => entry.context(DAMAGED)?,
+        };
         let name = name(&entry)?;
         let shown = shown(&name);
         ensure!(contents.is_none(), "`{shown}` comes after the backup's end");
@@ -39,9 +50,10 @@ pub(super) fn unpack(archive: impl Read, folder: &Path) -> anyhow::Result<Conten
         "there is something after the archive's end, where a tar file has zeros: it is not what \
          `soma backup` wrote"
     );
-    let contents = contents.with_context(|| {
-        format!("the backup is torn: `{CONTENTS}`, which is its end, is missing")
-    })?;
+    let Some(contents) = contents else {
+        ensure!(!files.is_empty(), NoBackup);
+        bail!("the backup is torn: `{CONTENTS}`, which is its end, is missing");
+    };
     compare(&contents, &files)?;
     Ok(contents)
 }

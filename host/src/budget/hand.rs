@@ -59,7 +59,9 @@ impl Hand {
         let mut leases = Vec::with_capacity(charges.len());
         for charge in charges {
             let is_hard = charge.budget.is_hard;
-            match self.purse(charge).hold(is_hard, tokens, now) {
+            let purse = self.purse(charge);
+            purse.bind(charge.budget.tokens);
+            match purse.hold(is_hard, tokens, now) {
                 Ok(lease) => leases.push(lease),
                 Err(Lacking) => {
                     self.end(charges, &leases, tokens, 0, now);
@@ -138,12 +140,20 @@ impl Hand {
         Some((held.lease(&charge.window), needed))
     }
 
-    /// The lease has so many tokens more, and calls may hold them until then.
-    pub(super) fn granted(&mut self, lease: Lease, tokens: u64, usable_until: Duration) {
-        let purse = self.of_window(&lease.window);
-        if let Some(held) = purse.and_then(|purse| purse.held(lease.id)) {
+    /// The lease has so many tokens more, of a budget of so many, and calls may hold them until then.
+    pub(super) fn granted(
+        &mut self,
+        lease: Lease,
+        tokens: u64,
+        limit: u64,
+        usable_until: Duration,
+    ) {
+        if let Some(purse) = self.of_window(&lease.window)
+            && let Some(held) = purse.held(lease.id)
+        {
             held.tokens += tokens;
             held.usable_until = held.usable_until.max(usable_until);
+            purse.limit = limit;
             return;
         }
         // It was given back while it was asked for, and perhaps before the database knew of it.
@@ -153,7 +163,7 @@ impl Hand {
     /// The lease is not this host's any more: all of it counts as spent, calls that hold some too.
     pub(super) fn lose(&mut self, lease: &Lease) {
         if let Some(purse) = self.of_window(&lease.window) {
-            purse.lease.take_if(|held| held.id == lease.id);
+            purse.lose(lease.id);
         }
     }
 
@@ -162,15 +172,12 @@ impl Hand {
     pub(super) fn due(&mut self, now: Duration, wall: Timestamp) -> Vec<Due> {
         let mut due = Vec::new();
         for purse in self.purses.values_mut() {
-            if let Some(held) = purse.retire(now, wall) {
+            for held in purse.retire(now, wall) {
                 let lease = held.lease(&purse.window);
                 self.closing.insert(held.id, (lease, held.tally.used));
             }
-            if let Some(held) = &purse.lease
-                && held.tally.used > held.posted
-            {
-                due.push(Due::Post(held.lease(&purse.window), held.tally.used));
-            }
+            let unposted = purse.leases().filter(|it| it.tally.used > it.posted);
+            due.extend(unposted.map(|it| Due::Post(it.lease(&purse.window), it.tally.used)));
             if let Some((movement, used)) = purse.soft.due() {
                 due.push(Due::Count(purse.window.clone(), movement, used));
             }
@@ -186,10 +193,10 @@ impl Hand {
     /// Gives all leases back. What calls still hold counts as spent: they may spend it.
     pub(super) fn retire_all(&mut self) {
         for purse in self.purses.values_mut() {
-            if let Some(held) = purse.lease.take() {
+            let window = purse.window.clone();
+            for held in purse.retire_all() {
                 let spent = held.tally.used + held.tally.held;
-                let lease = held.lease(&purse.window);
-                self.closing.insert(held.id, (lease, spent));
+                self.closing.insert(held.id, (held.lease(&window), spent));
             }
         }
     }
@@ -219,7 +226,7 @@ impl Hand {
         for purse in self.purses.values() {
             let level = levels.entry(purse.level).or_default();
             level.reservations += purse.soft.tally.calls;
-            if let Some(held) = &purse.lease {
+            for held in purse.leases() {
                 level.reservations += held.tally.calls;
                 level.leased += held.tokens - held.tally.used;
             }

@@ -14,12 +14,16 @@ use crate::db::ledger::{Lease, Window};
 /// How long a lease is kept that nobody uses.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// The lease and the counts of one window.
+/// The leases and the counts of one window.
 pub(super) struct Purse {
     pub(super) window: Window,
     pub(super) level: &'static str,
     pub(super) ends_at: Option<Timestamp>,
     pub(super) lease: Option<Held>,
+    /// Leases of when the budget was larger: calls that hold some of them end, and no more begin.
+    aside: Vec<Held>,
+    /// The budget's tokens, as far as is known here.
+    pub(super) limit: u64,
     pub(super) soft: Soft,
     /// Whoever asks the database for more waits here.
     pub(super) turn: Arc<Mutex<Denial>>,
@@ -130,6 +134,8 @@ impl Purse {
             level: charge.budget.place.level.as_str(),
             ends_at: charge.ends_at,
             lease: None,
+            aside: Vec::new(),
+            limit: charge.budget.tokens,
             soft: Soft::default(),
             turn: Arc::default(),
         }
@@ -137,6 +143,15 @@ impl Purse {
 
     pub(super) fn usable(&self, now: Duration) -> u64 {
         self.lease.as_ref().map_or(0, |lease| lease.usable(now))
+    }
+
+    /// The budget has so many tokens. Where it had more, what is left of the lease is given back: it may
+    /// be more than there is now.
+    pub(super) fn bind(&mut self, limit: u64) {
+        if limit < self.limit {
+            self.limit = limit;
+            self.aside.extend(self.lease.take());
+        }
     }
 
     /// Holds so many tokens; gives the lease that they are of, where the budget is hard.
@@ -171,17 +186,36 @@ impl Purse {
     }
 
     pub(super) fn held(&mut self, id: Uuid) -> Option<&mut Held> {
-        self.lease.as_mut().filter(|lease| lease.id == id)
+        let mut all = self.lease.iter_mut().chain(&mut self.aside);
+        all.find(|held| held.id == id)
     }
 
-    /// Takes the lease out, where it is to be given back.
-    pub(super) fn retire(&mut self, now: Duration, wall: Timestamp) -> Option<Held> {
+    /// All leases that calls hold tokens of, or can.
+    pub(super) fn leases(&self) -> impl Iterator<Item = &Held> {
+        self.lease.iter().chain(&self.aside)
+    }
+
+    /// Takes those leases out that are to be given back.
+    pub(super) fn retire(&mut self, now: Duration, wall: Timestamp) -> Vec<Held> {
         let is_over = self.ends_at.is_some_and(|end| end <= wall);
         let is_due = |held: &mut Held| held.tally.calls == 0 && (is_over || held.is_idle(now));
-        self.lease.take_if(is_due)
+        let retired = self.lease.take_if(is_due).into_iter();
+        let aside = self.aside.extract_if(.., |held| held.tally.calls == 0);
+        retired.chain(aside).collect()
+    }
+
+    /// Takes all of them out.
+    pub(super) fn retire_all(&mut self) -> impl Iterator<Item = Held> {
+        self.lease.take().into_iter().chain(self.aside.drain(..))
+    }
+
+    /// Forgets a lease.
+    pub(super) fn lose(&mut self, id: Uuid) {
+        self.lease.take_if(|held| held.id == id);
+        self.aside.retain(|held| held.id != id);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lease.is_none() && self.soft.is_empty()
+        self.leases().next().is_none() && self.soft.is_empty()
     }
 }

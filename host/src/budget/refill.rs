@@ -20,7 +20,7 @@ impl Shared {
             return Err(self.exhausted(charge, told, tokens, needed));
         }
         match self.take(&lease, needed).await? {
-            Taken::Granted(_) => Ok(()),
+            Taken::Granted { .. } => Ok(()),
             Taken::Exhausted { limit, left } => {
                 let told = Told {
                     asked_at,
@@ -49,9 +49,9 @@ impl Shared {
             ends_at: term.ends_at,
         };
         let taken = ledger::take(&self.pool, &self.holder, lease, &asked).await?;
-        if let Taken::Granted(tokens) = taken {
-            self.hand()
-                .granted(lease.clone(), tokens, term.usable_until);
+        if let Taken::Granted { tokens, limit } = taken {
+            let until = term.usable_until;
+            self.hand().granted(lease.clone(), tokens, limit, until);
         }
         Ok(taken)
     }

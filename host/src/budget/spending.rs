@@ -26,8 +26,8 @@ pub(crate) struct Spending {
     pub(crate) reservation: Option<Reservation>,
 }
 
-/// Holds what a call may cost: what its caller says, else what its key says, else what its limits come
-/// to. Where nobody says anything and no budget is there, it is counted and not bounded.
+/// Holds what a call may cost: the smaller of what its caller and its key say, else what its limits
+/// come to. Where nobody says anything and no budget is there, it is counted and not bounded.
 pub(crate) async fn hold(
     app: &App,
     prices: &Prices,
@@ -42,7 +42,8 @@ pub(crate) async fn hold(
         });
     }
     let caller = &origin.caller;
-    let most = terms.most.or(caller.max_tokens());
+    let said = [terms.most, caller.max_tokens()];
+    let most = said.into_iter().flatten().min();
     if !app.settings.accounting {
         return uncounted(app, prices, most, terms.session.as_ref());
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use self::fixture::{Fixture, KEY, OTHER_KEY, TENANT, payer, place};
+use self::fixture::{Fixture, KEY, OTHER_KEY, TENANT, payer, place, session};
 use super::*;
 use crate::db::budgets;
 
@@ -190,6 +190,50 @@ async fn a_change_is_heeded_at_once() {
         .await
         .unwrap();
     assert!(host.reserve(&payer(KEY), 5).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_leased_of_a_budget_that_was_larger_is_given_back() {
+    let fixture = Fixture::new().await;
+    fixture.set(Level::Tenant, Span::Day, 1600, true).await;
+    let host = fixture.host("a").await;
+    let under_way = host.reserve(&payer(KEY), 10).await.unwrap();
+    host.reserve(&payer(KEY), 10).await.unwrap().settle(10);
+
+    fixture.set(Level::Tenant, Span::Day, 50, true).await;
+    host.changed(TENANT);
+    // 80 are leased and free, of 1600.
+    assert!(host.reserve(&payer(KEY), 10).await.is_err());
+    under_way.settle(7);
+    host.tick().await.unwrap();
+    let standing = fixture.standing(Level::Tenant, Span::Day).await;
+    assert_eq!((standing.used, standing.leased), (17, 0));
+
+    let rest = host.reserve(&payer(KEY), 33).await.unwrap();
+    assert!(host.reserve(&payer(KEY), 1).await.is_err());
+    rest.settle(33);
+    // Larger again, it leases as much as that allows.
+    fixture.set(Level::Tenant, Span::Day, 1600, true).await;
+    host.changed(TENANT);
+    host.reserve(&payer(KEY), 10).await.unwrap().settle(10);
+    let standing = fixture.standing(Level::Tenant, Span::Day).await;
+    assert_eq!(standing.leased, 33 + 100);
+    host.close().await.unwrap();
+    let standing = fixture.standing(Level::Tenant, Span::Day).await;
+    assert_eq!((standing.used, standing.leased), (60, 0));
+}
+
+#[tokio::test]
+async fn a_session_that_is_narrowed_spends_no_more_of_what_was_leased() {
+    let fixture = Fixture::new().await;
+    let host = fixture.host("a").await;
+    let wide = session(KEY, "s", Some(1600));
+    host.reserve(&wide, 10).await.unwrap().settle(10);
+    let narrow = session(KEY, "s", Some(20));
+    assert!(host.reserve(&narrow, 10).await.is_err());
+    host.tick().await.unwrap();
+    host.reserve(&narrow, 10).await.unwrap().settle(10);
+    assert!(host.reserve(&narrow, 1).await.is_err());
 }
 
 #[tokio::test]

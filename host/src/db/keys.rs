@@ -29,7 +29,7 @@ pub(crate) struct Key {
     /// What of each capsule's grant its calls may use; none is all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) narrowed: Option<Narrowing>,
-    /// Tokens that a call may cost at most, where it does not say so itself.
+    /// Tokens that each of its calls may cost at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) max_tokens: Option<u64>,
     /// Calls that it may make in a minute, where that is less than the host allows.

@@ -63,8 +63,8 @@ pub(crate) struct Asked {
 /// What came of asking for a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// The lease has so many tokens more.
-    Granted(u64),
+    /// The lease has so many tokens more, of a budget of so many.
+    Granted { tokens: u64, limit: u64 },
     /// The window has not enough left.
     Exhausted { limit: u64, left: u64 },
     /// The lease is not pending any more.
@@ -100,7 +100,8 @@ pub(crate) async fn take(
     let movement = Movement::of(lease, Kind::Lease, tokens);
     account.record(&mut transaction, &movement).await?;
     transaction.commit().await?;
-    Ok(Taken::Granted(tokens.unsigned_abs()))
+    let tokens = tokens.unsigned_abs();
+    Ok(Taken::Granted { tokens, limit })
 }
 
 /// What is needed, and some more while there is much left: leases shrink as the budget empties, so

@@ -1,7 +1,8 @@
 //! The `secrets` table: credentials, sealed, or where they are read.
 
+use futures::stream::BoxStream;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use soma_capability::CredentialName;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, FromRow, Row as _};
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use super::logs::encoded;
 use super::{corrupt, now, optional_json, time};
 use crate::keepers::Source;
-use crate::secrets::{Kind, Place};
+use crate::secrets::{Kind, Place, Sealer};
 
 /// One credential; its value is sealed, and never shown.
 #[derive(Clone, Debug, Serialize)]
@@ -42,6 +43,19 @@ pub(crate) struct Stored {
 pub(crate) struct SealedToken {
     pub(crate) sealed: String,
     pub(crate) ends: Timestamp,
+}
+
+/// Of the row of a credential, what is sealed in it and whose it is.
+#[derive(Deserialize)]
+pub(crate) struct Sealed {
+    tenant: String,
+    name: CredentialName,
+    /// Empty where it is for all keys, and missing from old tables, which know no other.
+    #[serde(default)]
+    key: String,
+    /// Empty where the value is kept elsewhere.
+    sealed: String,
+    token: Option<String>,
 }
 
 /// What is to be kept.
@@ -85,6 +99,36 @@ impl FromRow<'_, AnyRow> for Stored {
                 .map(|(sealed, ends)| SealedToken { sealed, ends }),
             revision: row.try_get("revision")?,
             set_at: time(row.try_get("set_at")?)?,
+        })
+    }
+}
+
+impl Sealed {
+    /// Whether anything is sealed in it.
+    pub(crate) fn is_any(&self) -> bool {
+        !self.sealed.is_empty() || self.token.is_some()
+    }
+
+    /// Whether what is sealed in it opens under this key.
+    pub(crate) fn opens(&self, sealer: &Sealer) -> bool {
+        let place = Place {
+            tenant: &self.tenant,
+            name: &self.name,
+            key: Some(self.key.as_str()).filter(|key| !key.is_empty()),
+        };
+        sealer.opens(place, &self.sealed, self.token.as_deref())
+    }
+}
+
+impl FromRow<'_, AnyRow> for Sealed {
+    fn from_row(row: &AnyRow) -> sqlx::Result<Self> {
+        let name: &str = row.try_get("name")?;
+        Ok(Self {
+            tenant: row.try_get("tenant")?,
+            name: name.parse().map_err(corrupt)?,
+            key: row.try_get("key")?,
+            sealed: row.try_get("sealed")?,
+            token: row.try_get("token")?,
         })
     }
 }
@@ -240,6 +284,15 @@ pub(crate) async fn list(pool: &AnyPool, tenant: &str) -> sqlx::Result<Vec<Store
     .bind(tenant)
     .fetch_all(pool)
     .await
+}
+
+/// What is sealed of all tenants' credentials, as far as it is read.
+pub(crate) fn sealed(pool: &AnyPool) -> BoxStream<'_, sqlx::Result<Sealed>> {
+    sqlx::query_as(
+        "SELECT tenant, name, key, sealed, token FROM secrets
+         WHERE sealed <> '' OR token IS NOT NULL",
+    )
+    .fetch(pool)
 }
 
 /// False where there was none.

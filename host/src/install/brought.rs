@@ -38,6 +38,7 @@ impl FromRequest<AppState> for Brought {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &AppState) -> Result<Self, Error> {
+        let sender = request.extensions().get().cloned();
         // The form's own reader holds without a bound what belongs to no part.
         let request = request.map(|body| Body::new(Limited::new(body, LONGEST)));
         let form = Multipart::from_request(request, app).await;
@@ -50,6 +51,7 @@ impl FromRequest<AppState> for Brought {
             let rest = async { while let Ok(Some(_)) = form.next_field().await {} };
             let _ = tokio::time::timeout(REST, rest).await;
         }
+        app.keyring.still_holds(sender).await?;
         brought
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Which {
 
 impl Which {
     /// Nothing is recorded of a kind or an outcome that there is not, which is no answer to a slip
-    /// of the pen.
+    /// of the pen; neither is less than what was asked for.
     fn check(&self) -> Result<(), Error> {
         if let Some(kind) = &self.kind
             && !Event::VARIANTS.contains(&kind.as_str())
@@ -53,6 +53,9 @@ impl Which {
         if !self.outcome.as_ref().is_none_or(is_outcome) {
             let words = "`outcome` is `ok`, or a code of docs/problems.md";
             return Err(Error::BadRequest(words.to_owned()));
+        }
+        if self.limit.is_some_and(|limit| !(1..=MOST).contains(&limit)) {
+            return Err(Error::BadRequest(format!("`limit` is 1 to {MOST}")));
         }
         Ok(())
     }
@@ -116,7 +119,7 @@ pub(crate) async fn query(
     which.check()?;
     // Everything up to now is to be found, what nobody waited for too.
     app.audit.checkpoint().await?;
-    let limit = which.limit.unwrap_or(100).clamp(1, MOST);
+    let limit = which.limit.unwrap_or(100);
     let mut next = which.before.unwrap_or(u64::MAX).min(app.audit.size());
     let mut records = Vec::new();
     let which = Arc::new(which);

@@ -16,8 +16,10 @@ use crate::auth::{Admin, Caller};
 use crate::body::Document;
 use crate::budget::{Level, SessionId, Span};
 use crate::db::budgets::{self, Place, SetError, Standing};
+use crate::db::keys::{self, Key};
 use crate::db::tenants::Tenant;
 use crate::error::Error;
+use crate::key::is_id;
 
 /// Windows that are shown of one budget.
 const MOST_WINDOWS: i64 = 100;
@@ -106,6 +108,11 @@ pub(crate) async fn set(
     } = wanted;
     let tenant = tenant(&app, &caller, of).await?;
     let place = place(&tenant, key, session, span)?;
+    if let Some(id) = place.level.key()
+        && key_of(&app, &tenant, id).await?.revoked_at.is_some()
+    {
+        return Err(Error::UnknownKey(id.to_owned()));
+    }
     let budget = budgets::set(&app.pool, &place, tokens, hard).await;
     let budget = budget.map_err(|error| refused(error, &place))?;
     app.budgets.changed(&tenant.id);
@@ -164,7 +171,20 @@ async fn find(
     let Query(which) = query?;
     let tenant = tenant(app, caller, which.tenant).await?;
     let place = place(&tenant, which.key, which.session, which.span)?;
+    // A revoked one still has what was set.
+    if let Some(id) = place.level.key() {
+        key_of(app, &tenant, id).await?;
+    }
     Ok((tenant, place))
+}
+
+/// The key of that id, where it is one of the tenant's.
+async fn key_of(app: &App, tenant: &Tenant, id: &str) -> Result<Key, Error> {
+    let found = keys::by_id(&app.pool, id).await?;
+    match found.filter(|found| found.tenant_id == tenant.id) {
+        Some(found) => Ok(found.key),
+        None => Err(Error::UnknownKey(id.to_owned())),
+    }
 }
 
 async fn tenant(app: &App, caller: &Caller, name: Option<String>) -> Result<Tenant, Error> {
@@ -177,6 +197,10 @@ fn place(
     session: Option<String>,
     span: Span,
 ) -> Result<Place, Error> {
+    // An empty one, as of a variable that is not set, would be everybody's.
+    if let Some(key) = key.as_ref().filter(|key| !is_id(key)) {
+        return Err(Error::UnknownKey(key.clone()));
+    }
     let level = match (key, session) {
         (None, None) => Level::Tenant,
         (Some(key), None) => Level::Key { key },

@@ -23,7 +23,7 @@ use crate::usage;
 pub(crate) async fn call(
     State(app): State<AppState>,
     Extension(InvocationId(id)): Extension<InvocationId>,
-    mut caller: Caller,
+    caller: Caller,
     ToolPath { capsule, tool }: ToolPath,
     request: Request,
 ) -> Result<Response, Error> {
@@ -33,15 +33,14 @@ pub(crate) async fn call(
     let terms = Terms::of(request.headers())?;
     let key = IdempotencyKey::of(request.headers())?;
     let limit = app.live().settings.maximum_limits.input_bytes;
-    let mut input = pin!(body::read(request, JSON, limit));
-    let input = match poll!(input.as_mut()) {
-        Poll::Ready(input) => input?,
-        Poll::Pending => {
-            let _receiving = app.admission.receive(caller.tenant_id())?;
-            let input = input.await?;
-            // It may have taken its time.
-            caller = app.keyring.again(&caller).await?;
-            input
+    let input = {
+        let mut arrives = pin!(body::read(&app, request, JSON, limit));
+        match poll!(arrives.as_mut()) {
+            Poll::Ready(input) => input?,
+            Poll::Pending => {
+                let _receiving = app.admission.receive(caller.tenant_id())?;
+                arrives.await?
+            }
         }
     };
     let invocation = Invocation {

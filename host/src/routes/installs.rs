@@ -31,6 +31,7 @@ pub(crate) async fn install(
     request: Request,
 ) -> Result<(StatusCode, Json<Value>), Error> {
     caller.require(Scope::Install)?;
+    app.audit.admit()?;
     // Before the body: whoever is turned away costs nothing.
     let tenant = whose(&app, &caller, query).await?;
     let place = app.admission.install(&tenant.id)?;
@@ -62,7 +63,7 @@ pub(crate) async fn install(
         return Finished::new(proven).await;
     }
     install::admit_file(&app.live().settings.trust)?;
-    let file = body::read(request, WASM, soma_registry::MAX_FILE_BYTES as u64).await?;
+    let file = body::read(&app, request, WASM, soma_registry::MAX_FILE_BYTES as u64).await?;
     let from_file = {
         let (app, caller) = (app.clone(), caller.clone());
         async move {

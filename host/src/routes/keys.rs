@@ -55,6 +55,7 @@ impl NewKey {
     fn check(&self) -> Result<(), Error> {
         let refuse = |why: &str| Err(Error::BadRequest(why.to_owned()));
         check_name(&self.name)?;
+        check_tokens(self.max_tokens)?;
         check_end(self.expires_at)?;
         if self.scopes.is_empty() {
             return refuse("`scopes` needs at least one of admin, install, invoke");
@@ -88,6 +89,18 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+fn check_tokens(most: Option<u64>) -> Result<(), Error> {
+    let is_fit = |most: u64| most > 0 && i64::try_from(most).is_ok();
+    if most.is_none_or(is_fit) {
+        return Ok(());
+    }
+    let why = format!(
+        "`max_tokens` is 1 to {}; leave it out for no bound",
+        i64::MAX
+    );
+    Err(Error::BadRequest(why))
+}
+
 /// Whatever is to end has not ended already.
 pub(super) fn check_end(expires_at: Option<Timestamp>) -> Result<(), Error> {
     if expires_at.is_some_and(|end| end <= Timestamp::now()) {
@@ -106,6 +119,7 @@ fn check_changes(changes: &KeyChanges) -> Result<(), Error> {
     for name in changes.name.iter().flatten() {
         check_name(name)?;
     }
+    check_tokens(changes.max_tokens.flatten())?;
     check_end(changes.expires_at.flatten())
 }
 
@@ -194,6 +208,11 @@ pub(crate) async fn change(
     Document(mut changes): Document<KeyChanges>,
 ) -> Result<Json<Key>, Error> {
     check_changes(&changes)?;
+    if id == caller.key_id() && changes.expires_at.flatten().is_some() {
+        return Err(Error::Conflict(
+            "this is the key you are using: give it an end with another admin key".to_owned(),
+        ));
+    }
     changes.expires_at = changes.expires_at.map(|end| end.map(db::storable));
     let is_there = keys::change(&app.pool, &id, &changes).await?;
     app.keyring.forget();

@@ -124,8 +124,6 @@ fn a_reload_names_what_changed_and_no_values() {
     let live = |file: &str| resolve(toml::from_str(file).unwrap()).unwrap().live;
     let start = live("");
     assert_eq!(start.changed(&start), [""; 0]);
-    let rates =
-        "key-calls-per-minute, capsule-calls-per-minute, key-concurrent, capsule-concurrent";
     for (file, name) in [
         ("default-limits = { fuel = 5 }", "default-limits"),
         ("prices = { second = 2 }", "prices"),
@@ -134,16 +132,23 @@ fn a_reload_names_what_changed_and_no_values() {
         ("allowed-origins = [\"https://a.test\"]", "allowed-origins"),
         ("concurrent-calls = 5", "concurrent-calls"),
         ("waiting-calls = 5", "waiting-calls"),
-        ("capsule-concurrent = 5", rates),
-        ("tenant-mib = 5", "tenant-capsules, tenant-mib"),
+        ("key-calls-per-minute = 5", "key-calls-per-minute"),
+        ("capsule-calls-per-minute = 5", "capsule-calls-per-minute"),
+        ("key-concurrent = 5", "key-concurrent"),
+        ("capsule-concurrent = 5", "capsule-concurrent"),
+        ("tenant-capsules = 5", "tenant-capsules"),
+        ("tenant-mib = 5", "tenant-mib"),
         ("trust = { minimum-age = 5 }", "trust"),
-        ("keep = { usage = 5 }", "keep, audit-days"),
+        ("keep = { usage = 5 }", "keep.usage"),
+        ("keep = { ledger = 5 }", "keep.ledger"),
         ("audit-full = true", "audit-full"),
         ("audit-calls = false", "audit-calls"),
         ("log = \"warn\"", "log"),
     ] {
         assert_eq!(start.changed(&live(file)), [name], "{file}");
     }
+    let kept = start.changed(&live("audit-days = 5"));
+    assert_eq!(kept, ["keep.calls", "keep.changes"]);
     let two = live("log = \"warn\"\nmaximum-limits = { memory-bytes = 33554432 }");
     let changed = start.changed(&two);
     assert!(

@@ -73,6 +73,11 @@ impl Inclusion {
 
     /// Checks that these bytes are that leaf.
     pub fn check(&self, leaf: &[u8], checkpoint: &Checkpoint) -> Result<(), ProofError> {
+        self.check_hash(record_hash(leaf).into(), checkpoint)
+    }
+
+    /// The same of a leaf's hash in the tree.
+    pub fn check_hash(&self, hash: TreeHash, checkpoint: &Checkpoint) -> Result<(), ProofError> {
         let (index, size) = (self.index, checkpoint.size());
         let refusal = ProofError::NotIncluded { index, size };
         // The library panics on more hashes than a tree can have levels.
@@ -80,8 +85,8 @@ impl Inclusion {
             return Err(refusal);
         }
         let path = self.path.iter().map(|hash| (*hash).into()).collect();
-        let (root, hash) = (checkpoint.root().into(), record_hash(leaf));
-        check_record(&path, size, root, index, hash).map_err(|_| refusal)
+        let root = checkpoint.root().into();
+        check_record(&path, size, root, index, hash.into()).map_err(|_| refusal)
     }
 
     /// The proof in C2SP's text, which other software reads.

@@ -267,6 +267,7 @@ fn a_call_that_never_fits_is_told_so() {
         let said = with("5").await.exits(4).err;
         assert!(said.contains("`--max-tokens N` asks for fewer"), "{said}");
         assert!(!said.contains("soma budget"), "{said}");
+        assert!(!said.contains("Soma-Max-Tokens"), "{said}");
         with("3").await.exits(0);
         let said = with("3").await.exits(7).err;
         assert!(said.contains("it begins anew at 2"), "{said}");
@@ -298,10 +299,9 @@ fn a_call_costs_at_most_what_its_caller_says() {
         let spin = [&spin[..], &["--usage"]].concat();
         let said = soma(&host, &spin).await.exits(1).err;
         let mut lines = said.lines();
-        assert!(
-            lines.next().unwrap().starts_with("used 10 tokens, "),
-            "{said}"
-        );
+        let first = lines.next().unwrap();
+        assert!(first.starts_with("call "), "{said}");
+        assert!(first.contains(": used 10 tokens, "), "{said}");
         assert!(lines.next().unwrap().starts_with("error: "), "{said}");
         let spin = [&spin[..], &["--json"]].concat();
         let error = soma(&host, &spin).await.exits(1).json_error();
@@ -309,7 +309,11 @@ fn a_call_costs_at_most_what_its_caller_says() {
         let echo = ["call", "tests/echo", "run", "--max-tokens", "1k", "--usage"];
         let said = soma(&host, &echo).await.exits(0);
         assert!(said.err.contains("used 1 tokens, "), "{}", said.err);
-        for (flag, value) in [("--max-tokens", "many"), ("--session-tokens", "5")] {
+        for (flag, value) in [
+            ("--max-tokens", "many"),
+            ("--max-tokens", "0"),
+            ("--session-tokens", "5"),
+        ] {
             let bad = ["call", "tests/echo", "run", "{}", flag, value];
             soma(&host, &bad).await.exits(2);
         }
@@ -318,6 +322,25 @@ fn a_call_costs_at_most_what_its_caller_says() {
         soma(&host, &echo).await.exits(0);
         let said = soma(&host, &echo).await.exits(4);
         assert!(said.err.contains("whoever administers"), "{}", said.err);
+    });
+}
+
+#[test]
+fn a_call_costs_at_most_what_its_key_says() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["spin"]).await;
+        let wanted = json!({"tenant": "default", "scopes": ["invoke"], "max_tokens": 7});
+        let bounded = key(&host, wanted).await;
+        for (headers, most) in [
+            (&[("soma-max-tokens", "3")][..], 3),
+            (&[("soma-max-tokens", "100")], 7),
+            (&[], 7),
+        ] {
+            let answer = bounded.call_with("spin", &json!({}), headers).await;
+            let problem = answer.problem(424, "out-of-tokens");
+            let detail = format!("the call ran out of its {most} tokens");
+            assert_eq!(problem["detail"], detail, "{problem}");
+        }
     });
 }
 
@@ -335,6 +358,32 @@ fn waiting_costs() {
         let took = begin.elapsed().as_millis();
         assert!((2_000..20_000).contains(&took), "{took} ms for 3 tokens");
         assert_eq!(upstream.requests(), before + 1);
+    });
+}
+
+#[test]
+fn a_revoked_key_gets_no_budget_and_keeps_what_it_had() {
+    Setup::default().run(async |host| {
+        let (id, _) = identified(&host).await;
+        let wanted = json!({"tenant": "default", "key": id, "span": "day", "tokens": 5});
+        set(&host, wanted.clone()).await;
+        let revoked = host.admin.delete(&format!("/v1/admin/keys/{id}")).await;
+        revoked.expect(204);
+        let refused = host.admin.put(BUDGETS, &wanted).await;
+        let problem = refused.problem(404, "unknown-key");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.ends_with("that is not revoked"), "{detail}");
+        let which = format!("tenant=default&key={id}&span=day");
+        let history = host.admin.get(&format!("{BUDGETS}/history?{which}")).await;
+        history.expect(200);
+        let removed = host.admin.delete(&format!("{BUDGETS}?{which}")).await;
+        removed.expect(204);
+        // An empty key is not the whole tenant.
+        let of_all = json!({"tenant": "default", "span": "day", "tokens": 5});
+        set(&host, of_all).await;
+        let empty = format!("{BUDGETS}?tenant=default&key=&span=day");
+        host.admin.delete(&empty).await.problem(404, "unknown-key");
+        assert_eq!(budgets(&host, "default").await.len(), 1);
     });
 }
 
@@ -394,6 +443,13 @@ fn budgets_that_cannot_be_set() {
         }
         let acme = tenant(&host, "acme").await;
         let (id, _) = identified(&host).await;
+        for key in ["none", "", "0000000000000000"] {
+            let which = format!("tenant=default&key={key}&span=day");
+            let history = host.admin.get(&format!("{BUDGETS}/history?{which}")).await;
+            history.problem(404, "unknown-key");
+            let removed = host.admin.delete(&format!("{BUDGETS}?{which}")).await;
+            removed.problem(404, "unknown-key");
+        }
         let others = json!({"tenant": "acme", "key": id, "span": "day", "tokens": 1, "hard": true});
         let answer = host.admin.put(BUDGETS, &others).await;
         answer.problem(404, "unknown-key");

@@ -34,6 +34,21 @@ fn is_again(answer: &Answer, first: &Answer) {
 }
 
 #[test]
+fn what_is_answered_again_counts_in_its_keys_rate() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let wanted = json!({"tenant": "default", "scopes": ["invoke"], "calls_per_minute": 12});
+        let caller = key(&host, wanted).await;
+        let first = named(&caller, "echo", &json!({}), "k").await;
+        is_new(&first, 200);
+        is_again(&named(&caller, "echo", &json!({}), "k").await, &first);
+        // A sixth of them may come at once.
+        let third = named(&caller, "echo", &json!({}), "k").await;
+        third.problem(429, "rate-limited");
+    });
+}
+
+#[test]
 fn what_ran_is_answered_as_it_was() {
     Setup::default().run(async |mut host| {
         host.install_guests(&["echo", "trap"]).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::tenants::key;
 use crate::cli::beside as soma;
-use crate::harness::{Answer, Client, Setup, TestHost, pack_guest, send};
+use crate::harness::{Answer, Client, Setup, TestHost, pack_guest, send, until};
 
 /// A key of the default tenant that may call, and its id.
 async fn bot(host: &TestHost) -> (String, Client) {
@@ -209,6 +209,7 @@ fn what_a_key_may_use_is_changed_by_hand() {
             ),
             (&["--calls-per-minute", "0"], "revoke the key instead"),
             (&["--max-tokens", "1.5"], "no whole number"),
+            (&["--max-tokens", "0"], "0 tokens cannot begin"),
             (
                 &["--max-tokens", "1", "--no-max-tokens"],
                 "cannot be used with",
@@ -220,14 +221,53 @@ fn what_a_key_may_use_is_changed_by_hand() {
         }
         let none = ["key", "set", "0000000000000000", "--never-expires"];
         soma(&host, &none).await.exits(5);
-        let create = ["key", "create", "--calls-per-minute", "0"];
+        for (flag, words) in [
+            ("--calls-per-minute", "0 calls a minute is none"),
+            ("--max-tokens", "0 tokens cannot begin"),
+        ] {
+            let said = soma(&host, &["key", "create", flag, "0"]).await.exits(2);
+            assert!(said.err.contains(words), "{}", said.err);
+        }
+        let create = ["key", "create", "--tool", "soma/jq"];
         let said = soma(&host, &create).await.exits(2);
-        assert!(
-            said.err.contains("0 calls a minute is none"),
-            "{}",
-            said.err
-        );
+        assert!(said.err.contains("--tool <TOOL>"), "{}", said.err);
+        assert!(said.err.contains("`soma/jq` is neither"), "{}", said.err);
         assert_eq!(recorded(&host).await.len(), 2);
+    });
+}
+
+#[test]
+fn a_whole_key_in_the_place_of_an_id_is_shown_nowhere() {
+    Setup::default().run(async |host| {
+        let wanted = json!({"tenant": "default", "scopes": ["invoke"]});
+        let made = host.admin.post("/v1/admin/keys", &wanted).await.expect(201);
+        let (id, whole) = (&made["id"], made["secret"].as_str().unwrap());
+        let id = id.as_str().unwrap();
+        let secret = whole.rsplit('_').next().unwrap();
+        for arguments in [
+            &["key", "set", whole, "--never-expires"][..],
+            &["key", "rotate", whole],
+            &["key", "revoke", whole],
+            &["budget", "set", "5", "--per", "day", "--key", whole],
+            &["secret", "rm", "github", "--key", whole],
+            &["audit", "query", "--by", whole],
+        ] {
+            for json in [&["--json"][..], &[]] {
+                let said = soma(&host, &[arguments, json].concat()).await.exits(2);
+                let words = format!("here `{id}`");
+                assert!(said.err.contains(&words), "{arguments:?}: {}", said.err);
+                assert!(!said.err.contains(secret), "{arguments:?}: {}", said.err);
+            }
+        }
+        let nobody = soma(&host, &["key", "revoke", "nobody"]).await.exits(2);
+        let words = "`nobody` is no key's id";
+        assert!(nobody.err.contains(words), "{}", nobody.err);
+
+        let answer = host.admin.delete(&format!("/v1/admin/keys/{whole}")).await;
+        answer.problem(404, "unknown-key");
+        assert!(!answer.text.contains(secret), "{}", answer.text);
+        until(async || host.log().contains(&format!("/v1/admin/keys/soma_{id}_…"))).await;
+        assert!(!host.log().contains(secret), "{}", host.log());
     });
 }
 
@@ -262,7 +302,10 @@ fn what_is_left_out_of_a_change_stays_and_what_is_null_goes() {
             (json!({}), "nothing to change"),
             (json!({"expires_at": "2020-01-01T00:00:00Z"}), "in the past"),
             (json!({"name": "a\nb"}), "no control characters"),
-            (json!({"calls_per_minute": 0}), "nonzero"),
+            (json!({"calls_per_minute": 0}), "`calls_per_minute`: "),
+            (json!({"calls_per_minute": 0}), "from 1 to 4294967295"),
+            (json!({"max_tokens": 1.5}), "`max_tokens`: "),
+            (json!({"max_tokens": 1.5}), "expected a whole number"),
             (json!({"scopes": ["admin"]}), "unknown field"),
             (json!({"tenant": "acme"}), "unknown field"),
         ] {
@@ -273,6 +316,11 @@ fn what_is_left_out_of_a_change_stays_and_what_is_null_goes() {
                 "{problem}"
             );
         }
+        let own = host.admin.key().split('_').nth(1).unwrap();
+        let end = json!({"expires_at": "2999-01-01T00:00:00Z"});
+        change(&host.admin, own, &end)
+            .await
+            .problem(409, "conflict");
         let name = json!({"name": "mine"});
         change(&bot, &id, &name).await.problem(403, "forbidden");
         change(&host.admin, "none", &name)

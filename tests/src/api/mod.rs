@@ -1,5 +1,6 @@
 //! The HTTP API, path by path.
 
+mod bodies;
 mod budgets;
 mod calls;
 mod capsules;

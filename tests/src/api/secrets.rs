@@ -3,11 +3,12 @@
 use std::net::TcpListener;
 
 use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::cli::{Said, fed};
+use crate::cli::{Said, fed, soma};
 use crate::harness::{
-    Answer, Setup, TestHost, Upstream, command, component, pack, pack_with, send,
+    Answer, Setup, TestHost, Upstream, command, component, database_flag, pack, pack_with, send,
 };
 
 /// Too short to be masked where it comes back.
@@ -176,7 +177,7 @@ fn a_guest_shows_none_of_its_own() {
 #[test]
 fn values_are_shown_nowhere() {
     let upstream = Upstream::start();
-    Setup::default().run(async |mut host| {
+    Setup::default().run(async |host| {
         install(&host, &upstream).await;
         grant(&host, &upstream, Some("upstream")).await;
         let wanted = json!({"value": VALUE, "as": {"kind": "query", "name": "key"}});
@@ -205,16 +206,50 @@ fn values_are_shown_nowhere() {
                 .any(|part| part == VALUE.as_bytes());
             assert!(!found, "{file}");
         }
-        // What was sealed under another key is not opened, and not replaced by nothing.
-        host.restart(|data| {
-            std::fs::write(data.join("secrets.key"), "00".repeat(32)).unwrap();
-        })
-        .await;
-        let answer = host
-            .call("http", &json!({"url": upstream.url("/echo")}))
+    });
+}
+
+#[test]
+fn a_host_with_another_key_opens_nothing_and_says_so() {
+    let upstream = Upstream::start();
+    Setup::default().run(async |mut host| {
+        install(&host, &upstream).await;
+        grant(&host, &upstream, Some("upstream")).await;
+        // It has a key of its own, and begins while nothing is sealed under either.
+        let other = match host.database() {
+            Some(url) => Some(TestHost::start(&Setup::default(), Some(url.to_owned())).await),
+            None => None,
+        };
+        let value = json!({"value": VALUE});
+        set(&host, "spare", &value).await.expect(200);
+        host.signal(Signal::TERM);
+        assert!(host.ended().await.success(), "{}", host.log());
+        let data = host.data();
+        let key = data.join("secrets.key");
+        let own = std::fs::read_to_string(&key).unwrap();
+        std::fs::write(&key, "00".repeat(32)).unwrap();
+        let mut serve = vec!["serve", "--listen", "127.0.0.1:0"];
+        serve.extend(database_flag(host.database()));
+        let said = soma(&data, &serve).exits(1);
+        for words in ["sealed under another key", "--secrets-key"] {
+            assert!(said.err.contains(words), "{}", said.err);
+        }
+
+        std::fs::write(&key, own).unwrap();
+        let Some(other) = other else {
+            host.start_again(|_| {}).await;
+            assert!(!host.log().contains("do not open"), "{}", host.log());
+            return;
+        };
+        // Where one opens it starts, and says how many do not; those are not replaced by nothing.
+        set(&other, "upstream", &value).await.expect(200);
+        host.start_again(|_| {}).await;
+        let line = host.logged("do not open").await;
+        assert!(line.contains("shut=1 tried=2"), "{line}");
+        let input = json!({"url": upstream.url("/echo")});
+        host.call("http", &input).await.problem(500, "internal");
+        host.logged("sealed under another key than this host's")
             .await;
-        answer.problem(500, "internal");
-        host.logged("sealed under another key").await;
     });
 }
 

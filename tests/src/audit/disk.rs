@@ -90,6 +90,11 @@ fn what_cannot_be_recorded_does_not_happen() {
         problem.problem(503, "audit-unwritable");
         let ready = host.admin.get("/readyz").await;
         ready.problem(503, "audit-unwritable");
+        let admin = json!({"tenant": "default", "scopes": ["admin"]});
+        let made = host.admin.post("/v1/admin/keys", &admin).await;
+        made.problem(503, "audit-unwritable");
+        let keys = host.admin.get("/v1/admin/keys").await.expect(200);
+        assert_eq!(keys["keys"].as_array().unwrap().len(), 2, "{keys}");
         host.limit_files(None);
         let hello = get(&upstream.url("/hello"));
         until(async || host.call("http", &hello).await.status == 200).await;

@@ -3,6 +3,7 @@
 mod disk;
 mod receipts;
 mod records;
+mod start;
 mod tampered;
 
 use std::fs;

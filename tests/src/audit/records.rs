@@ -40,15 +40,39 @@ fn a_slip_of_the_pen_is_no_empty_answer() {
             ("kind=grants", "grant-revoked"),
             ("outcome=denied", "docs/problems.md"),
             ("capsul=a/b", "unknown field"),
+            ("limit=0", "1 to 1000"),
+            ("limit=1001", "1 to 1000"),
         ] {
             let answer = host.admin.get(&format!("/v1/admin/audit?{query}")).await;
             let problem = answer.problem(400, "bad-request");
             let detail = problem["detail"].as_str().unwrap();
             assert!(detail.contains(words), "{detail}");
         }
-        for query in ["kind=erased", "outcome=ok", "outcome=tool-denied"] {
+        for query in [
+            "kind=erased",
+            "outcome=ok",
+            "outcome=tool-denied",
+            "limit=1000",
+        ] {
             let answer = host.admin.get(&format!("/v1/admin/audit?{query}")).await;
             answer.expect(200);
+        }
+        let query = async |more: &[&str]| {
+            let arguments = [&["audit", "query"][..], more].concat();
+            soma(&host, &arguments).await
+        };
+        let said = query(&["--invocation", "xyz"]).await.exits(2);
+        assert!(said.err.contains("no invocation id"), "{}", said.err);
+        let said = query(&["--tenant", "nope"]).await.exits(0);
+        assert!(said.err.contains("no tenant `nope` now"), "{}", said.err);
+        let said = query(&["--by", "0123456789abcdef"]).await.exits(0);
+        assert!(
+            said.err.contains("no key `0123456789abcdef`"),
+            "{}",
+            said.err
+        );
+        for known in [["--tenant", "default"], ["--kind", "start"]] {
+            assert_eq!(query(&known).await.exits(0).err, "", "{known:?}");
         }
     });
 }

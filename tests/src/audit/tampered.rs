@@ -38,8 +38,6 @@ fn a_changed_record_is_seen() {
             "{}",
             said.out
         );
-        let said = soma(&host, &["audit", "verify", exported]).await.exits(0);
-        assert!(said.out.contains("9 records"), "{}", said.out);
         let proven = soma(&host, &["audit", "verify", "--json"])
             .await
             .exits(0)
@@ -72,13 +70,71 @@ fn a_changed_record_is_seen() {
         ] {
             assert_ne!(changed, text);
             fs::write(&records, changed).unwrap();
-            let said = soma(&host, &["audit", "verify", exported]).await.exits(1);
+            let said = soma(&host, &["audit", "verify", exported, "--any-key"])
+                .await
+                .exits(1);
             assert!(said.err.contains(words), "{}", said.err);
         }
         host.restart(|data| rewrite(data, |text| text.replacen("\"ok\"", "\"no\"", 1)))
             .await;
         let said = soma(&host, &["audit", "verify"]).await.exits(1);
         assert!(said.err.contains("were changed"), "{}", said.err);
+    });
+}
+
+#[test]
+fn whose_key_signed_an_exported_log_is_known_from_elsewhere() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let folder = host.data().join("exported");
+        let exported = folder.to_str().unwrap();
+        soma(&host, &["audit", "export", exported]).await.exits(0);
+        // Nothing is written over.
+        let said = soma(&host, &["audit", "export", exported]).await.exits(2);
+        assert!(said.err.contains("is not empty"), "{}", said.err);
+
+        let verify = async |more: &[&str]| {
+            let arguments = [&["audit", "verify", exported][..], more].concat();
+            soma(&host, &arguments).await
+        };
+        let said = verify(&[]).await.exits(1);
+        assert!(said.err.contains("was not checked"), "{}", said.err);
+        assert!(said.err.contains("--since"), "{}", said.err);
+        let said = verify(&["--any-key"]).await.exits(0);
+        assert!(said.out.starts_with("consistent, but"), "{}", said.out);
+        let said = verify(&["--any-key", "--json"]).await.exits(0).json();
+        assert_eq!(
+            (&said["verdict"], &said["pinned"]),
+            (&json!("consistent"), &json!(false))
+        );
+        let key = fs::read_to_string(folder.join("key")).unwrap();
+        let kept = host.data().join("kept");
+        fs::copy(folder.join("checkpoint"), &kept).unwrap();
+        for pinned in [["--key", key.trim()], ["--since", kept.to_str().unwrap()]] {
+            let said = verify(&pinned).await.exits(0);
+            assert!(said.out.contains("nothing was changed"), "{}", said.out);
+            assert!(!said.out.contains("consistent"), "{}", said.out);
+            verify(&[&pinned[..], &["--any-key"]].concat())
+                .await
+                .exits(2);
+        }
+        soma(&host, &["audit", "verify", "--any-key"])
+            .await
+            .exits(2);
+
+        let note = fs::read_to_string(&kept).unwrap();
+        let size = note.lines().nth(1).unwrap().to_owned();
+        let changed = note.replacen(&format!("\n{size}\n"), "\n1\n", 1);
+        assert_ne!(changed, note);
+        for (name, text, words) in [
+            ("checkpoint", changed, "is not signed by the key in"),
+            ("key", "nonsense".to_owned(), "is not a host's key"),
+        ] {
+            fs::write(folder.join(name), text).unwrap();
+            let said = verify(&["--any-key"]).await.exits(1);
+            assert!(said.err.contains(words), "{}", said.err);
+            assert!(said.err.contains(exported), "{}", said.err);
+        }
     });
 }
 

@@ -82,6 +82,50 @@ fn install_list_call_uninstall() {
 }
 
 #[test]
+fn a_call_says_which_it_was_and_whether_its_answer_was_given_before() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let call = [
+            "call",
+            "tests/echo",
+            "run",
+            "{}",
+            "--usage",
+            "--idempotency-key",
+            "k",
+        ];
+        let first = at(&host, &call).await.exits(0).err;
+        let id = first.strip_prefix("call ").unwrap();
+        let (id, rest) = id.split_once(": used ").unwrap();
+        assert_eq!(rest.lines().count(), 1, "{first}");
+        let replayed = format!(
+            "{first}replayed: this is the answer to call {id}, and nothing was charged again\n"
+        );
+        assert_eq!(at(&host, &call).await.exits(0).err, replayed);
+        let as_json = [&call[..], &["--json"]].concat();
+        let said = at(&host, &as_json).await.exits(0);
+        assert_eq!(said.json()["invocation"], id);
+        assert_eq!(said.err, "");
+
+        // What it leads to.
+        at(&host, &["receipt", "get", id]).await.exits(0);
+        let said = at(&host, &["audit", "query", "--kind", "call"])
+            .await
+            .exits(0);
+        assert!(said.out.contains(id), "{}", said.out);
+        // One that was refused is named, too.
+        let refused = ["call", "tests/echo", "none", "{}", "--usage"];
+        let said = at(&host, &refused).await.exits(5).err;
+        let (first, rest) = said.split_once('\n').unwrap();
+        assert!(
+            first.starts_with("call ") && !first.contains("used"),
+            "{said}"
+        );
+        assert!(rest.starts_with("error: "), "{said}");
+    });
+}
+
+#[test]
 fn an_administrator_installs_for_another_tenant() {
     Setup::default().run(async |host| {
         let acme = tenant(&host, "acme").await;
@@ -400,4 +444,24 @@ fn completions_for_every_shell() {
             .unwrap()
             .contains("Exit codes")
     );
+}
+
+#[test]
+fn budgets_are_of_the_tenant_of_the_key() {
+    Setup::default().run(async |host| {
+        at(&host, &["tenant", "create", "acme"]).await.exits(0);
+        let create = ["key", "create", "--tenant", "acme", "--scope", "admin"];
+        let key = at(&host, &create).await.exits(0).out.trim().to_owned();
+        let with = async |arguments: &[&str]| with_key(&host, Some(&key), arguments).await;
+        with(&["budget", "set", "5", "--per", "day"]).await.exits(0);
+        let of_acme = at(&host, &["budget", "show", "--tenant", "acme"]).await;
+        assert!(of_acme.exits(0).out.contains("day"));
+        let of_default = at(&host, &["budget", "show"]).await.exits(0).out;
+        assert!(of_default.contains("No budget is set"), "{of_default}");
+        for own in [&["budget", "show"][..], &["budget", "top"]] {
+            let said = with(own).await.exits(0).out;
+            assert!(!said.contains("No budget is set"), "{said}");
+        }
+        with(&["budget", "rm", "--per", "day"]).await.exits(0);
+    });
 }

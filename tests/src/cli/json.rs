@@ -125,7 +125,7 @@ fn what_an_operator_does() {
             result(at(&host, &["key", "revoke", id]).await),
             json!({"revoked": id})
         );
-        at(&host, &["key", "revoke", "none"])
+        at(&host, &["key", "revoke", "0000000000000000"])
             .await
             .exits(5)
             .json_error();

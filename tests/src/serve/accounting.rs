@@ -9,7 +9,8 @@ const BUDGETS: &str = "/v1/admin/budgets";
 
 /// Calls that the usage has, and those that the metrics have.
 async fn counted(host: &TestHost) -> (u64, f64) {
-    let usage = host.admin.get("/v1/usage?by=capsule").await.expect(200);
+    let usage = host.admin.get("/v1/usage?tenant=default&by=capsule").await;
+    let usage = usage.expect(200);
     let lines = usage["usage"].as_array().unwrap();
     let calls = lines.iter().filter_map(|line| line["calls"].as_u64()).sum();
     let ran = "soma_calls_total{capsule=\"tests/echo\",outcome=\"ok\",tool=\"run\"}";

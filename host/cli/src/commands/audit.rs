@@ -1,6 +1,7 @@
 //! `soma audit`: what happened on a host, and the proof that nothing of it was changed.
 
 mod prove;
+mod verify;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -12,13 +13,30 @@ use serde_json::{Value, json};
 use soma_capability::CapsuleName;
 use soma_registry::log::{LogKey, NoteKeyError};
 
-use self::prove::Walk;
+use self::prove::{Head, Named, Walk};
+use self::verify::Verify;
 use super::budget::shown;
 use crate::answer::grouped;
 use crate::client::{Client, HostArgs, LocalKey};
 use crate::clock::time;
 use crate::failure::Failure;
-use crate::screen::{Screen, table};
+use crate::invocation_id;
+use crate::key_id::KeyId;
+use crate::screen::{Screen, table, width};
+
+/// Terminals from this width on have room for the invocation, which is last and never broken.
+const WIDE: usize = 140;
+
+const HEADINGS: [&str; 8] = [
+    "#",
+    "time",
+    "tenant",
+    "by",
+    "what",
+    "of",
+    "outcome",
+    "invocation",
+];
 
 #[derive(clap::Subcommand)]
 pub(crate) enum AuditCommand {
@@ -51,7 +69,7 @@ pub(crate) struct Query {
     invocation: Option<String>,
 
     /// Only by the key of this id
-    #[arg(long)]
+    #[arg(long, value_name = "ID", value_parser = KeyId)]
     by: Option<String>,
 
     /// Only with this outcome: ok, or a code of docs/problems.md
@@ -74,40 +92,11 @@ pub(crate) struct Query {
     host: HostArgs,
 }
 
-/// Prove that no record was changed, taken out or put in
-#[derive(clap::Args)]
-#[command(after_help = "Examples:
-  soma audit verify --save checkpoint
-  soma audit verify --since checkpoint --save checkpoint
-  soma audit verify exported/
-
-Whoever holds the host's data folder could begin the log anew. A checkpoint that is kept elsewhere,
-with --save, and given with --since shows it.")]
-pub(crate) struct Verify {
-    /// A folder that `soma audit export` made, in place of a host
-    folder: Option<PathBuf>,
-
-    /// The key that must have signed, as an earlier `verify` showed it
-    #[arg(long, value_name = "VKEY", value_parser = log_key)]
-    key: Option<LogKey>,
-
-    /// An earlier checkpoint, which this log must continue
-    #[arg(long, value_name = "FILE")]
-    since: Option<PathBuf>,
-
-    /// Where to keep the newest checkpoint
-    #[arg(long, value_name = "FILE")]
-    save: Option<PathBuf>,
-
-    #[command(flatten)]
-    host: HostArgs,
-}
-
 /// Write the whole log into a folder, with what proves it
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  soma audit export exported/")]
 pub(crate) struct Export {
-    /// The folder, which is made
+    /// The folder, which is made, or is empty
     folder: PathBuf,
 
     #[command(flatten)]
@@ -126,6 +115,9 @@ impl AuditCommand {
 
 impl Query {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
+        if let Some(invocation) = &self.invocation {
+            invocation_id::check(invocation)?;
+        }
         let client = Client::new(self.host.clone(), LocalKey::Admin)?;
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let (mut records, mut next) = (Vec::new(), None);
@@ -140,11 +132,47 @@ impl Query {
                 break;
             }
         }
-        let rows = records.iter().map(row).collect();
+        self.tell_unknown(&client, records.is_empty(), screen)
+            .await?;
+        let mut headings = HEADINGS.to_vec();
+        if width(io::stdout()).is_some_and(|width| width < WIDE) {
+            headings.pop();
+        }
+        let cut = |mut row: Vec<String>| {
+            row.truncate(headings.len());
+            row
+        };
+        let rows = records.iter().map(row).map(cut).collect();
         screen.show(&json!({"records": records, "next": next}), |out| {
-            let headings = ["#", "time", "tenant", "by", "what", "of", "outcome"];
             table(out, &headings, rows, "Nothing of the kind is recorded.")
         })
+    }
+
+    /// Says where the host has no such tenant, or no such key: that nothing is found says little
+    /// then.
+    async fn tell_unknown(
+        &self,
+        client: &Client,
+        nothing_found: bool,
+        screen: Screen,
+    ) -> Result<(), Failure> {
+        if let Some(tenant) = &self.tenant
+            && !is_listed(client, "tenants", "name", tenant).await?
+        {
+            screen.aside(&format!(
+                "there is no tenant `{tenant}` now: records of one that was deleted are erased"
+            ));
+        }
+        if nothing_found
+            && let Some(key) = &self.by
+            && !is_listed(client, "keys", "id", key).await?
+        {
+            screen.aside(&format!(
+                "there is no key `{key}` now: records of a tenant that was deleted are erased, \
+                 with its keys"
+            ));
+        }
+        Ok(())
     }
 
     fn query(&self) -> Vec<(&'static str, String)> {
@@ -164,6 +192,18 @@ impl Query {
             .filter_map(|(name, value)| Some((name, value?)))
             .collect()
     }
+}
+
+/// Whether what the host lists for administrators has one of this name, or id.
+async fn is_listed(
+    client: &Client,
+    what: &str,
+    member: &str,
+    wanted: &str,
+) -> Result<bool, Failure> {
+    let list = client.get(&["admin", what], &[]).await?;
+    let mut listed = list[what].as_array().into_iter().flatten();
+    Ok(listed.any(|it| it[member] == wanted))
 }
 
 fn row(record: &Value) -> Vec<String> {
@@ -198,6 +238,7 @@ fn row(record: &Value) -> Vec<String> {
         text("kind"),
         of,
         outcome,
+        text("invocation"),
     ]
 }
 
@@ -224,67 +265,18 @@ fn to_the_second(time: &str) -> String {
     }
 }
 
-impl Verify {
-    async fn run(self, screen: Screen) -> Result<(), Failure> {
-        let earlier = match &self.since {
-            Some(file) => Some(checkpoint(file)?),
-            None => None,
-        };
-        let walk = match &self.folder {
-            Some(folder) => {
-                let note = read(&folder.join("checkpoint"))?;
-                let key = read(&folder.join("key"))?;
-                let mut walk = Walk::new(&note, key.trim(), self.key.as_ref(), earlier.as_deref())?;
-                let lines = read(&folder.join("records.jsonl"))?;
-                for line in lines.lines() {
-                    walk.take(line.as_bytes())?;
-                }
-                walk
-            }
-            None => {
-                let client = Client::new(self.host, LocalKey::Admin)?;
-                let (note, key) = head(&client).await?;
-                let mut walk = Walk::new(&note, &key, self.key.as_ref(), earlier.as_deref())?;
-                fetch(&client, &mut walk, |_| Ok(())).await?;
-                walk
-            }
-        };
-        let proven = walk.end()?;
-        if let Some(file) = &self.save {
-            write(file, &proven.note)?;
-        }
-        let value = json!({
-            "records": proven.size, "erased": proven.erased, "root": proven.root,
-            "key": proven.key, "continues": proven.continues,
-        });
-        screen.show(&value, |out| {
-            writeln!(
-                out,
-                "{} records, {} of them erased: nothing was changed",
-                proven.size, proven.erased
-            )?;
-            writeln!(out, "  root {}", proven.root)?;
-            writeln!(out, "  signed by {}", proven.key)?;
-            match proven.continues {
-                Some(size) => writeln!(out, "  continues the checkpoint of {size} records"),
-                None => Ok(()),
-            }
-        })
-    }
-}
-
 impl Export {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
+        check_empty(&self.folder)?;
         let client = Client::new(self.host, LocalKey::Admin)?;
-        let (note, key) = head(&client).await?;
-        let mut walk = Walk::new(&note, &key, None, None)?;
+        let mut walk = Walk::new(head(&client).await?, None, None)?;
         let records = self.folder.join("records.jsonl");
         let file = fs::create_dir_all(&self.folder).and_then(|()| fs::File::create(&records));
         let mut file = file.map_err(|e| cannot_write(&records, &e))?;
         fetch(&client, &mut walk, |line| Ok(writeln!(file, "{line}")?)).await?;
         let proven = walk.end()?;
-        write(&self.folder.join("checkpoint"), &note)?;
-        write(&self.folder.join("key"), &format!("{key}\n"))?;
+        write(&self.folder.join("checkpoint"), &proven.note)?;
+        write(&self.folder.join("key"), &format!("{}\n", proven.key))?;
         let folder = self.folder.display().to_string();
         screen.show(&json!({"folder": folder, "records": proven.size}), |out| {
             writeln!(
@@ -294,6 +286,21 @@ impl Export {
             )
         })
     }
+}
+
+/// Nothing that is there is written over, an earlier export neither.
+fn check_empty(folder: &Path) -> Result<(), Failure> {
+    let mut entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|e| cannot_write(folder, &e))?,
+    };
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    Err(Failure::usage(format_args!(
+        "{} is not empty: name a folder that is not there yet",
+        folder.display()
+    )))
 }
 
 /// The key that a host signs its log with, from the command line.
@@ -308,26 +315,23 @@ pub(super) fn log_key(text: &str) -> anyhow::Result<LogKey> {
     })
 }
 
-/// An earlier checkpoint, as `--save` wrote it: that it is one is seen before anything is fetched.
-fn checkpoint(file: &Path) -> Result<String, Failure> {
-    let note = read(file)?;
-    if note.contains("\n\n— ") {
-        return Ok(note);
-    }
-    Err(Failure::usage(format_args!(
-        "{} is no checkpoint: `soma audit verify --save` writes one",
-        file.display()
-    )))
-}
-
 /// The newest checkpoint, and the key that the host says signed it.
-async fn head(client: &Client) -> Result<(String, String), Failure> {
+async fn head(client: &Client) -> Result<Head, Failure> {
     let head = client.get(&["admin", "audit", "checkpoint"], &[]).await?;
     let text = |member: &str| {
         let text = head[member].as_str().map(str::to_owned);
         text.ok_or_else(|| Failure::damaged(format_args!("there is no `{member}` in it")))
     };
-    Ok((text("checkpoint")?, text("key")?))
+    Ok(Head {
+        note: Named {
+            name: "the host's checkpoint".to_owned(),
+            it: text("checkpoint")?,
+        },
+        key: Named {
+            name: "the key that the host names".to_owned(),
+            it: text("key")?.parse().map_err(Failure::damaged)?,
+        },
+    })
 }
 
 /// Takes every line that a walk needs from a host.
@@ -385,6 +389,7 @@ mod tests {
         let set = json!({"kind": "budget-set", "of": "acme", "budget": tenant});
         assert_eq!(of(set), "acme, tenant: 1 token per month, soft");
         let other = json!({"kind": "secret", "name": "github", "for_key": "k1"});
+        assert_eq!(row(&other).len(), HEADINGS.len());
         assert_eq!(of(other), "github of key k1");
     }
 }

@@ -82,12 +82,31 @@ impl Backup {
             screen.aside(&said);
             return Ok(());
         }
+        check(&self.file)?;
         let backup = soma_host::backup(&settings, Some(&self.file)).await?;
         let taken = backup.taken.clone();
         backup.keep(&self.file)?;
         screen.show(&taken, |out| {
             writeln!(out, "{}: {}", self.file.display(), said(&taken))
         })
+    }
+}
+
+/// Whether a file of this name can come to be: it is seen before anything is read.
+fn check(file: &Path) -> Result<(), Failure> {
+    if file.exists() {
+        return Err(Failure::usage(format_args!(
+            "{} is there already: name a file that is not there yet",
+            file.display()
+        )));
+    }
+    let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        None => Ok(()),
+        Some(folder) => Err(Failure::usage(format_args!(
+            "there is no folder {}: make it, or name a file in one that is there",
+            folder.display()
+        ))),
     }
 }
 

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-pub(crate) use self::amount::tokens;
+pub(crate) use self::amount::{tokens, tokens_of_a_call};
 use crate::answer::grouped;
-use crate::client::{Body, Client, HostArgs, LocalKey};
+use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::failure::Failure;
+use crate::key_id::KeyId;
 use crate::screen::{Screen, table};
 
 #[derive(clap::Subcommand)]
@@ -29,12 +30,12 @@ pub(crate) enum BudgetCommand {
 /// Which budget: whose, and over which time.
 #[derive(clap::Args)]
 pub(crate) struct Target {
-    /// The tenant whose calls it bounds
-    #[arg(long, default_value = soma_host::DEFAULT_TENANT)]
-    tenant: String,
+    /// The tenant whose calls it bounds [default: the key's own]
+    #[arg(long)]
+    tenant: Option<String>,
 
     /// The id of an API key of the tenant's: it bounds the calls of this key alone
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = KeyId)]
     key: Option<String>,
 
     /// A session of the key: it bounds the calls of this session alone
@@ -75,9 +76,9 @@ pub(crate) struct Set {
 /// Whose budgets.
 #[derive(clap::Args)]
 struct Of {
-    /// The tenant, whose keys' and sessions' are shown too
-    #[arg(long, default_value = soma_host::DEFAULT_TENANT)]
-    tenant: String,
+    /// The tenant, whose keys' and sessions' are shown too [default: the key's own]
+    #[arg(long)]
+    tenant: Option<String>,
 
     #[command(flatten)]
     host: HostArgs,
@@ -142,7 +143,7 @@ impl Target {
     /// What names it, in queries and bodies.
     fn members(&self) -> Vec<(&'static str, String)> {
         let all = [
-            ("tenant", Some(self.tenant.clone())),
+            ("tenant", self.tenant.clone()),
             ("key", self.key.clone()),
             ("session", self.session.clone()),
             ("span", Some(self.span.name().to_owned())),
@@ -193,7 +194,7 @@ impl Of {
     /// The answer, with its budgets.
     async fn budgets(&self) -> Result<(Value, Vec<Value>), Failure> {
         let client = Client::new(self.host.clone(), LocalKey::Admin)?;
-        let query = [("tenant", self.tenant.clone())];
+        let query = of_tenant(self.tenant.as_deref());
         let list = client.get(&BUDGETS, &query).await?;
         let budgets = list["budgets"].as_array().cloned().unwrap_or_default();
         Ok((list, budgets))

@@ -14,6 +14,7 @@ use soma_host::ApiKey;
 
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::failure::Failure;
+use crate::key_id::KeyId;
 use crate::screen::{Screen, visible};
 
 #[derive(clap::Subcommand)]
@@ -40,6 +41,7 @@ the invoke-only key and never ask. Sealing it again gives it another passphrase.
 #[derive(clap::Args)]
 pub(crate) struct Identified {
     /// The part of the key between `soma_` and the next `_`
+    #[arg(value_parser = KeyId)]
     id: String,
 
     #[command(flatten)]

@@ -16,6 +16,7 @@ use crate::answer::grouped;
 use crate::client::{Client, HostArgs, LocalKey};
 use crate::clock::day_and_time;
 use crate::failure::Failure;
+use crate::invocation_id;
 use crate::layout::compact;
 use crate::named_file;
 use crate::screen::{Screen, json_text, strong, unescaped, visible};
@@ -57,7 +58,7 @@ pub(crate) struct Get {
 VKEY is the host's, as `soma audit verify` shows it to the host's administrator. Texts are compared
 to the byte, as they are and without the space around their values: the input as it was sent, the
 output as it stands in the answer. The whole answer will do for that, as `soma call --json` or curl
-writes it.")]
+writes it; its other members are not compared.")]
 pub(crate) struct Verify {
     /// The receipt
     file: PathBuf,
@@ -98,14 +99,7 @@ impl ReceiptCommand {
 
 impl Get {
     async fn run(self, screen: Screen) -> Result<(), Failure> {
-        if !is_invocation(&self.id) {
-            let words = format_args!(
-                "{} is no invocation id: one is like 01a20571-f123-768b-ace1-a3a60eceeeca",
-                self.id
-            );
-            let failure = Failure::usage(words);
-            return Err(failure.hint("an answer names its call in `invocation`, a problem too"));
-        }
+        invocation_id::check(&self.id)?;
         let client = Client::new(self.host, LocalKey::Invoke)?;
         let answer = client
             .get(&["invocations", &self.id, "receipt"], &[])
@@ -182,7 +176,7 @@ fn read(file: &Path) -> Result<Receipt, Failure> {
     let text = named_file::text(file, MAX_RECEIPT_BYTES);
     let text = text.map_err(|e| Failure::unreadable(file, e))?;
     serde_json::from_str(&text).map_err(|e| {
-        Failure::failed(format_args!("{} is no receipt: {e}", file.display()))
+        Failure::usage(format_args!("{} is no receipt: {e}", file.display()))
             .hint("`soma receipt get INVOCATION --save FILE` writes one")
     })
 }
@@ -256,18 +250,6 @@ fn texts<'a>(bytes: &'a [u8], what: Hashed, call: &str) -> Vec<Cow<'a, [u8]>> {
 fn named_call(bytes: &[u8]) -> Option<String> {
     let answer: Answer<'_> = serde_json::from_slice(bytes).ok()?;
     answer.invocation
-}
-
-/// Whether a text has the form of the ids that hosts give to calls: that of a UUID.
-fn is_invocation(text: &str) -> bool {
-    let mut groups = text.split('-');
-    let has_groups = [8, 4, 4, 4, 12].iter().all(|digits| {
-        let is_hex = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
-        groups
-            .next()
-            .is_some_and(|group| group.len() == *digits && is_hex(group))
-    });
-    has_groups && groups.next().is_none()
 }
 
 /// What all of it comes to.
@@ -395,20 +377,6 @@ mod tests {
         assert!(found.iter().all(|text| **text != *b"{\"b\":1,\"a\":2}"));
         assert_eq!(named_call(answer.as_bytes()).as_deref(), Some("i"));
         assert_eq!(named_call(shown.as_bytes()), None);
-    }
-
-    #[test]
-    fn an_invocation_is_a_uuid() {
-        assert!(is_invocation("01a20571-f123-768b-ace1-a3a60eceeeca"));
-        for text in [
-            "",
-            "blah",
-            "01a20571f123768bace1a3a60eceeeca",
-            "01a20571-f123-768b-ace1-a3a60eceeeca-",
-            "01a20571-f123-768b-ace1-a3a60eceeecg",
-        ] {
-            assert!(!is_invocation(text), "{text}");
-        }
     }
 
     #[test]

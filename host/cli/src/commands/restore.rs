@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
+use soma_host::NoBackup;
+
 use crate::answer::counted;
 use crate::commands::backup::Place;
 use crate::failure::Failure;
@@ -30,12 +32,13 @@ impl Restore {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let settings = self.place.settings()?;
         let restored = if self.file == Path::new("-") {
-            soma_host::restore(&settings, io::stdin().lock()).await?
+            soma_host::restore(&settings, io::stdin().lock()).await
         } else {
             let file = File::open(&self.file);
             let file = file.map_err(|error| Failure::unreadable(&self.file, error))?;
-            soma_host::restore(&settings, BufReader::new(file)).await?
+            soma_host::restore(&settings, BufReader::new(file)).await
         };
+        let restored = restored.map_err(|error| explained(error, &self.file))?;
         screen.show(&restored, |out| {
             writeln!(
                 out,
@@ -47,5 +50,16 @@ impl Restore {
                 counted(restored.records, "record")
             )
         })
+    }
+}
+
+/// Another file was named than was meant, most likely, where it is no backup at all.
+fn explained(error: anyhow::Error, file: &Path) -> Failure {
+    match error.downcast_ref::<NoBackup>() {
+        None => error.into(),
+        Some(why) if file == Path::new("-") => {
+            Failure::usage(format_args!("standard input is no backup: {why}"))
+        }
+        Some(why) => Failure::usage(format_args!("{} is no backup: {why}", file.display())),
     }
 }

@@ -125,14 +125,14 @@ impl Run {
         }
         let usage = json!(outcome.usage);
         let output = outcome.result.map_err(|failure| {
-            answer::show_usage(&usage, screen);
+            answer::show_usage(None, Some(&usage), screen);
             refusal(&failure, &usage)
         })?;
         let output = to_raw_value(&output).map_err(Failure::failed)?;
         screen.show(&json!({"output": output, "usage": usage}), |out| {
             answer::show(&output, out)
         })?;
-        answer::show_usage(&usage, screen);
+        answer::show_usage(None, Some(&usage), screen);
         Ok(())
     }
 

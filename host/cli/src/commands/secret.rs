@@ -16,6 +16,7 @@ use self::how::{How, shown};
 use self::source::{Place, place};
 use crate::client::{Body, Client, HostArgs, LocalKey, of_tenant};
 use crate::failure::{Exit, Failure};
+use crate::key_id::KeyId;
 use crate::named_file;
 use crate::screen::{Screen, table};
 
@@ -46,7 +47,7 @@ struct Of {
 struct Whose {
     /// The id of an API key of the tenant's: it is for the calls of this key alone, in place of the
     /// tenant's, and is forgotten when the key is revoked
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = KeyId)]
     key: Option<String>,
 
     #[command(flatten)]

@@ -76,6 +76,13 @@ impl Usage {
                 "{from}, the first day, is after {to}, the last"
             )));
         }
+        let mut by = self.by.iter().enumerate();
+        if let Some((_, twice)) = by.find(|(i, by)| self.by[..*i].contains(by)) {
+            let name = twice.name();
+            return Err(Failure::usage(format_args!(
+                "--by: `{name}` is there twice"
+            )));
+        }
         let local = match &self.tenant {
             Some(_) => LocalKey::Admin,
             None => LocalKey::Invoke,

@@ -145,7 +145,13 @@ async fn settling_is_fenced_and_done_once() {
     let (mine, other) = (holder("1"), holder("2"));
     let pool = &fixture.pool;
     let taken = ledger::take(pool, &mine, &lease, &asked).await.unwrap();
-    assert_eq!(taken, Taken::Granted(100));
+    assert_eq!(
+        taken,
+        Taken::Granted {
+            tokens: 100,
+            limit: 1600
+        }
+    );
     let taken = ledger::take(pool, &other, &lease, &asked).await.unwrap();
     assert_eq!(taken, Taken::Lost);
     ledger::settle(pool, &other, &lease, 9).await.unwrap();

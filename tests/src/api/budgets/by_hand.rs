@@ -85,6 +85,10 @@ fn budgets_are_set_on_the_command_line() {
         let said = soma(&host, &rm).await.exits(5);
         assert!(said.err.contains("soma budget show"), "{}", said.err);
         assert_eq!(budgets(&host, "default").await.len(), 3);
+        let no_key = "0000000000000000";
+        let nobody = ["budget", "history", "--per", "day", "--key", no_key];
+        let said = soma(&host, &nobody).await.exits(5);
+        assert!(said.err.contains("there is no key"), "{}", said.err);
     });
 }
 
@@ -120,7 +124,12 @@ fn what_cannot_be_set_by_hand() {
             (&["set", "1"], 2),
             (&["set", "1", "--per", "week"], 2),
             (&["set", "1", "--per", "day", "--session", "s1"], 2),
-            (&["set", "1", "--per", "day", "--key", "none"], 5),
+            (&["set", "1", "--per", "day", "--key", "none"], 2),
+            (
+                &["set", "1", "--per", "day", "--key", "0000000000000000"],
+                5,
+            ),
+            (&["rm", "--per", "day", "--key", ""], 2),
             (&["set", "1", "--per", "day", "--tenant", "none"], 5),
             (&["show", "--tenant", "none"], 5),
             (&["rm", "--per", "day"], 5),

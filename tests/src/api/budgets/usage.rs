@@ -55,6 +55,8 @@ fn usage_is_summed_up() {
         // A key is shown its own calls, and an administrator all of the tenant's.
         let (_, others) = usage(&host.invoke, by).await;
         assert_eq!(others, Vec::<Value>::new());
+        let (_, others) = usage(&host.admin, by).await;
+        assert_eq!(others, Vec::<Value>::new());
         let (_, lines) = usage(&host.admin, "?tenant=default&by=key").await;
         assert_eq!(lines[0]["key"], json!(id));
         let refused = client.get("/v1/usage?tenant=default").await;
@@ -131,6 +133,7 @@ fn usage_on_the_command_line() {
             &["usage", "--to", "today"],
             &["usage", "--from", "2026-11-02", "--to", "2026-11-01"],
             &["usage", "--by", "week"],
+            &["usage", "--by", "day,key,day"],
             &["usage", "--csv", "--json"],
         ] {
             soma(&host, bad).await.exits(2);

@@ -11,8 +11,8 @@ use soma_registry::owner_only;
 use tar::{Builder, EntryType, Header};
 
 use super::restore;
-use crate::cli::beside;
-use crate::harness::{Setup, TestHost, backed_up, database_flag, full, soma, unpacked};
+use crate::cli::{Said, beside};
+use crate::harness::{Setup, TestHost, backed_up, command, database_flag, full, soma, unpacked};
 
 /// Fails with these words, and leaves no folder.
 #[track_caller]
@@ -65,10 +65,13 @@ fn what_is_torn_or_changed_is_refused() {
             is_refused(&bad, "torn");
         }
         fs::write(&bad, "no archive at all\n".repeat(100)).unwrap();
-        is_refused(&bad, "no archive");
         // An empty folder, a volume say, stays and stays empty.
         let volume = tempfile::tempdir().unwrap();
-        restore(volume.path(), None, &bad).exits(1);
+        let said = restore(volume.path(), None, &bad).exits(2);
+        assert!(said.err.contains("bad.tar is no backup"), "{}", said.err);
+        assert_eq!(said.err.lines().count(), 1, "{}", said.err);
+        fs::write(&bad, "").unwrap();
+        restore(volume.path(), None, &bad).exits(2);
         let left: Vec<_> = volume.path().read_dir().unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
 
@@ -264,7 +267,7 @@ fn nothing_is_written_over() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("b.tar");
         backed_up(&host, &file).await.exits(0);
-        let again = backed_up(&host, &file).await.exits(1);
+        let again = backed_up(&host, &file).await.exits(2);
         assert!(again.err.contains("is there already"), "{}", again.err);
         let listed: Vec<_> = folder.path().read_dir().unwrap().collect();
         assert_eq!(listed.len(), 1, "{listed:?}");
@@ -288,9 +291,18 @@ fn nothing_is_written_over() {
 
         // Where no file can be made, it is said where and what to do.
         let nowhere = folder.path().join("nowhere");
-        let said = backed_up(&host, &nowhere.join("b.tar")).await.exits(1);
-        let words = format!("no file can be made in {}", nowhere.display());
+        let said = backed_up(&host, &nowhere.join("b.tar")).await.exits(2);
+        let words = format!("there is no folder {}", nowhere.display());
         assert!(said.err.contains(&words), "{}", said.err);
+        let mut taking = command(&host.data());
+        taking
+            .args(["backup", "-"])
+            .args(database_flag(host.database()))
+            .env("TMPDIR", &nowhere);
+        let said = Said::of(taking.output().unwrap()).exits(1);
+        let words = format!("no file can be made in {},", nowhere.display());
+        assert!(said.err.contains(&words), "{}", said.err);
+        assert!(!said.err.contains("nowhere/"), "{}", said.err);
 
         // Where no host has run there is nothing to back up, and nothing is made.
         let none = folder.path().join("none");

@@ -1,8 +1,20 @@
 //! The walk over a host's audit log: from every line to the root that was signed.
 
-use soma_registry::log::{Checkpoint, Frontier, LogKey};
+use soma_registry::log::{Checkpoint, CheckpointError, Frontier, LogKey};
 
 use crate::failure::Failure;
+
+/// Something, and what it is called where it is not what it should be.
+pub(super) struct Named<T> {
+    pub(super) name: String,
+    pub(super) it: T,
+}
+
+/// What a log says of its end: its newest checkpoint, and the key that should have signed it.
+pub(super) struct Head {
+    pub(super) note: Named<String>,
+    pub(super) key: Named<LogKey>,
+}
 
 /// One walk.
 pub(super) struct Walk {
@@ -28,24 +40,18 @@ pub(super) struct Proven {
 impl Walk {
     /// To this checkpoint, which must be signed by the key that is expected, where one is.
     pub(super) fn new(
-        note: &str,
-        key: &str,
+        Head { note, key }: Head,
         expected: Option<&LogKey>,
-        earlier: Option<&str>,
+        earlier: Option<&Named<String>>,
     ) -> Result<Self, Failure> {
-        let key: LogKey = key.parse().map_err(Failure::damaged)?;
-        if let Some(expected) = expected.filter(|expected| **expected != key) {
+        if let Some(expected) = expected.filter(|expected| **expected != key.it) {
             return Err(Failure::failed(format_args!(
-                "the log is signed by {key}, not by {expected}"
+                "the log is signed by {}, not by {expected}",
+                key.it
             )));
         }
-        let read = |note: &str, what: &str| {
-            Checkpoint::read(note.as_bytes(), &key)
-                .map_err(|e| Failure::failed(format_args!("{what}: {e}")))
-        };
-        let checkpoint = read(note, "the checkpoint")?;
-        let earlier = earlier.map(|note| read(note, "the earlier checkpoint"));
-        let earlier = earlier.transpose()?;
+        let checkpoint = signed(&note, &key)?;
+        let earlier = earlier.map(|note| signed(note, &key)).transpose()?;
         if let Some(earlier) = earlier.as_ref().filter(|it| it.size() > checkpoint.size()) {
             return Err(Failure::failed(format_args!(
                 "the log had {} records at the earlier checkpoint, and has {} now: some are gone",
@@ -54,7 +60,7 @@ impl Walk {
             )));
         }
         let walk = Self {
-            note: note.to_owned(),
+            note: note.it,
             checkpoint,
             earlier,
             frontier: Frontier::default(),
@@ -111,4 +117,16 @@ impl Walk {
             note: self.note,
         })
     }
+}
+
+/// The checkpoint in a text, which the key must have signed.
+fn signed(note: &Named<String>, key: &Named<LogKey>) -> Result<Checkpoint, Failure> {
+    let name = &note.name;
+    Checkpoint::read(note.it.as_bytes(), &key.it).map_err(|error| match error {
+        // Its words are of a key that was pinned.
+        CheckpointError::Signature(_) => {
+            Failure::failed(format_args!("{name} is not signed by {}", key.name))
+        }
+        error => Failure::failed(format_args!("{name}: {error}")),
+    })
 }

@@ -35,6 +35,13 @@ pub(crate) fn tokens(text: &str) -> anyhow::Result<u64> {
         .context("there are not so many tokens")
 }
 
+/// Reads how many tokens a call may cost, on the command line.
+pub(crate) fn tokens_of_a_call(text: &str) -> anyhow::Result<u64> {
+    let most = tokens(text)?;
+    ensure!(most > 0, "a call of 0 tokens cannot begin");
+    Ok(most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +89,14 @@ mod tests {
             "18446744073709551.616k",
         ] {
             assert!(tokens(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_has_some() {
+        assert_eq!(tokens_of_a_call("1").unwrap(), 1);
+        for text in ["0", "0k", "0.0", "many"] {
+            assert!(tokens_of_a_call(text).is_err(), "{text}");
         }
     }
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
-use soma_capability::Narrowing;
+use soma_capability::{Narrowing, ToolPattern};
 
 use super::{calls, show_secret};
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::clock::time;
-use crate::commands::budget::tokens;
+use crate::commands::budget::tokens_of_a_call;
 use crate::failure::Failure;
 use crate::named_file::{self, MAX_TEXT_BYTES};
 use crate::screen::Screen;
@@ -24,7 +24,7 @@ use crate::screen::Screen;
   soma key create --tenant acme --narrow less.toml
   soma key create --tenant acme --scope install --scope invoke")]
 pub(crate) struct Create {
-    /// The tenant whose key it is
+    /// The tenant whose key it is, whichever key makes it
     #[arg(long, default_value = soma_host::DEFAULT_TENANT)]
     tenant: String,
 
@@ -36,17 +36,18 @@ pub(crate) struct Create {
     #[arg(long = "scope", value_enum, default_values = ["invoke"])]
     scopes: Vec<Scope>,
 
-    /// The only tool it may call, as NAMESPACE/NAME/TOOL; may be given more than once
+    /// The only tool it may call, as NAMESPACE/NAME/TOOL, or NAMESPACE/NAME/* for all of a
+    /// capsule's; may be given more than once
     #[arg(long = "tool", value_name = "TOOL")]
-    tools: Vec<String>,
+    tools: Vec<ToolPattern>,
 
     /// What its calls may use of the capsules' grants, as this TOML file says (docs/grants.md)
     #[arg(long, value_name = "FILE")]
     narrow: Option<PathBuf>,
 
-    /// Tokens that a call may cost at most where it does not say so itself: 500, 10k, 1.5M
-    /// [default: what the capsule's limits come to]
-    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    /// Tokens that each of its calls may cost at most: 500, 10k, 1.5M [default: what the capsule's
+    /// limits come to]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens_of_a_call)]
     max_tokens: Option<u64>,
 
     /// Calls a minute, where that is less than the host's own bound for a key; a sixth of them may

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::calls;
 use crate::client::{Body, Client, HostArgs, LocalKey};
 use crate::clock::time;
-use crate::commands::budget::tokens;
+use crate::commands::budget::tokens_of_a_call;
 use crate::failure::Failure;
+use crate::key_id::KeyId;
 use crate::screen::Screen;
 
 /// Change a key, from its next request on; what is not named stays as it is
@@ -22,14 +23,15 @@ use crate::screen::Screen;
 Scopes, tools and the tenant of a key are for good: `soma key create` makes another one.")]
 pub(crate) struct Set {
     /// The part of the key between `soma_` and the next `_`
+    #[arg(value_parser = KeyId)]
     id: String,
 
     /// What it is for, in your words
     #[arg(long)]
     name: Option<String>,
 
-    /// Tokens that a call may cost at most where it does not say so itself: 500, 10k, 1.5M
-    #[arg(long, value_name = "TOKENS", value_parser = tokens)]
+    /// Tokens that each of its calls may cost at most: 500, 10k, 1.5M
+    #[arg(long, value_name = "TOKENS", value_parser = tokens_of_a_call)]
     max_tokens: Option<u64>,
 
     /// As many tokens as the capsule's limits come to
