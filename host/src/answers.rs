@@ -163,8 +163,8 @@ async fn carry_out(
     if !matches!(begun, Ok(None)) {
         // One that runs is counted when it does.
         let live = app.in_force();
-        let turn = app.rates.enter(&live.settings.rates, origin, capsule);
-        turn.inspect_err(|error| count_bound(&app, error))?;
+        let counted = app.rates.enter_again(&live.settings.rates, &origin.caller);
+        counted.inspect_err(|error| count_bound(&app, error))?;
     }
     if let Some((of, response)) = begun? {
         audit::replayed(&app, origin, capsule, tool, of).await;

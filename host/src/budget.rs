@@ -162,7 +162,7 @@ impl Budgets {
             holder,
             clock,
             longest_call,
-            known: Known::default(),
+            known: Known::new(),
             hand: Mutex::default(),
         })))
     }
@@ -206,8 +206,8 @@ impl Budgets {
     }
 
     /// Forgets which budgets there are of a tenant, since they were changed through this host.
-    pub(crate) fn changed(&self, tenant: &str) {
-        self.0.known.forget(tenant);
+    pub(crate) async fn changed(&self, tenant: &str) {
+        self.0.known.forget(tenant).await;
     }
 
     /// What is in hand of the budgets of each level: `tenant`, `key` and `session`.

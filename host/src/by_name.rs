@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 /// As many are remembered before it is seen which can be forgotten.
 const MANY: usize = 10_000;
 
-/// One of each name: there are no two while anybody has one of them, unless it is renewed. The names are
-/// ids that a host made, or those of what is installed: nobody makes as many as they like.
+/// One of each name: there are no two while anybody has one of them. The names are ids that a host
+/// made, or those of what is installed: nobody makes as many as they like.
 pub(crate) struct ByName<T>(Mutex<All<T>>);
 
 struct All<T> {
@@ -38,11 +38,6 @@ impl<T: Passing> ByName<T> {
         let new = Arc::<T>::default();
         all.of_names.insert(name.into(), new.clone());
         new
-    }
-
-    /// Lets go of the one of this name: whoever has it keeps it, and whoever comes next gets a new one.
-    pub(crate) fn renew(&self, name: &str) {
-        self.lock().of_names.remove(name);
     }
 
     /// All that are remembered.

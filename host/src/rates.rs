@@ -10,6 +10,7 @@ use governor::clock::Clock as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use soma_capability::CapsuleName;
 
+use crate::auth::Caller;
 use crate::by_name::{ByName, Passing};
 use crate::config::Config;
 use crate::error::Error;
@@ -148,6 +149,15 @@ impl Rates {
             _of_key: of_key,
             _of_capsule: self.count(Level::Capsule, bounds.capsule, &whose)?,
         })
+    }
+
+    /// Counts a call that is answered as it was before, which runs nothing, against its key's rate.
+    pub(crate) fn enter_again(&self, bounds: &Bounds, caller: &Caller) -> Result<(), Error> {
+        let bound = Bound {
+            at_once: None,
+            ..bounds.key.at_most(caller.calls_per_minute())
+        };
+        self.count(Level::Key, bound, &[caller.key_id()]).map(drop)
     }
 
     fn count(&self, level: Level, bound: Bound, whose: &[&str]) -> Result<Option<Running>, Error> {

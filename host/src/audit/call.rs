@@ -25,7 +25,8 @@ pub(crate) struct CallRecord {
     prices: Arc<str>,
     salt: Salt,
     input_sha256: Hex<64>,
-    /// Where the operator wants it as it is, besides.
+    /// Whether the operator wants input and output as they are, besides.
+    is_full: bool,
     input: Option<Value>,
 }
 
@@ -50,7 +51,8 @@ impl CallRecord {
             target,
             prices,
             input_sha256: salt.hash(input.as_bytes()),
-            input: is_full.then(|| serde_json::from_str(input).unwrap_or_default()),
+            is_full,
+            input: is_full.then(|| readable(input)).flatten(),
             salt,
         })
     }
@@ -70,10 +72,7 @@ impl CallRecord {
             input_sha256: self.input_sha256,
             output_sha256: output.map(|output| self.salt.hash(output.as_bytes())),
             input: self.input.clone(),
-            output: match (&self.input, output) {
-                (Some(_), Some(output)) => serde_json::from_str(output).ok(),
-                _ => None,
-            },
+            output: output.filter(|_| self.is_full).and_then(readable),
         }));
         let entry = Entry::by(&self.origin.caller, event);
         let durable = ended.has_effects;
@@ -87,6 +86,14 @@ impl CallRecord {
             _ => Ok(()),
         }
     }
+}
+
+/// A JSON text as it is recorded; none where it is nested so deep that nobody could read the record
+/// back, which has it two levels down. Its hash is there in any case.
+fn readable(json: &str) -> Option<Value> {
+    let nested: [[Value; 1]; 1] = serde_json::from_str(&format!("[[{json}]]")).ok()?;
+    let [[value]] = nested;
+    Some(value)
 }
 
 impl Herald for CallRecord {
@@ -154,5 +161,27 @@ async fn record(app: &App, origin: &Origin, event: Event) {
     let written = app.audit.write(&Salt::new(), &entry, false).await;
     if let Err(error) = written {
         tracing::error!(%error, invocation = %origin.id, "what became of a call is not recorded");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Line;
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_can_be_read_back_however_deep_it_is_nested() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let mut kept = 0;
+        for depth in 1..200 {
+            let input = readable(&nested(depth));
+            kept += usize::from(input.is_some());
+            let line = Salt::new().line(json!({ "input": input })).unwrap();
+            assert!(Line::<Value>::read(&line).is_some(), "{depth}");
+        }
+        assert!((100..128).contains(&kept), "{kept}");
+        assert_eq!(readable("1], [1"), None);
     }
 }

@@ -10,13 +10,12 @@ use sqlx::AnyPool;
 
 use super::charges::Charges;
 use super::{Payer, Refused, Span};
-use crate::by_name::{ByName, Passing};
 use crate::db::budgets::{self, Budget, SetError};
 
 /// How long a look-up is believed: the time within which a change made by another host holds here
 /// too.
 const BELIEVED: Duration = Duration::from_secs(5);
-/// Payers of each tenant that are remembered.
+/// Tenants, and payers of each, that are remembered.
 const REMEMBERED: u64 = 10_000;
 
 /// The budgets of one payer.
@@ -28,24 +27,19 @@ pub(super) struct Found {
 
 /// By tenant. What is forgotten is all that was looked up for the tenant, and where look-ups that are
 /// under way put what they find.
-#[derive(Default)]
-pub(super) struct Known(ByName<Payers>);
+pub(super) struct Known(Cache<String, Arc<Payers>>);
 
 /// One tenant's, by their names.
 struct Payers(Cache<String, Arc<Found>>);
 
-impl Passing for Payers {}
-
-impl Default for Payers {
-    fn default() -> Self {
-        let payers = Cache::builder().max_capacity(REMEMBERED);
-        Self(payers.time_to_live(BELIEVED).build())
-    }
-}
-
 impl Known {
-    pub(super) fn forget(&self, tenant: &str) {
-        self.0.renew(tenant);
+    pub(super) fn new() -> Self {
+        let tenants = Cache::builder().max_capacity(REMEMBERED);
+        Self(tenants.time_to_live(BELIEVED).build())
+    }
+
+    pub(super) async fn forget(&self, tenant: &str) {
+        self.0.invalidate(tenant).await;
     }
 
     /// The payer's budgets, with that of its session as narrow as the call has it.
@@ -54,7 +48,8 @@ impl Known {
         pool: &AnyPool,
         payer: &Payer<'_>,
     ) -> Result<Arc<Found>, Refused> {
-        let payers = self.0.get(payer.tenant);
+        let payers = async { Arc::new(Payers(Cache::new(REMEMBERED))) };
+        let payers = self.0.get_with_by_ref(payer.tenant, payers).await;
         let found = payers.find(pool, payer).await?;
         let Some((session, most)) = payer.narrowing().filter(|(_, most)| !found.holds(*most))
         else {

@@ -20,7 +20,13 @@ impl Shared {
             return Err(self.exhausted(charge, told, tokens, needed));
         }
         match self.take(&lease, needed).await? {
-            Taken::Granted { .. } => Ok(()),
+            Taken::Granted { limit, .. } => {
+                // Whoever goes on with what was believed would give this lease back at once.
+                if limit != charge.budget.tokens {
+                    self.known.forget(&charge.budget.place.tenant).await;
+                }
+                Ok(())
+            }
             Taken::Exhausted { limit, left } => {
                 let told = Told {
                     asked_at,
@@ -36,7 +42,7 @@ impl Shared {
             }
             Taken::Gone => {
                 self.hand().lose(&lease);
-                self.known.forget(&charge.budget.place.tenant);
+                self.known.forget(&charge.budget.place.tenant).await;
                 Ok(())
             }
         }

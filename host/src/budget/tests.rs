@@ -183,7 +183,7 @@ async fn a_change_is_heeded_at_once() {
     let host = fixture.host("a").await;
     assert!(host.reserve(&payer(KEY), 5).await.is_ok());
     fixture.set(Level::Tenant, Span::Day, 3, true).await;
-    host.changed(TENANT);
+    host.changed(TENANT).await;
     assert!(host.reserve(&payer(KEY), 5).await.is_err());
     // Nobody said that it is gone: the database does.
     budgets::delete(&fixture.pool, &place(Level::Tenant, Span::Day))
@@ -201,7 +201,7 @@ async fn what_is_leased_of_a_budget_that_was_larger_is_given_back() {
     host.reserve(&payer(KEY), 10).await.unwrap().settle(10);
 
     fixture.set(Level::Tenant, Span::Day, 50, true).await;
-    host.changed(TENANT);
+    host.changed(TENANT).await;
     // 80 are leased and free, of 1600.
     assert!(host.reserve(&payer(KEY), 10).await.is_err());
     under_way.settle(7);
@@ -214,13 +214,34 @@ async fn what_is_leased_of_a_budget_that_was_larger_is_given_back() {
     rest.settle(33);
     // Larger again, it leases as much as that allows.
     fixture.set(Level::Tenant, Span::Day, 1600, true).await;
-    host.changed(TENANT);
+    host.changed(TENANT).await;
     host.reserve(&payer(KEY), 10).await.unwrap().settle(10);
     let standing = fixture.standing(Level::Tenant, Span::Day).await;
     assert_eq!(standing.leased, 33 + 100);
     host.close().await.unwrap();
     let standing = fixture.standing(Level::Tenant, Span::Day).await;
     assert_eq!((standing.used, standing.leased), (60, 0));
+}
+
+#[tokio::test]
+async fn a_budget_that_was_raised_elsewhere_is_not_leased_over_and_over() {
+    let fixture = Fixture::new().await;
+    fixture.set(Level::Tenant, Span::Day, 100, true).await;
+    let host = fixture.host("a").await;
+    host.reserve(&payer(KEY), 10).await.unwrap().settle(10);
+    host.reserve(&payer(OTHER_KEY), 10)
+        .await
+        .unwrap()
+        .settle(10);
+    // This host is not told, and believes what it found.
+    fixture.set(Level::Tenant, Span::Day, 16_000, true).await;
+    for key in [KEY, OTHER_KEY, KEY, OTHER_KEY] {
+        let held = host.reserve(&payer(key), 500).await.unwrap();
+        held.settle(500);
+    }
+    let standing = fixture.standing(Level::Tenant, Span::Day).await;
+    assert!(standing.leased < 4_000, "{}", standing.leased);
+    assert!(fixture.states().await.len() <= 3);
 }
 
 #[tokio::test]

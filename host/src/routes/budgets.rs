@@ -115,7 +115,7 @@ pub(crate) async fn set(
     }
     let budget = budgets::set(&app.pool, &place, tokens, hard).await;
     let budget = budget.map_err(|error| refused(error, &place))?;
-    app.budgets.changed(&tenant.id);
+    app.budgets.changed(&tenant.id).await;
     let of = tenant.name;
     tracing::info!(tenant = of, level = %place.level, %span, tokens, hard, "budget set");
     let event = Event::BudgetSet {
@@ -138,7 +138,7 @@ pub(crate) async fn remove(
     if !budgets::delete(&app.pool, &place).await? {
         return Err(unknown(&place));
     }
-    app.budgets.changed(&tenant.id);
+    app.budgets.changed(&tenant.id).await;
     let of = tenant.name;
     tracing::info!(tenant = of, level = %place.level, span = %place.span, "budget removed");
     app.audit

@@ -23,7 +23,7 @@ use crate::usage;
 pub(crate) async fn call(
     State(app): State<AppState>,
     Extension(InvocationId(id)): Extension<InvocationId>,
-    caller: Caller,
+    mut caller: Caller,
     ToolPath { capsule, tool }: ToolPath,
     request: Request,
 ) -> Result<Response, Error> {
@@ -39,7 +39,10 @@ pub(crate) async fn call(
             Poll::Ready(input) => input?,
             Poll::Pending => {
                 let _receiving = app.admission.receive(caller.tenant_id())?;
-                arrives.await?
+                let input = arrives.await?;
+                // What bounds the key may have changed.
+                caller = app.keyring.again(&caller).await?;
+                input
             }
         }
     };

@@ -53,22 +53,16 @@ pub(super) fn top_row(budget: &Value) -> Vec<String> {
 
 /// What a budget that was just set refuses from the start, since more of it is used already.
 pub(super) fn refuses(budget: &Value) -> Option<String> {
-    let (used, leased) = (number(budget, "used"), number(budget, "leased"));
+    let used = number(budget, "used");
     if budget["hard"] != true || used == 0 || used < number(budget, "tokens") {
         return None;
     }
-    let first = match leased {
-        0 => String::new(),
-        leased => format!("once the {} that are leased are spent, ", grouped(leased)),
-    };
     let end = match budget["refills_at"].as_str() {
         Some(time) => format!("until {time}"),
         None => "for good".to_owned(),
     };
     let used = grouped(used);
-    Some(format!(
-        "{used} are used already: {first}calls are refused {end}"
-    ))
+    Some(format!("{used} are used already: calls are refused {end}"))
 }
 
 /// Those first that are nearest to their end.
@@ -183,7 +177,7 @@ mod tests {
         lifetime["refills_at"] = Value::Null;
         assert_eq!(
             said(&lifetime),
-            "5 are used already: once the 20 that are leased are spent, calls are refused for good"
+            "5 are used already: calls are refused for good"
         );
         lifetime["hard"] = json!(false);
         assert_eq!(said(&lifetime), "");

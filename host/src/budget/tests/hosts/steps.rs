@@ -189,7 +189,7 @@ impl World {
     async fn announce(&mut self) {
         for index in 0..self.hosts.len() {
             if self.random.percent(50) {
-                self.hosts[index].budgets.changed(TENANT);
+                self.hosts[index].budgets.changed(TENANT).await;
             }
         }
     }
