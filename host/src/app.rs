@@ -38,6 +38,9 @@ use crate::usage::Book;
 use crate::watches::Watches;
 use crate::{accounting, db, local_keys};
 
+/// In the data folder; whoever runs on it has it locked.
+pub(crate) const LOCK: &str = "host.lock";
+
 /// What every handler is given.
 pub(crate) type AppState = Arc<App>;
 
@@ -237,7 +240,7 @@ pub(crate) fn claim(data: &Path) -> anyhow::Result<File> {
             .create(true)
             .truncate(false)
             .write(true)
-            .open(data.join("host.lock"))?;
+            .open(data.join(LOCK))?;
         // A client that looks whether a host is running holds it for a moment.
         for wait in [10, 50, 200, 0] {
             match lock.try_lock() {
@@ -249,4 +252,17 @@ pub(crate) fn claim(data: &Path) -> anyhow::Result<File> {
         bail!("another host is running on it")
     };
     make().with_context(|| format!("the data folder {}", data.display()))
+}
+
+/// Whether a host runs on a data folder: it has the lock for as long.
+pub fn is_in_use(data: &Path) -> io::Result<bool> {
+    let lock = match File::open(data.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        lock => lock?,
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }

@@ -302,8 +302,7 @@ async fn check(
         let _turn = turn;
         input::check(body, &ready.schema)
     };
-    let checked = tokio::task::spawn_blocking(check).await;
-    Ok(checked.map_err(|panic| Error::Panicked(panic.to_string()))??)
+    Ok(tokio::task::spawn_blocking(check).await??)
 }
 
 async fn finish(

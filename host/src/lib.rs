@@ -61,6 +61,7 @@ mod updates;
 mod usage;
 mod watches;
 
+pub use app::is_in_use;
 pub use audit::{is_erased, leaf};
 pub use backup::{Backup, NoBackup, PutBack, Taken, backup, restore};
 pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};

@@ -2,7 +2,7 @@
 //! keys in it, of which one can be under a passphrase.
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -49,16 +49,8 @@ impl DataFolder {
     }
 
     fn is_held(&self) -> Result<bool, Failure> {
-        let path = self.path.join("host.lock");
-        let lock = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            lock => lock.map_err(|error| Failure::unreadable(&path, error))?,
-        };
-        match lock.try_lock_shared() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(Failure::unreadable(&path, error)),
-        }
+        let held = soma_host::is_in_use(&self.path);
+        held.map_err(|error| Failure::unreadable(&self.path.join("host.lock"), error))
     }
 
     /// One of the folder's keys, to be shown to its own host and to nobody else. Asks for its

@@ -1,10 +1,12 @@
 //! The id of a call on the command line, where whatever else would find nothing.
 
+use uuid::fmt::Hyphenated;
+
 use crate::failure::Failure;
 
 /// Refuses what has not the form of the ids that hosts give to calls.
 pub(crate) fn check(text: &str) -> Result<(), Failure> {
-    if is_uuid(text) {
+    if text.parse::<Hyphenated>().is_ok() {
         return Ok(());
     }
     let words = format_args!(
@@ -12,17 +14,6 @@ pub(crate) fn check(text: &str) -> Result<(), Failure> {
     );
     let failure = Failure::usage(words);
     Err(failure.hint("an answer names its call in `invocation`, a problem too"))
-}
-
-fn is_uuid(text: &str) -> bool {
-    let mut groups = text.split('-');
-    let has_groups = [8, 4, 4, 4, 12].iter().all(|digits| {
-        let is_hex = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
-        groups
-            .next()
-            .is_some_and(|group| group.len() == *digits && is_hex(group))
-    });
-    has_groups && groups.next().is_none()
 }
 
 #[cfg(test)]

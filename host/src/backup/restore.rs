@@ -1,6 +1,6 @@
 //! From an archive to a host that can be started.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::contents::{Contents, of_table};
 use super::{load, unpack};
-use crate::app::claim;
+use crate::app::{LOCK, claim, is_in_use};
 use crate::catalog::hex_of;
 use crate::db::secrets::Sealed;
 use crate::restored::Marker;
@@ -208,19 +208,6 @@ fn fits(sealer: &Sealer, rows: &Path) -> anyhow::Result<bool> {
     Ok(!is_any_sealed)
 }
 
-/// Whether a host runs on a folder: it has the lock for as long.
-fn is_in_use(data: &Path) -> io::Result<bool> {
-    let lock = match File::open(data.join("host.lock")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        lock => lock?,
-    };
-    match lock.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
 /// What a folder has already, but for what says that it is in use.
 fn held(data: &Path) -> anyhow::Result<Option<String>> {
     for entry in fs::read_dir(data)? {
@@ -231,7 +218,7 @@ fn held(data: &Path) -> anyhow::Result<Option<String>> {
                  again"
             );
         }
-        if name != "host.lock" {
+        if name != LOCK {
             return Ok(Some(name.to_string_lossy().into_owned()));
         }
     }
