@@ -5,6 +5,7 @@
 mod call;
 mod entry;
 mod files;
+mod layout;
 mod line;
 mod lines;
 mod old;
@@ -30,7 +31,8 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::call::{CallRecord, refused, replayed};
 pub(crate) use self::entry::{Called, Entry, Event, Target};
-pub(crate) use self::files::{files, prove, signed, whole_lines, written};
+pub(crate) use self::files::{files, prove, signed, written};
+pub(crate) use self::layout::whole_lines;
 pub(crate) use self::line::{Line, Salt, salted};
 pub use self::line::{is_erased, leaf};
 use self::lines::Lines;
@@ -166,15 +168,14 @@ impl Audit {
     /// The lines from an index to the end of the file that they are in.
     pub(crate) async fn lines(&self, from: u64) -> Result<Vec<Vec<u8>>, Error> {
         let (folder, size) = (self.records.clone(), self.size());
-        let read = tokio::task::spawn_blocking(move || store::read(&folder, from, size));
+        let read = tokio::task::spawn_blocking(move || layout::read(&folder, from, size));
         Ok(read.await??)
     }
 
     /// The lines that stand before an index in the file of the last of them, with the index of the
     /// first.
     pub(crate) async fn lines_before(&self, end: u64) -> Result<(u64, Vec<Vec<u8>>), Error> {
-        let last = end.min(self.size()).saturating_sub(1);
-        let first = last - last % store::IN_FILE;
+        let first = layout::first_of(end.min(self.size()).saturating_sub(1));
         let mut lines = self.lines(first).await?;
         lines.truncate(usize::try_from(end - first).unwrap_or(usize::MAX));
         Ok((first, lines))

@@ -4,6 +4,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 type Leaf = [u8; 32];
@@ -105,6 +106,13 @@ fn erased(line: &[u8]) -> Option<Leaf> {
     let mut leaf = Leaf::default();
     hex::decode_to_slice(digits, &mut leaf).ok()?;
     Some(leaf)
+}
+
+/// Whether it is one that a host writes.
+pub(super) fn is_line(line: &[u8]) -> bool {
+    // However deep it is nested: nobody goes into it here.
+    let record = Line::<Box<RawValue>>::read(line).map(|line| line.record);
+    is_erased(line) || record.is_some_and(|record| record.get().starts_with('{'))
 }
 
 /// What takes a line's place.

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::{Uuid, Version};
 
+use super::layout::{IN_FILE, path};
 use super::line::{ERASED_BYTES, Line, is_erased};
-use super::store::{IN_FILE, path};
 use crate::receipt::ends_a_call;
 
 /// How long a call may have waited before it ran, and clocks may disagree.

@@ -2,15 +2,15 @@
 //! file that lacks some is made anew from those when the log is opened.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use soma_registry::log::{Frontier, Inclusion, TreeHash};
 
+use super::layout::{self, read_next};
 use super::line::leaf;
-use super::store::read;
 
 /// In the log's folder.
 pub(super) const FILE: &str = "hashes";
@@ -35,10 +35,8 @@ pub(super) struct Tree {
 impl Tree {
     /// Opens the file of the tree that was signed last, and makes it anew where it does not fit.
     pub(super) fn open(path: &Path, records: &Path, signed: &Frontier) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).read(true).write(true);
         let mut tree = Self {
-            file: options.mode(0o600).open(path)?,
+            file: layout::open(path)?,
             written: signed.stored(),
             waiting: Vec::new(),
             is_failing: false,
@@ -75,12 +73,7 @@ impl Tree {
         self.written = 0;
         let mut frontier = Frontier::default();
         while frontier.size() < signed.size() {
-            let lines = read(records, frontier.size(), signed.size())?;
-            if lines.is_empty() {
-                let words = format!("records are missing after {}", frontier.size());
-                return Err(io::Error::other(words));
-            }
-            for line in lines {
+            for line in read_next(records, frontier.size(), signed.size())? {
                 self.extend(&frontier.push(&leaf(&line)));
             }
             self.put()?;
@@ -193,7 +186,8 @@ mod tests {
     use soma_registry::log::{Checkpoint, NoteSecret};
     use tempfile::TempDir;
 
-    use super::super::store::{IN_FILE, Store};
+    use super::super::layout::IN_FILE;
+    use super::super::store::Store;
     use super::*;
 
     /// A log as its writer has it.

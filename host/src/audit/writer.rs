@@ -10,17 +10,17 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, bail};
 use prometheus::Histogram;
 use serde::{Deserialize, Serialize};
 use soma_registry::log::{Checkpoint, Frontier, NoteSecret};
 use soma_registry::owner_only;
 use tokio::sync::oneshot;
 
-use super::files::is_line;
-use super::line;
+use super::layout::read_next;
+use super::line::{self, is_line};
 use super::lines::Lines;
-use super::store::{Store, read};
+use super::store::Store;
 use super::tree::{self, Tree};
 use super::{Entry, Event, Salt, Shared, Unwritten};
 
@@ -146,13 +146,8 @@ impl Writer {
         let line = Salt::new().line(Entry::by_host(None, start))?;
         self.store.append(&iter::once(line).collect())?;
         while self.frontier.size() < self.store.size() {
-            let lines = read(records, self.frontier.size(), self.store.size())?;
-            let at = self.frontier.size();
-            ensure!(
-                !lines.is_empty(),
-                "records are missing after {at}; {ADVICE}"
-            );
-            for line in lines {
+            let lines = read_next(records, self.frontier.size(), self.store.size());
+            for line in lines.map_err(advised)? {
                 self.tree.extend(&self.frontier.push(&line::leaf(&line)));
             }
         }
@@ -343,8 +338,8 @@ mod tests {
     use soma_registry::SecretKey;
     use tempfile::TempDir;
 
+    use super::super::layout::{IN_FILE, path, read};
     use super::super::line::Line;
-    use super::super::store::{IN_FILE, path};
     use super::*;
 
     /// A log that hosts begin with.
