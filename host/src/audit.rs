@@ -5,9 +5,11 @@
 mod call;
 mod entry;
 mod files;
+mod head;
 mod layout;
 mod line;
 mod lines;
+mod log;
 mod old;
 mod receipts;
 mod sought;
@@ -36,6 +38,7 @@ pub(crate) use self::layout::whole_lines;
 pub(crate) use self::line::{Line, Salt, salted};
 pub use self::line::{is_erased, leaf};
 use self::lines::Lines;
+use self::log::Log;
 use self::writer::{Order, Writer};
 use crate::app::AppState;
 use crate::auth::Caller;
@@ -89,7 +92,7 @@ impl Audit {
             let secret = provide_secret(&folder.join("key"))?;
             let key = secret.log_key();
             let shared = Arc::new(Shared::default());
-            let writer = Writer::open(&folder, secret, shared.clone(), written)?;
+            let writer = Writer::new(Log::open(&folder, secret)?, shared.clone(), written);
             let (orders, ordered) = mpsc::channel();
             std::thread::Builder::new()
                 .name("audit".to_owned())
@@ -157,7 +160,7 @@ impl Audit {
         let (told, waiting) = oneshot::channel();
         self.order(Order::Sign(told))?;
         answered(waiting).await??;
-        Ok(self.shared.newest())
+        Ok(self.shared.checkpoint().clone())
     }
 
     /// How many records there are.
@@ -214,10 +217,9 @@ impl Shared {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest checkpoint that is signed.
-    fn newest(&self) -> String {
+    fn checkpoint(&self) -> MutexGuard<'_, String> {
         let newest = self.checkpoint.lock();
-        newest.unwrap_or_else(PoisonError::into_inner).clone()
+        newest.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

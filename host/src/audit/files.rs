@@ -1,23 +1,17 @@
 //! The log's files, as a backup takes them and a restore proves them.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use serde::Deserialize;
-use soma_registry::log::{Checkpoint, Frontier};
+use soma_registry::log::Frontier;
 
+use super::head::{self, Head};
 use super::layout::{firsts, path, read_next, whole_lines};
 use super::line::{is_line, leaf};
 use super::secret;
 use super::store::Store;
-
-/// Of `head.json`, what is signed.
-#[derive(Deserialize)]
-struct Signed {
-    checkpoint: String,
-}
 
 /// The files of records, in their order.
 pub(crate) fn files(records: &Path) -> io::Result<Vec<PathBuf>> {
@@ -37,31 +31,29 @@ pub(crate) fn written(folder: &Path) -> anyhow::Result<u64> {
 
 /// How many of them are signed.
 pub(crate) fn signed(folder: &Path) -> anyhow::Result<u64> {
-    Ok(checkpoint(folder)?.size())
+    Ok(newest(folder)?.size())
 }
 
-/// The newest, of a host that may be running.
-fn checkpoint(folder: &Path) -> anyhow::Result<Checkpoint> {
+/// What was signed last, by a host that may be running.
+fn newest(folder: &Path) -> anyhow::Result<Head> {
     let key = secret(&folder.join("key")).context("its key")?.log_key();
-    let head = fs::read(folder.join("head.json")).context("head.json")?;
-    let head: Signed = serde_json::from_slice(&head).context("head.json")?;
-    Checkpoint::read(head.checkpoint.as_bytes(), &key).context("head.json")
+    Head::read(folder, &key)?.with_context(|| format!("{} is missing", head::FILE))
 }
 
 /// Makes the root that was signed from every line, and compares: nothing of a log that is to be
 /// gone on with was changed or is missing. What came after the signature is at least what a host
 /// writes. Gives how many records there are.
 pub(crate) fn prove(folder: &Path) -> anyhow::Result<u64> {
-    let checkpoint = checkpoint(folder)?;
+    let head = newest(folder)?;
     let records = folder.join("records");
     let size = Store::open(&records)?.size();
-    let signed = checkpoint.size();
+    let (signed, root) = (head.size(), head.frontier.root());
     ensure!(
         size >= signed,
         "{signed} records were signed and {size} are there"
     );
     let mut frontier = Frontier::default();
-    let mut is_proven = frontier.root() == checkpoint.root() && signed == 0;
+    let mut is_proven = frontier.root() == root && signed == 0;
     while frontier.size() < size {
         for line in read_next(&records, frontier.size(), size)? {
             ensure!(
@@ -70,7 +62,7 @@ pub(crate) fn prove(folder: &Path) -> anyhow::Result<u64> {
                 frontier.size()
             );
             frontier.push(&leaf(&line));
-            is_proven |= frontier.size() == signed && frontier.root() == checkpoint.root();
+            is_proven |= frontier.size() == signed && frontier.root() == root;
         }
     }
     ensure!(is_proven, "its records are not those that were signed");

@@ -60,7 +60,7 @@ impl Audit {
     }
 
     fn newest(&self) -> Result<Checkpoint, Error> {
-        let note = self.shared.newest();
+        let note = self.shared.checkpoint().clone();
         let checkpoint = Checkpoint::read(note.as_bytes(), &self.key);
         checkpoint.map_err(|error| io::Error::other(error).into())
     }
@@ -98,7 +98,7 @@ impl Audit {
                 "record {index} of the audit log is not the one that was signed: it was changed"
             ));
         }
-        self.order(Order::GiveUpTree)?;
+        self.order(Order::LoseHashes)?;
         Ok(
             "the hashes of the audit log's tree are damaged: there are no receipts until the host's \
              next start, which makes them anew"
