@@ -1,12 +1,14 @@
 //! How the lines lie on disk: in files of 4,096 each, named by the index of the first.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, ErrorKind, Read as _, Seek as _};
+use std::io::{self, BufRead as _, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Lines in one file.
 pub(super) const IN_FILE: u64 = 4096;
+/// Bytes at the end of a file that most last lines are in.
+const TAIL: u64 = 8 << 10;
 
 /// The file that begins with the line of this index.
 pub(super) fn path(folder: &Path, first: u64) -> PathBuf {
@@ -100,6 +102,27 @@ pub(super) fn read_next(folder: &Path, from: u64, size: u64) -> io::Result<Vec<V
     Ok(lines)
 }
 
+/// The last line of a file, which is read from behind; none where it has no end, or no line is there.
+pub(super) fn last_line(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut tail = TAIL;
+    loop {
+        let from = size.saturating_sub(tail);
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(from))?;
+        file.read_to_end(&mut text)?;
+        if text.pop() != Some(b'\n') {
+            return Ok(None);
+        }
+        let before = text.iter().rposition(|byte| *byte == b'\n');
+        if before.is_some() || from == 0 {
+            return Ok(Some(text.split_off(before.map_or(0, |at| at + 1))));
+        }
+        tail *= 8;
+    }
+}
+
 /// How many bytes of a file that is being written are whole lines, and how many lines they are.
 pub(crate) fn whole_lines(file: &mut File) -> io::Result<(u64, u64)> {
     let (mut read, mut whole, mut lines) = (0, 0, 0);
@@ -154,6 +177,27 @@ mod tests {
             fs::write(path(folder, first), "").unwrap();
         }
         assert_eq!(firsts(folder).unwrap(), [0, IN_FILE]);
+    }
+
+    #[test]
+    fn a_last_line_is_found_however_long_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = path(folder.path(), 0);
+        let tail = usize::try_from(TAIL).unwrap();
+        for length in [1, tail - 2, tail - 1, tail, tail + 1, 9 * tail] {
+            let line = "x".repeat(length);
+            for (text, last) in [
+                (format!("{line}\n"), Some(line.as_str())),
+                (format!("before\n{line}\n"), Some(line.as_str())),
+                (format!("{line}\n\n"), Some("")),
+                (format!("before\n{line}"), None),
+                (String::new(), None),
+            ] {
+                fs::write(&place, text).unwrap();
+                let last = last.map(|last| last.as_bytes().to_vec());
+                assert_eq!(last_line(&place).unwrap(), last, "{length}");
+            }
+        }
     }
 
     #[test]

@@ -50,6 +50,8 @@ impl Log {
         );
         store.cut(signed, is_line).map_err(advised)?;
         let tree = Tree::open(&folder.join(tree::FILE), &records, &head.frontier)?;
+        let checked = store.check_ends(signed, |index, line| tree.has(index, line));
+        checked.map_err(advised)?;
         let mut log = Self {
             folder: folder.to_owned(),
             secret,
@@ -260,6 +262,45 @@ mod tests {
         left.open().unwrap();
         assert_eq!(left.records().len(), 2);
         assert!(!next.exists());
+    }
+
+    #[test]
+    fn an_older_file_that_was_cut_short_is_refused() {
+        let left = Left::new();
+        left.open().unwrap();
+        let line = |n: u64| format!("{{\"salt\":\"{n}\",\"record\":{{}}}}\n");
+        let (first, next) = (path(&left.records, 0), path(&left.records, IN_FILE));
+        let mut whole = fs::read_to_string(&first).unwrap();
+        whole.extend((1..IN_FILE).map(line));
+        fs::write(&first, &whole).unwrap();
+        fs::write(&next, line(IN_FILE)).unwrap();
+        left.open().unwrap();
+
+        let hashes = left.folder.path().join(tree::FILE);
+        for has_hashes in [true, false] {
+            for (bytes, words) in [
+                (whole.len() - line(4095).len(), "are missing after 4095"),
+                (whole.len() - 1, "are missing after 4095"),
+                (0, "are missing after 0"),
+            ] {
+                fs::write(&first, &whole[..bytes]).unwrap();
+                if !has_hashes {
+                    fs::write(&hashes, "").unwrap();
+                }
+                left.is_refused(words);
+            }
+        }
+        fs::write(&first, &whole).unwrap();
+        left.open().unwrap().erase(|_| true).unwrap();
+        let log = left.open().unwrap();
+        let last = erase(line(4095).trim_end().as_bytes());
+        assert!(log.tree.has(4095, &last) && !log.tree.has(4094, &last));
+        // Where the hash of its last line is damaged, none is missing.
+        let mut bytes = fs::read(&hashes).unwrap();
+        bytes[32 * 8178..32 * 8179].fill(0);
+        fs::write(&hashes, bytes).unwrap();
+        let log = left.open().unwrap();
+        assert!(!log.tree.has(4095, &last));
     }
 
     #[test]

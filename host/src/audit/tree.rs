@@ -86,6 +86,12 @@ impl Tree {
         Ok(())
     }
 
+    /// Whether the file has the hash of this line at that leaf. Of one that is lost it has none.
+    pub(super) fn has(&self, index: u64, line: &[u8]) -> bool {
+        let hash = hash_at(&self.file, stored(index));
+        hash.is_ok_and(|hash| hash == TreeHash::of_leaf(&leaf(line)))
+    }
+
     /// Takes what a leaf brings, to be written.
     pub(super) fn extend(&mut self, hashes: &[(u64, TreeHash)]) {
         if !self.is_lost {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use tlog_tiles::record_hash;
 
 /// A sha256 hash of RFC 6962's tree, written in base64 as C2SP's texts do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,6 +16,11 @@ pub struct TreeHash([u8; 32]);
 pub struct TreeHashError;
 
 impl TreeHash {
+    /// The hash of a leaf of these bytes.
+    pub fn of_leaf(leaf: &[u8]) -> Self {
+        record_hash(leaf).into()
+    }
+
     /// Takes 32 bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

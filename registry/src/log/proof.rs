@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tlog_tiles::{Error, Hash, HashReader, check_record, prove_record, record_hash};
+use tlog_tiles::{Error, Hash, HashReader, check_record, prove_record};
 
 use super::checkpoint::Checkpoint;
 use super::hash::TreeHash;
@@ -73,7 +73,7 @@ impl Inclusion {
 
     /// Checks that these bytes are that leaf.
     pub fn check(&self, leaf: &[u8], checkpoint: &Checkpoint) -> Result<(), ProofError> {
-        self.check_hash(record_hash(leaf).into(), checkpoint)
+        self.check_hash(TreeHash::of_leaf(leaf), checkpoint)
     }
 
     /// The same of a leaf's hash in the tree.

@@ -4,7 +4,9 @@
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom};
 
-use super::super::layout::{IN_FILE, first_of, firsts, missing, open, path};
+use super::super::layout::{
+    IN_FILE, first_of, firsts, firsts_of, last_line, missing, open, path, whole_lines,
+};
 use super::Store;
 
 impl Store {
@@ -30,6 +32,28 @@ impl Store {
             };
             if !is_whole {
                 return self.end_at(first, lines, bytes as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a log of which a file before the one with the last signed line was cut short. To count the
+    /// lines of all of them would take long: only those of a file are that does not end with the line
+    /// that was signed there.
+    pub(in crate::audit) fn check_ends(
+        &self,
+        signed: u64,
+        is_signed: impl Fn(u64, &[u8]) -> bool,
+    ) -> io::Result<()> {
+        for first in firsts_of(first_of(signed.saturating_sub(1))) {
+            let place = path(&self.folder, first);
+            let end = last_line(&place)?;
+            if end.is_some_and(|line| is_signed(first + IN_FILE - 1, &line)) {
+                continue;
+            }
+            let (_, lines) = whole_lines(&mut File::open(&place)?)?;
+            if lines < IN_FILE {
+                return Err(missing(&format!(" after {}", first + lines)));
             }
         }
         Ok(())
@@ -163,5 +187,26 @@ mod tests {
         assert_eq!(Store::open(folder).unwrap().size(), IN_FILE + 1);
         let text = fs::read(path(folder, 0)).unwrap();
         assert_eq!(text.split(|byte| *byte == b'\n').count(), 4097);
+    }
+
+    #[test]
+    fn an_older_file_is_counted_only_where_it_ends_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let size = 2 * IN_FILE + 5;
+        let files = [0..IN_FILE, IN_FILE..2 * IN_FILE, 2 * IN_FILE..size];
+        write(folder, &files, None);
+        let store = Store::open(folder).unwrap();
+        let is_signed = |index: u64, line: &[u8]| line == format!("line {index}").as_bytes();
+        store.check_ends(size, is_signed).unwrap();
+        // Another line in its place is not one that is missing.
+        write(folder, &files, Some(IN_FILE - 1));
+        store.check_ends(size, is_signed).unwrap();
+
+        write(folder, &[0..IN_FILE, IN_FILE..2 * IN_FILE - 3], None);
+        let error = store.check_ends(size, is_signed).unwrap_err().to_string();
+        assert!(error.contains("records are missing after 8189"), "{error}");
+        // The file of the last signed line is not an older one.
+        store.check_ends(2 * IN_FILE, is_signed).unwrap();
     }
 }
