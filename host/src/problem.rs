@@ -177,6 +177,31 @@ pub(crate) struct Details {
     pub(crate) usage: Option<Usage>,
 }
 
+impl Details {
+    /// What is said of a failed call.
+    pub(crate) fn of(failure: &Failure) -> Self {
+        let mut details = Self::default();
+        match failure {
+            Failure::Tool(error) => {
+                details.detail = Some(error.message().to_owned().into());
+                match error {
+                    ToolError::RateLimited { retry_after_ms, .. } => {
+                        details.retry_after_ms = *retry_after_ms;
+                    }
+                    ToolError::Upstream { status, .. } => details.upstream_status = *status,
+                    _ => {}
+                }
+            }
+            Failure::NoInstance => {
+                details.detail = Some(failure.to_string().into());
+                details.retry_after_ms = Some(1000);
+            }
+            _ => details.detail = Some(failure.to_string().into()),
+        }
+        details
+    }
+}
+
 /// One thing that is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InputError {
