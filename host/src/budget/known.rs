@@ -107,7 +107,7 @@ async fn of_payer(pool: &AnyPool, payer: &Payer<'_>) -> sqlx::Result<Arc<Found>>
     }))
 }
 
-/// An error that several may share, as one's own.
+/// An error that several may share, as one's own: `Error::kind` looks into it.
 fn own(error: Arc<sqlx::Error>) -> sqlx::Error {
     Arc::try_unwrap(error).unwrap_or_else(|error| sqlx::Error::AnyDriverError(Box::new(error)))
 }

@@ -156,10 +156,15 @@ fn whole_millis(wait: Duration) -> u64 {
 
 /// Whether the database does not answer, rather than answer with an error.
 fn is_away(error: &sqlx::Error) -> bool {
-    matches!(
-        error,
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)
-    )
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
+        // Of a look-up that several calls waited for, as `budget::known` gives it.
+        sqlx::Error::AnyDriverError(shared) => {
+            let shared = shared.downcast_ref::<Arc<sqlx::Error>>();
+            shared.is_some_and(|error| is_away(error))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -168,9 +173,15 @@ mod tests {
 
     #[test]
     fn a_database_that_does_not_answer_is_waited_for() {
-        let problem = Error::from(sqlx::Error::PoolTimedOut).problem();
-        assert_eq!(problem.kind, Kind::NotReady);
-        assert_eq!(problem.details.retry_after_ms, Some(1000));
+        let shared = Arc::new(sqlx::Error::PoolTimedOut);
+        for error in [
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::AnyDriverError(Box::new(shared)),
+        ] {
+            let problem = Error::from(error).problem();
+            assert_eq!(problem.kind, Kind::NotReady);
+            assert_eq!(problem.details.retry_after_ms, Some(1000));
+        }
         let broken = Error::from(sqlx::Error::RowNotFound).problem();
         assert_eq!(broken.kind, Kind::Internal);
         assert!(broken.details.detail.is_none());
