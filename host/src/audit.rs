@@ -82,6 +82,12 @@ struct Shared {
 #[error("the audit log cannot be written: {0}")]
 pub(crate) struct Unwritten(String);
 
+impl Unwritten {
+    fn without_thread() -> Self {
+        Self("its thread has ended".to_owned())
+    }
+}
+
 impl Audit {
     /// Opens the log in the data folder, or begins one, with a key of its own.
     pub(crate) fn open(data: &Path, written: Histogram) -> anyhow::Result<Self> {
@@ -201,7 +207,7 @@ impl Audit {
 
     fn order(&self, order: Order) -> Result<(), Error> {
         let ordered = self.orders.send(order);
-        ordered.map_err(|_| Unwritten("its thread has ended".to_owned()).into())
+        ordered.map_err(|_| Unwritten::without_thread().into())
     }
 }
 
@@ -225,7 +231,7 @@ impl Shared {
 
 async fn answered<T>(waiting: oneshot::Receiver<T>) -> Result<T, Unwritten> {
     let answer = waiting.await;
-    answer.map_err(|_| Unwritten("its thread has ended".to_owned()))
+    answer.map_err(|_| Unwritten::without_thread())
 }
 
 /// The key in the file.

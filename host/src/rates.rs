@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::invoke::Origin;
 
-/// A burst is what there would be in so many parts of a minute.
+/// A burst is what comes in one of so many parts of a minute.
 const BURSTS: u32 = 6;
 /// When to try again where it is not known when a call ends.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -54,8 +54,8 @@ pub(crate) struct Reached {
     unit: &'static str,
 }
 
-/// The calls of this host, as far as they are bounded: by the key's id, or the tenant's and the
-/// capsule's name; neither can be the other.
+/// The calls of this host, as far as they are bounded: by the key's id, or by the tenant's id and the
+/// capsule's name, which have a space between them and are no key's.
 #[derive(Default)]
 pub(crate) struct Rates(ByName<Calls>);
 
@@ -170,14 +170,11 @@ impl Rates {
         };
         let calls = self.0.get(&whose.concat());
         // First, since it can be given back.
-        let running = match bound.at_once {
-            Some(most) => Some(
-                calls
-                    .run(most)
-                    .ok_or_else(|| reached(most, "at once", MOMENT))?,
-            ),
-            None => None,
+        let run = |most| {
+            let running = calls.run(most);
+            running.ok_or_else(|| reached(most, "at once", MOMENT))
         };
+        let running = bound.at_once.map(run).transpose()?;
         if let Some(most) = bound.per_minute {
             let taken = calls.take(most);
             taken.map_err(|retry_after| reached(most, "a minute", retry_after))?;

@@ -49,7 +49,7 @@ pub(crate) struct InHand {
 
 impl Hand {
     /// Holds so many tokens of each window, and gives the leases that they are of, none for a soft
-    /// budget; or of none: then it is the charge of the first one that lacks them.
+    /// budget; or holds nothing, and gives the charge of the first window that lacks them.
     pub(super) fn hold<'a>(
         &mut self,
         charges: &'a [Charge],

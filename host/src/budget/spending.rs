@@ -58,11 +58,7 @@ pub(crate) async fn hold(
     };
     let is_bounded = most.is_some() || reservation.is_bound();
     Ok(Spending {
-        allowance: if is_bounded {
-            Allowance::tokens(*prices, reservation.tokens())
-        } else {
-            Allowance::unbounded(*prices)
-        },
+        allowance: allowance(prices, is_bounded.then(|| reservation.tokens())),
         reservation: Some(reservation),
     })
 }
@@ -78,12 +74,16 @@ fn uncounted(
         accounting::takes_budgets(app)?;
     }
     Ok(Spending {
-        allowance: match most {
-            Some(tokens) => Allowance::tokens(*prices, tokens),
-            None => Allowance::unbounded(*prices),
-        },
+        allowance: allowance(prices, most),
         reservation: None,
     })
+}
+
+fn allowance(prices: &Prices, most: Option<u64>) -> Allowance {
+    match most {
+        Some(tokens) => Allowance::tokens(*prices, tokens),
+        None => Allowance::unbounded(*prices),
+    }
 }
 
 /// Nobody has said that the call needs so many: it makes do with what is left, where that is less.
