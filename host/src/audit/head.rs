@@ -30,8 +30,10 @@ impl Head {
         };
         let head: Self = serde_json::from_slice(&bytes).context(FILE)?;
         let checkpoint = Checkpoint::read(head.checkpoint.as_bytes(), key).context(FILE)?;
+        // One hash is the edge of trees of many sizes.
+        let is_edge = checkpoint.size() == head.size() && checkpoint.root() == head.frontier.root();
         ensure!(
-            checkpoint.root() == head.frontier.root(),
+            is_edge,
             "{FILE}: its edge does not make the root that was signed"
         );
         Ok(Some(head))
@@ -59,5 +61,46 @@ impl Head {
     /// How many lines are signed.
     pub(super) fn size(&self) -> u64 {
         self.frontier.size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use soma_registry::SecretKey;
+
+    use super::*;
+
+    #[test]
+    fn its_edge_is_that_of_the_tree_that_was_signed() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let secret = NoteSecret::new("log.test", SecretKey::generate().unwrap()).unwrap();
+        let key = secret.log_key();
+        assert!(Head::read(folder, &key).unwrap().is_none());
+        let mut frontier = Frontier::default();
+        for leaf in [b"a", b"b", b"c", b"d"] {
+            frontier.push(leaf);
+        }
+        Head::sign(&secret, &frontier)
+            .unwrap()
+            .write(folder)
+            .unwrap();
+        assert_eq!(Head::read(folder, &key).unwrap().unwrap().size(), 4);
+
+        let kept: Value = serde_json::from_slice(&fs::read(folder.join(FILE)).unwrap()).unwrap();
+        frontier.push(b"e");
+        let hashes = &kept["frontier"]["hashes"];
+        for other in [
+            json!(frontier),
+            json!({"size": 8, "hashes": hashes}),
+            json!({"size": 2, "hashes": hashes}),
+        ] {
+            let mut changed = kept.clone();
+            changed["frontier"] = other;
+            fs::write(folder.join(FILE), changed.to_string()).unwrap();
+            let error = Head::read(folder, &key).err().unwrap().to_string();
+            assert!(error.contains("its edge does not make"), "{error}");
+        }
     }
 }
