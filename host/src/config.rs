@@ -12,7 +12,6 @@ use soma_capability::Origin;
 use soma_runtime::Compiler;
 
 use crate::given::{Given, GivenKeep, GivenLimits, GivenPrices};
-use crate::keep;
 use crate::keepers::GivenVault;
 use crate::settings::Settings;
 use crate::trust::GivenTrust;
@@ -150,7 +149,7 @@ pub struct Config {
     /// Days that each kind is kept, as in `calls=90,changes=400,usage=400,ledger=400`: records of calls,
     /// all other records, what calls used, windows of budgets that are over [default: for ever; windows
     /// of days 400] [reloadable]
-    #[arg(long, env = "SOMA_KEEP", value_name = "KEPT", value_parser = keep::given)]
+    #[arg(long, env = "SOMA_KEEP", value_name = "KEPT")]
     pub keep: Option<GivenKeep>,
 
     /// Record the inputs and outputs of calls as they are, and not their salted hashes alone

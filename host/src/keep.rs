@@ -1,17 +1,10 @@
 //! How long each kind of what happened is kept.
 
-use std::collections::BTreeMap;
-
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::db::DAY;
-use crate::given::GivenKeep;
-
-/// How kinds and days are written on the command line.
-const FORM: &str = "kinds are calls, changes, usage and ledger, and days are 1 to 36500, as in \
-                    calls=90,usage=400";
 
 /// Days for each kind; none is as the kind's default has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,40 +76,13 @@ impl Keep {
     }
 }
 
-/// Days for some kinds, from the command line.
-pub(crate) fn given(text: &str) -> anyhow::Result<GivenKeep> {
-    let mut given = BTreeMap::new();
-    for part in text.split(',').map(str::trim) {
-        ensure!(!part.is_empty(), "a kind is missing: {FORM}");
-        let Some((kind, days)) = part.split_once('=') else {
-            bail!("`{part}` has no days: {FORM}");
-        };
-        let (kind, days) = (kind.trim(), days.trim());
-        ensure!(
-            matches!(kind, "calls" | "changes" | "usage" | "ledger"),
-            "there is no kind `{kind}`: {FORM}"
-        );
-        let number = days.parse::<u32>().ok();
-        let Some(Ok(Days(number))) = number.map(Days::try_from) else {
-            bail!("`{days}` is no number of days for `{kind}`: {FORM}");
-        };
-        let before = given.insert(kind, number);
-        ensure!(before.is_none(), "`{kind}` is there twice: {FORM}");
-    }
-    let given: Vec<String> = given
-        .iter()
-        .map(|(kind, days)| format!("{kind}={days}"))
-        .collect();
-    Ok(given.join(",").parse()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn resolve(keep: &str, audit_days: Option<u32>) -> anyhow::Result<Keep> {
         Keep::resolve(&Config {
-            keep: Some(given(keep)?),
+            keep: Some(keep.parse()?),
             audit_days,
             ..Config::default()
         })
@@ -133,14 +99,22 @@ mod tests {
         for (keep, audit_days, words) in [
             ("calls=0", None, "1 to 36500"),
             ("calls=36501", None, "1 to 36500"),
-            ("answers=1", None, "no kind `answers`: kinds are calls,"),
-            ("", None, "a kind is missing: kinds are"),
-            ("calls=1,,usage=2", None, "a kind is missing"),
-            ("calls=1,", None, "a kind is missing"),
-            ("calls", None, "`calls` has no days"),
-            ("calls=90d", None, "`90d` is no number of days for `calls`"),
-            ("calls=", None, "`` is no number of days for `calls`"),
-            ("calls=-1", None, "`-1` is no number of days"),
+            (
+                "answers=1",
+                None,
+                "no `answers`: the names are calls, changes,",
+            ),
+            ("", None, "a name is missing"),
+            ("calls=1,,usage=2", None, "a name is missing"),
+            ("calls=1,", None, "a name is missing"),
+            ("calls", None, "`calls` has no value"),
+            (
+                "calls=90d",
+                None,
+                "`90d` does not fit `calls`, which takes 1",
+            ),
+            ("calls=", None, "`` does not fit `calls`"),
+            ("calls=-1", None, "`-1` does not fit `calls`"),
             ("calls=1,calls=2", None, "`calls` is there twice"),
             ("calls=30", Some(7), "one or the other"),
             ("usage=30", Some(0), "audit-days"),

@@ -83,7 +83,10 @@ fn settings_that_cannot_hold() {
         ],
         &["/none"],
     );
-    refused(&["--default-limits", "feul=1"], &["feul"]);
+    refused(
+        &["--default-limits", "feul=1"],
+        &["there is no `feul`: the names are fuel, time-ms"],
+    );
     refused(
         &["--default-limits", "time-ms=999999999"],
         &["time-ms", "maximum-limits"],
