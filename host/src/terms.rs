@@ -1,5 +1,8 @@
 //! What a caller says that a call may cost, in its headers.
 
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
 use http::{HeaderMap, HeaderName};
 
 use crate::budget::{Session, SessionId};
@@ -15,15 +18,15 @@ const SESSION_TOKENS: HeaderName = HeaderName::from_static("soma-session-tokens"
 /// The terms of one call; by default nothing is said.
 #[derive(Default)]
 pub(crate) struct Terms {
-    /// See [`MAX_TOKENS`].
-    pub(crate) most: Option<u64>,
+    /// See [`MAX_TOKENS`]. Without any, a call could not pay for its first instruction.
+    pub(crate) most: Option<NonZeroU64>,
     /// See [`SESSION`].
     pub(crate) session: Option<Session>,
 }
 
 impl Terms {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Error> {
-        let most = number(headers, &SESSION_TOKENS)?;
+        let most = number(headers, &SESSION_TOKENS, "a whole number of tokens")?;
         let session = match text(headers, &SESSION)? {
             Some(id) => Some(Session {
                 id: SessionId::try_from(id.to_owned()).map_err(|error| wrong(&SESSION, error))?,
@@ -34,16 +37,22 @@ impl Terms {
             }
             None => None,
         };
+        let some = "a whole number of tokens from 1 on: a call of 0 tokens cannot begin";
         Ok(Self {
-            most: number(headers, &MAX_TOKENS)?,
+            most: number(headers, &MAX_TOKENS, some)?,
             session,
         })
     }
 }
 
-fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Error> {
-    let number = text(headers, name)?.map(str::parse).transpose();
-    number.map_err(|_| wrong(name, "it is a whole number of tokens"))
+/// The number in a field, which is of this kind.
+fn number<N: FromStr>(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    kind: &str,
+) -> Result<Option<N>, Error> {
+    let number = text(headers, name)?.map(str::parse::<N>).transpose();
+    number.map_err(|_| wrong(name, format_args!("it is {kind}")))
 }
 
 /// The one value of a field.
@@ -87,11 +96,12 @@ mod tests {
         let session = both.session.unwrap();
         assert_eq!(
             (both.most, session.id.as_str(), session.most),
-            (Some(7), "a b", None)
+            (NonZeroU64::new(7), "a b", None)
         );
         for (fields, words) in [
             (&[("soma-max-tokens", "-1")][..], "a whole number"),
             (&[("soma-max-tokens", "")], "a whole number"),
+            (&[("soma-max-tokens", "0")], "a call of 0 tokens"),
             (&[("soma-session", "")], "1 to 128 characters"),
             (&[("soma-session-tokens", "5")], "goes with `soma-session`"),
             (
@@ -102,5 +112,11 @@ mod tests {
             let refused = terms(fields).err().unwrap();
             assert!(refused.contains(words), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_session_can_be_over_before_it_begins() {
+        let over = terms(&[("soma-session", "a"), ("soma-session-tokens", "0")]);
+        assert_eq!(over.unwrap().session.unwrap().most, Some(0));
     }
 }

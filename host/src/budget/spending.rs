@@ -1,5 +1,6 @@
 //! What one call may spend: what its caller says, held of every budget that it counts against.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -42,7 +43,7 @@ pub(crate) async fn hold(
         });
     }
     let caller = &origin.caller;
-    let said = [terms.most, caller.max_tokens()];
+    let said = [terms.most.map(NonZeroU64::get), caller.max_tokens()];
     let most = said.into_iter().flatten().min();
     if !app.settings.accounting {
         return uncounted(app, prices, most, terms.session.as_ref());

@@ -326,6 +326,31 @@ fn a_call_costs_at_most_what_its_caller_says() {
 }
 
 #[test]
+fn no_call_is_of_no_tokens() {
+    Setup::default().run(async |host| {
+        host.install_guests(&["echo"]).await;
+        let none = [("soma-max-tokens", "0")];
+        let refused = async || {
+            let answer = host.invoke.call_with("echo", &json!({}), &none).await;
+            let problem = answer.problem(400, "bad-request");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(
+                detail.ends_with("a call of 0 tokens cannot begin"),
+                "{detail}"
+            );
+        };
+        refused().await;
+        // Where nothing is left, nothing of it could be held.
+        let nothing = json!({"tenant": "default", "span": "month", "tokens": 0});
+        set(&host, nothing).await;
+        refused().await;
+        let one = [("soma-max-tokens", "1")];
+        let answer = host.invoke.call_with("echo", &json!({}), &one).await;
+        answer.problem(402, "budget-exhausted");
+    });
+}
+
+#[test]
 fn a_call_costs_at_most_what_its_key_says() {
     Setup::default().run(async |host| {
         host.install_guests(&["spin"]).await;
