@@ -128,4 +128,41 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_negative_number_is_a_value_that_does_not_fit() {
+        let tokens = "tokens are written like";
+        for (line, words) in [
+            ("budget set -5 --per day", tokens),
+            ("budget set --per day -1.5", tokens),
+            ("call acme/report get --max-tokens -5", tokens),
+            (
+                "call acme/report get --session s --session-tokens -5",
+                tokens,
+            ),
+            ("key create --max-tokens -5", tokens),
+            ("key create --calls-per-minute -5", "are a whole number"),
+            ("key set 3f9a0c1d2e4b5a69 --max-tokens -5", tokens),
+            (
+                "key set 3f9a0c1d2e4b5a69 --calls-per-minute -5",
+                "are a whole number",
+            ),
+            ("run . get --fuel -5", "a limit is a whole number"),
+            ("run . get --time-ms -5", "a limit is a whole number"),
+            ("run . get --memory-mib -5", "-5 is not in 1..=4096"),
+            ("grant set acme/report --kv -5", "-5 is not in 1..=1048576"),
+            ("audit query --limit -5", "-5 is not in 1..=1000"),
+            ("search --limit -5", "-5 is not in 1..=100"),
+            ("search --after -5", "-5 is not in 0..=4294967295"),
+            ("token create --name ci --days -5", "-5 is not in 1..=365"),
+        ] {
+            let refused = Cli::try_parse_from(["soma"].into_iter().chain(line.split(' ')));
+            let refused = refused.err().unwrap().render().to_string();
+            assert!(
+                refused.starts_with("error: invalid value '-"),
+                "{line}: {refused}"
+            );
+            assert!(refused.contains(words), "{line}: {refused}");
+        }
+    }
 }

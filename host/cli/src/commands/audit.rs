@@ -85,7 +85,7 @@ pub(crate) struct Query {
     until: Option<Timestamp>,
 
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000), allow_negative_numbers = true)]
     limit: u32,
 
     #[command(flatten)]

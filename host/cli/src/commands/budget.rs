@@ -62,7 +62,7 @@ A call is refused where one of the budgets that it is under is spent: of its ten
 session. `soma usage` shows what calls take (docs/budgets.md).")]
 pub(crate) struct Set {
     /// How many tokens: 1000000, 1_000_000, 10k, 1.5M
-    #[arg(value_name = "TOKENS", value_parser = tokens)]
+    #[arg(value_name = "TOKENS", value_parser = tokens, allow_negative_numbers = true)]
     amount: u64,
 
     /// Only count, and refuse nothing

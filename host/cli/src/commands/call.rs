@@ -37,7 +37,7 @@ pub(crate) struct Call {
 
     /// What the call may cost at most, in tokens: 500, 10k, 1.5M [default: what its key and its
     /// budgets allow]
-    #[arg(long, value_name = "TOKENS", value_parser = tokens_of_a_call)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens_of_a_call, allow_negative_numbers = true)]
     max_tokens: Option<u64>,
 
     /// The session that the call is of: a name of your own for calls that share a budget
@@ -45,7 +45,7 @@ pub(crate) struct Call {
     session: Option<HeaderValue>,
 
     /// What all the calls of the session may cost at most together, in tokens
-    #[arg(long, value_name = "TOKENS", requires = "session", value_parser = tokens)]
+    #[arg(long, value_name = "TOKENS", requires = "session", value_parser = tokens, allow_negative_numbers = true)]
     session_tokens: Option<u64>,
 
     /// Run the call once, however often it is sent with this text: what it was answered is given

@@ -104,7 +104,8 @@ fn show_secret(key: &Value, screen: Screen) -> Result<(), Failure> {
 
 /// Reads how many calls a minute, on the command line.
 fn calls(text: &str) -> anyhow::Result<NonZeroU32> {
-    let calls: u32 = text.parse()?;
+    let calls = text.parse::<u32>();
+    let calls = calls.context("calls a minute are a whole number, such as 60")?;
     NonZeroU32::new(calls)
         .context("0 calls a minute is none: revoke the key instead, or leave this out")
 }

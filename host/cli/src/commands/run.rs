@@ -6,6 +6,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+use clap::builder::RangedI64ValueParser;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use soma_capability::{KvCapability, Limits, LimitsAsked, Origin, Prices, Setting, Settings, Tool};
@@ -61,15 +63,15 @@ pub(crate) struct Run {
     config: Vec<Setting>,
 
     /// Units of fuel, about one an instruction [default: what the manifest asks, or 10^10]
-    #[arg(long)]
+    #[arg(long, value_parser = limit, allow_negative_numbers = true)]
     fuel: Option<u64>,
 
     /// Milliseconds on the wall clock [default: what the manifest asks, or 30000]
-    #[arg(long)]
+    #[arg(long, value_parser = limit, allow_negative_numbers = true)]
     time_ms: Option<u64>,
 
     /// Mebibytes of memory [default: what the manifest asks, or 64]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    #[arg(long, value_parser = RangedI64ValueParser::<u64>::from(1..=4096), allow_negative_numbers = true)]
     memory_mib: Option<u64>,
 
     /// Which of the capsule's log lines are shown, as in `debug` or `warn`
@@ -153,6 +155,12 @@ impl Run {
         };
         Limits::default().asked(&asked, &unbounded)
     }
+}
+
+/// Reads a limit on the command line.
+fn limit(text: &str) -> anyhow::Result<u64> {
+    text.parse()
+        .context("a limit is a whole number, such as 30000")
 }
 
 /// The store of a run begins empty, and ends with it.

@@ -30,11 +30,11 @@ pub(crate) struct Search {
     capability: Option<String>,
 
     /// How many to show
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100), allow_negative_numbers = true)]
     limit: u32,
 
     /// Go on where the page before ended
-    #[arg(long, value_name = "NEXT")]
+    #[arg(long, value_name = "NEXT", allow_negative_numbers = true)]
     after: Option<u32>,
 
     #[command(flatten)]

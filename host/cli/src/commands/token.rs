@@ -1,5 +1,6 @@
 //! `soma token`: tokens for programs, of few scopes and a longer life than a login's.
 
+use clap::builder::RangedI64ValueParser;
 use serde_json::json;
 use soma_capability::Name;
 use soma_registry::api::{Token as Known, TokenRequest, TokenScope};
@@ -51,7 +52,7 @@ pub(crate) struct Create {
     namespaces: Vec<Name>,
 
     /// Days until it ends
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=365))]
+    #[arg(long, default_value_t = 30, value_parser = RangedI64ValueParser::<u64>::from(1..=365), allow_negative_numbers = true)]
     days: u64,
 
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::RangedI64ValueParser;
 use jiff::Timestamp;
 use soma_capability::{
     AddressRange, Authorities, Capabilities, CredentialName, Grant, HttpGrant, KvCapability,
@@ -58,8 +59,8 @@ pub(crate) struct Set {
     client_certificate: Option<CredentialName>,
 
     /// A store of its own, of so many kibibytes, where it asks for one
-    #[arg(long, value_name = "KIB", value_parser = clap::value_parser!(u64).range(1..=1 << 20),
-          conflicts_with_all = ["all", "file"])]
+    #[arg(long, value_name = "KIB", value_parser = RangedI64ValueParser::<u64>::from(1..=1 << 20),
+          allow_negative_numbers = true, conflicts_with_all = ["all", "file"])]
     kv: Option<u64>,
 
     /// Another capsule's tool, NAMESPACE/NAME/TOOL or NAMESPACE/NAME/* for all of them, where it asks

@@ -47,12 +47,12 @@ pub(crate) struct Create {
 
     /// Tokens that each of its calls may cost at most: 500, 10k, 1.5M [default: what the capsule's
     /// limits come to]
-    #[arg(long, value_name = "TOKENS", value_parser = tokens_of_a_call)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens_of_a_call, allow_negative_numbers = true)]
     max_tokens: Option<u64>,
 
     /// Calls a minute, where that is less than the host's own bound for a key; a sixth of them may
     /// come at once
-    #[arg(long, value_name = "N", value_parser = calls)]
+    #[arg(long, value_name = "N", value_parser = calls, allow_negative_numbers = true)]
     calls_per_minute: Option<NonZeroU32>,
 
     /// When it ends, as in 2027-01-01T00:00:00Z (RFC 3339) [default: never]

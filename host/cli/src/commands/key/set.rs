@@ -31,7 +31,7 @@ pub(crate) struct Set {
     name: Option<String>,
 
     /// Tokens that each of its calls may cost at most: 500, 10k, 1.5M
-    #[arg(long, value_name = "TOKENS", value_parser = tokens_of_a_call)]
+    #[arg(long, value_name = "TOKENS", value_parser = tokens_of_a_call, allow_negative_numbers = true)]
     max_tokens: Option<u64>,
 
     /// As many tokens as the capsule's limits come to
@@ -40,7 +40,7 @@ pub(crate) struct Set {
 
     /// Calls a minute, where that is less than the host's own bound for a key; a sixth of them may
     /// come at once
-    #[arg(long, value_name = "N", value_parser = calls)]
+    #[arg(long, value_name = "N", value_parser = calls, allow_negative_numbers = true)]
     calls_per_minute: Option<NonZeroU32>,
 
     /// As many calls a minute as the host's own bound for a key allows
