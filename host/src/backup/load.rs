@@ -21,13 +21,12 @@ use crate::db::{self, answers, ledger};
 /// A row as the archive has it.
 type Line = Map<String, Value>;
 
-/// Makes the tables that the rows come from, fills them, and brings them up to date. The rows are
-/// there as a whole or not at all. Gives how many they are.
+/// Makes the tables that the rows come from, and fills them. The rows are there as a whole or not at all.
+/// Gives how many they are.
 pub(super) async fn load(
     pool: &AnyPool,
     folder: &Path,
     contents: &Contents,
-    host: &str,
 ) -> anyhow::Result<u64> {
     db::migrate_to(pool, contents.schema).await?;
     let mut transaction = pool.begin().await?;
@@ -48,10 +47,18 @@ pub(super) async fn load(
             "its rows name `{file}`, which is missing"
         );
     }
-    ledger::expire_pending(&mut transaction).await?;
-    answers::inherit(&mut transaction, host).await?;
     transaction.commit().await?;
     Ok(rows)
+}
+
+/// Brings the tables up to date, and has the host that this becomes answer for what those before it had
+/// begun. In this order: old tables may not have what that is about.
+pub(super) async fn settle(pool: &AnyPool, host: &str) -> anyhow::Result<()> {
+    db::migrate(pool).await?;
+    let mut transaction = pool.begin().await?;
+    ledger::expire_pending(&mut transaction).await?;
+    answers::inherit(&mut transaction, host).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Takes all rows away again.

@@ -148,9 +148,9 @@ impl Target {
             settings.database.clone()
         };
         let pool = db::connect(&url).await.context("the database")?;
-        let loaded = load::load(&pool, &self.unfinished, contents, host).await;
+        let loaded = load::load(&pool, &self.unfinished, contents).await;
         let rows = loaded.context("the database")?;
-        if let Err(error) = self.finish(&pool, own).await {
+        if let Err(error) = self.finish(&pool, own, host).await {
             if !own {
                 load::clear(&pool)
                     .await
@@ -162,8 +162,8 @@ impl Target {
         Ok(rows)
     }
 
-    async fn finish(&self, pool: &AnyPool, own: bool) -> anyhow::Result<()> {
-        db::migrate(pool).await.context("the database")?;
+    async fn finish(&self, pool: &AnyPool, own: bool, host: &str) -> anyhow::Result<()> {
+        load::settle(pool, host).await.context("the database")?;
         if own {
             // What is beside the file is in it then.
             pool.close().await;

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::Digest as _;
+use tar::{Builder, Header};
 
 use super::host::TestHost;
 use crate::cli::{Said, beside};
@@ -34,6 +36,38 @@ pub(crate) fn unpacked(file: &Path) -> BTreeMap<String, Vec<u8>> {
         (name, bytes)
     });
     files.collect()
+}
+
+/// The end of a backup, which says what is in it.
+pub(crate) fn end(files: &BTreeMap<String, Vec<u8>>) -> Value {
+    serde_json::from_slice(&files["backup.json"]).expect("JSON")
+}
+
+/// Makes a backup of these files again. What its end says of them is made true; all else is left there.
+pub(crate) fn repack(file: &Path, files: &BTreeMap<String, Vec<u8>>) {
+    let mut end = end(files);
+    let others = files.iter().filter(|(name, _)| *name != "backup.json");
+    let about = others.clone().map(|(name, bytes)| {
+        let sha256 = hex::encode(sha2::Sha256::digest(bytes));
+        (
+            name.clone(),
+            json!({"bytes": bytes.len(), "sha256": sha256}),
+        )
+    });
+    end["files"] = about.collect();
+    let mut builder = Builder::new(File::create(file).expect("a file"));
+    let mut append = |name: &str, bytes: &[u8]| {
+        let mut header = Header::new_gnu();
+        header.set_mode(0o600);
+        header.set_size(bytes.len() as u64);
+        let appended = builder.append_data(&mut header, name, bytes);
+        appended.expect("an entry");
+    };
+    for (name, bytes) in others {
+        append(name, bytes);
+    }
+    append("backup.json", end.to_string().as_bytes());
+    builder.finish().expect("a tar file");
 }
 
 /// The rows of a table.

@@ -20,7 +20,7 @@ mod vault;
 mod witness;
 
 pub(crate) use answer::Answer;
-pub(crate) use backup::{backed_up, database_flag, rows, unpacked};
+pub(crate) use backup::{backed_up, database_flag, end, repack, rows, unpacked};
 pub(crate) use client::{Client, send};
 pub(crate) use database::{Database, OwnDatabase, postgres};
 pub(crate) use false_log::{FalseLog, marketplaces, note_secret, unix_time};

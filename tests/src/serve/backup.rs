@@ -2,6 +2,7 @@
 
 mod bad;
 mod erased;
+mod older;
 mod waits;
 
 use std::collections::BTreeMap;

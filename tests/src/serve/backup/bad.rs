@@ -6,17 +6,19 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use soma_registry::owner_only;
 use tar::{Builder, EntryType, Header};
 
 use super::restore;
 use crate::cli::{Said, beside};
-use crate::harness::{Setup, TestHost, backed_up, command, database_flag, full, soma, unpacked};
+use crate::harness::{
+    Setup, TestHost, backed_up, command, database_flag, full, repack, soma, unpacked,
+};
 
 /// Fails with these words, and leaves no folder.
 #[track_caller]
-fn is_refused(file: &Path, words: &str) {
+pub(super) fn is_refused(file: &Path, words: &str) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let said = restore(&data, None, file).exits(1);
@@ -168,21 +170,11 @@ fn what_agrees_with_its_end_and_with_nothing_else_is_refused() {
 
 /// An archive in which a file has other bytes, or is not there, and whose end says the same.
 fn forge(path: &Path, mut files: BTreeMap<String, Vec<u8>>, name: &str, bytes: Option<Vec<u8>>) {
-    let end = files.remove("backup.json").unwrap();
-    let mut end: Value = serde_json::from_slice(&end).unwrap();
     match bytes {
-        Some(bytes) => {
-            end["files"][name] = about(&bytes);
-            files.insert(name.to_owned(), bytes);
-        }
-        None => {
-            end["files"].as_object_mut().unwrap().remove(name);
-            files.remove(name);
-        }
-    }
-    let mut files: Vec<_> = files.into_iter().collect();
-    files.push(("backup.json".to_owned(), end.to_string().into_bytes()));
-    archive(path, &files, |_| {});
+        Some(bytes) => files.insert(name.to_owned(), bytes),
+        None => files.remove(name),
+    };
+    repack(path, &files);
 }
 
 #[test]
@@ -204,11 +196,6 @@ fn a_backup_that_nobody_read_to_its_end_was_not_taken() {
         assert_eq!(taken.status.code(), Some(1), "{said}");
         assert!(said.contains("not written to its end"), "{said}");
     });
-}
-
-fn about(bytes: &[u8]) -> Value {
-    use sha2::Digest as _;
-    json!({"bytes": bytes.len(), "sha256": hex::encode(sha2::Sha256::digest(bytes))})
 }
 
 #[test]
