@@ -1,6 +1,7 @@
 //! `soma backup` beside a host at work, and `soma restore`: the same host, elsewhere.
 
 mod bad;
+mod capsules;
 mod erased;
 mod older;
 mod waits;
