@@ -2,15 +2,18 @@
 //! [`restore`] makes a data folder and a database of it again.
 //!
 //! Both are commands of a process of their own, so their files are read and written where they
-//! are awaited. The rows come from one moment of the database. What the folder has is read after
-//! that, so that the audit log knows of all that the rows know of.
+//! are awaited; only a pipe, at whose other end may be nobody, has a thread. The rows come from one moment
+//! of the database. What the folder has is read after that, so that the audit log knows of all that the
+//! rows know of.
 
 mod archive;
 mod contents;
 mod dump;
+mod incoming;
 mod load;
 mod measured;
 mod restore;
+mod stop;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,8 +22,9 @@ mod unpack;
 use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read as _, Seek as _, Write};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -30,24 +34,28 @@ use soma_capability::Digest;
 use soma_registry::MARKETPLACES_FILE;
 use sqlx::AnyPool;
 use tempfile::NamedTempFile;
+use tokio::sync::oneshot;
 
 use self::archive::Archive;
 use self::contents::{Contents, FORMAT};
 use self::dump::Dumped;
 pub(crate) use self::restore::UNFINISHED;
 pub use self::restore::{PutBack, restore};
+pub use self::stop::{Interrupted, Stop};
 pub use self::unpack::NoBackup;
 use crate::audit;
 use crate::catalog::file_of;
 use crate::db;
 use crate::settings::Settings;
 
-/// How often it is begun anew where a capsule's file went away meanwhile.
+/// How often it is begun.
 const TRIES: usize = 3;
 /// Lines of the audit log that nobody waits for are on disk after a fifth of this.
 const WRITTEN: Duration = Duration::from_millis(250);
 /// How long a running host may take to sign what it has written: it does so once a second.
 const SIGNED: Duration = Duration::from_secs(3);
+/// How long the database is waited for to be closed.
+const CLOSED: Duration = Duration::from_secs(2);
 
 /// A backup that is whole and on disk, under no name yet: dropping it removes it.
 pub struct Backup {
@@ -83,10 +91,29 @@ impl Backup {
         Ok(File::open(folder_of(path))?.sync_all()?)
     }
 
-    /// Writes all of it elsewhere.
-    pub fn copy_to(self, mut out: impl Write) -> io::Result<()> {
-        io::copy(&mut self.file.reopen()?, &mut out)?;
-        out.flush()
+    /// Writes all of it elsewhere, on a thread that is left where it is once this is told to stop: nobody
+    /// may ever read what it writes. So its file has no name by then.
+    pub async fn copy_to(
+        self,
+        mut out: impl Write + Send + 'static,
+        stop: &Stop,
+    ) -> anyhow::Result<()> {
+        let mut file = self.file.into_file();
+        let (done, copied) = oneshot::channel();
+        thread::spawn(move || {
+            let mut copy = || -> io::Result<()> {
+                file.rewind()?;
+                io::copy(&mut file, &mut out)?;
+                out.flush()
+            };
+            // Nobody listens who was told to stop.
+            let _ = done.send(copy());
+        });
+        tokio::select! {
+            biased;
+            copied = copied => Ok(copied??),
+            by = stop.told() => Err(by.into()),
+        }
     }
 }
 
@@ -97,8 +124,13 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Takes a backup of the host of these settings, whether it runs or not. Until it is whole it lies
-/// beside the file that it is to be kept as, or among the system's temporary files.
-pub async fn backup(settings: &Settings, kept_as: Option<&Path>) -> anyhow::Result<Backup> {
+/// beside the file that it is to be kept as, or among the system's temporary files. Nothing of it is there
+/// where this fails, or is told to stop.
+pub async fn backup(
+    settings: &Settings,
+    kept_as: Option<&Path>,
+    stop: &Stop,
+) -> anyhow::Result<Backup> {
     if let Some(path) = kept_as {
         ensure!(!path.exists(), "{} is there already", path.display());
     }
@@ -113,6 +145,27 @@ pub async fn backup(settings: &Settings, kept_as: Option<&Path>) -> anyhow::Resu
     let pool = db::connect(&settings.database)
         .await
         .context("the database")?;
+    let backup = tokio::select! {
+        biased;
+        by = stop.told() => Err(by).context("no backup was taken"),
+        backup = take_whole(settings, &pool, kept_as) => backup,
+    };
+    close(&pool).await;
+    backup
+}
+
+/// Lets go of the database, for SQLite to take away what it has beside its file. One that does not answer
+/// ends with the process.
+async fn close(pool: &AnyPool) {
+    let _ = tokio::time::timeout(CLOSED, pool.close()).await;
+}
+
+/// Begins it anew where a capsule's file goes away meanwhile.
+async fn take_whole(
+    settings: &Settings,
+    pool: &AnyPool,
+    kept_as: Option<&Path>,
+) -> anyhow::Result<Backup> {
     let folder = kept_as.map_or_else(env::temp_dir, |path| folder_of(path).to_owned());
     for _ in 0..TRIES {
         let file = NamedTempFile::new_in(&folder).map_err(|error| {
@@ -125,8 +178,7 @@ pub async fn backup(settings: &Settings, kept_as: Option<&Path>) -> anyhow::Resu
             anyhow!("no file can be made in {folder}, {why}: {instead}")
         })?;
         let archive = Archive::new(file.as_file().try_clone()?);
-        if let Some(taken) = take(settings, &pool, archive).await? {
-            pool.close().await;
+        if let Some(taken) = take(settings, pool, archive).await? {
             return Ok(Backup { file, taken });
         }
     }

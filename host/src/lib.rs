@@ -63,7 +63,7 @@ mod watches;
 
 pub use app::is_in_use;
 pub use audit::{is_erased, leaf};
-pub use backup::{Backup, NoBackup, PutBack, Taken, backup, restore};
+pub use backup::{Backup, Interrupted, NoBackup, PutBack, Stop, Taken, backup, restore};
 pub use config::{Config, DEFAULT_PORT, LogFormat, TlsFiles, default_data_folder};
 pub use given::{Given, GivenError, GivenKeep, GivenLimits, GivenPrices, Named};
 pub use input::{InvalidInput, check as check_input};

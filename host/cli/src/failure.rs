@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use serde_json::{Value, json};
+use soma_host::Interrupted;
 
 /// The exit codes, as `soma --help` documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub(crate) enum Exit {
     InvalidInput = 6,
     /// The host or a tool's upstream is busy; the same request may succeed later.
     Busy = 7,
+    /// SIGINT ended it, which took back what it had done. Shells say the same of what it kills.
+    Interrupted = 130,
+    /// SIGTERM did.
+    Terminated = 143,
 }
 
 /// Why a command did not do what it was asked to.
@@ -177,6 +182,11 @@ impl From<clap::Error> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::failed(format_args!("{error:#}"))
+        let exit = match error.downcast_ref() {
+            Some(Interrupted::Int) => Exit::Interrupted,
+            Some(Interrupted::Term) => Exit::Terminated,
+            None => Exit::Failed,
+        };
+        Self::new(exit, format_args!("{error:#}"))
     }
 }

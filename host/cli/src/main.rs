@@ -57,7 +57,8 @@ Exit codes:
   4  the key, the token, a budget or the trust policy does not allow it, or there is no key
   5  the host or marketplace has no such capsule, tool, tenant or key
   6  the input is not JSON, or does not fit the tool's schema
-  7  busy: the same request may succeed later";
+  7  busy: the same request may succeed later
+  130, 143  a backup or a restore was interrupted (SIGINT, SIGTERM), and left nothing";
 
 #[derive(Parser)]
 #[command(name = "soma", version, about = ABOUT, after_help = AFTER_HELP)]

@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Transaction};
 
 use super::contents::{Contents, of_table};
 use super::dump::capsules;
@@ -21,13 +21,18 @@ use crate::db::{self, answers, ledger};
 /// A row as the archive has it.
 type Line = Map<String, Value>;
 
-/// Makes the tables that the rows come from, and fills them. The rows are there as a whole or not at all.
-/// Gives how many they are.
+/// All rows, which are in the database once this is committed. Where it is dropped they never were.
+pub(super) struct Loaded {
+    pub(super) transaction: Transaction<'static, Any>,
+    pub(super) rows: u64,
+}
+
+/// Makes the tables that the rows come from, and fills them.
 pub(super) async fn load(
     pool: &AnyPool,
     folder: &Path,
     contents: &Contents,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Loaded> {
     db::migrate_to(pool, contents.schema).await?;
     let mut transaction = pool.begin().await?;
     let schema = db::schema(&mut transaction).await?;
@@ -47,8 +52,7 @@ pub(super) async fn load(
             "its rows name `{file}`, which is missing"
         );
     }
-    transaction.commit().await?;
-    Ok(rows)
+    Ok(Loaded { transaction, rows })
 }
 
 /// Brings the tables up to date, and has the host that this becomes answer for what those before it had

@@ -12,7 +12,10 @@ use sqlx::AnyPool;
 use uuid::Uuid;
 
 use super::contents::{Contents, of_table};
-use super::{load, unpack};
+use super::incoming::Incoming;
+use super::load::Loaded;
+use super::stop::Stop;
+use super::{close, load, unpack};
 use crate::app::{LOCK, claim, is_in_use};
 use crate::catalog::hex_of;
 use crate::db::secrets::Sealed;
@@ -23,6 +26,7 @@ use crate::{audit, db};
 
 /// Where everything lies in the data folder until all of it is there. A host does not start beside it.
 pub(crate) const UNFINISHED: &str = "restoring";
+const STOPPED: &str = "nothing was restored";
 
 /// What was restored.
 #[derive(Clone, Debug, Serialize)]
@@ -46,10 +50,15 @@ struct Target {
 }
 
 /// Makes a host of an archive: in a data folder that is missing or empty, and a database without rows.
-/// Where that fails, neither has anything of it.
-pub async fn restore(settings: &Settings, archive: impl Read) -> anyhow::Result<PutBack> {
+/// Where that fails, or is told to stop, neither has anything of it. From the moment that the rows are in
+/// the database it heeds nobody: the rest is short, and half of it would be nothing.
+pub async fn restore(
+    settings: &Settings,
+    archive: impl Read + Send + 'static,
+    stop: &Stop,
+) -> anyhow::Result<PutBack> {
     let target = Target::claim(&settings.data)?;
-    let restored = target.fill(settings, archive).await;
+    let restored = target.fill(settings, archive, stop).await;
     if restored.is_err() {
         target.give_up()?;
     }
@@ -86,8 +95,17 @@ impl Target {
         })
     }
 
-    async fn fill(&self, settings: &Settings, archive: impl Read) -> anyhow::Result<PutBack> {
-        let contents = unpack::unpack(archive, &self.unfinished)?;
+    async fn fill(
+        &self,
+        settings: &Settings,
+        archive: impl Read + Send + 'static,
+        stop: &Stop,
+    ) -> anyhow::Result<PutBack> {
+        let archive = Incoming::new(archive, stop.clone());
+        let unpacked = unpack::unpack(archive, &self.unfinished);
+        // However the reading ended then, it is no fault of the archive.
+        stop.check().context(STOPPED)?;
+        let contents = unpacked?;
         ensure!(
             contents.schema <= db::newest_schema(),
             "the backup is of soma {}, whose tables this program does not know: restore it with that \
@@ -101,7 +119,7 @@ impl Target {
         let host = Uuid::now_v7().to_string();
         owner_only::create(&self.unfinished.join("host.id"), &format!("{host}\n"))?;
         Marker::new(contents.taken_at, &self.unfinished).write(&self.unfinished)?;
-        let rows = self.restore_rows(settings, &contents, &host).await?;
+        let rows = self.restore_rows(settings, &contents, &host, stop).await?;
         let is_capsule = |name: &&String| hex_of(name).is_some();
         Ok(PutBack {
             taken_at: contents.taken_at,
@@ -131,13 +149,13 @@ impl Target {
         Ok(())
     }
 
-    /// Fills the database and then the folder. What comes of the rows is not known before the folder
-    /// has its name, so they are taken away again where it gets none.
+    /// Fills the database and then the folder.
     async fn restore_rows(
         &self,
         settings: &Settings,
         contents: &Contents,
         host: &str,
+        stop: &Stop,
     ) -> anyhow::Result<u64> {
         let own = settings.own_database().is_some();
         let url = if own {
@@ -148,17 +166,41 @@ impl Target {
             settings.database.clone()
         };
         let pool = db::connect(&url).await.context("the database")?;
-        let loaded = load::load(&pool, &self.unfinished, contents).await;
-        let rows = loaded.context("the database")?;
-        if let Err(error) = self.finish(&pool, own, host).await {
+        let loaded = tokio::select! {
+            biased;
+            by = stop.told() => Err(by).context(STOPPED),
+            loaded = load::load(&pool, &self.unfinished, contents) => {
+                loaded.context("the database")
+            }
+        };
+        let kept = match loaded {
+            Ok(loaded) => self.keep(&pool, own, loaded, host).await,
+            Err(error) => Err(error),
+        };
+        // Whoever gives up removes the folder, in which a database may still be open.
+        close(&pool).await;
+        kept
+    }
+
+    /// What comes of the rows is not known before the folder has its name, so they are taken away again
+    /// where it gets none.
+    async fn keep(
+        &self,
+        pool: &AnyPool,
+        own: bool,
+        loaded: Loaded,
+        host: &str,
+    ) -> anyhow::Result<u64> {
+        let Loaded { transaction, rows } = loaded;
+        transaction.commit().await.context("the database")?;
+        if let Err(error) = self.finish(pool, own, host).await {
             if !own {
-                load::clear(&pool)
+                load::clear(pool)
                     .await
                     .context("the rows stay in the database")?;
             }
             return Err(error);
         }
-        pool.close().await;
         Ok(rows)
     }
 

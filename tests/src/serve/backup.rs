@@ -4,6 +4,7 @@ mod bad;
 mod capsules;
 mod erased;
 mod older;
+mod stopped;
 mod waits;
 
 use std::collections::BTreeMap;

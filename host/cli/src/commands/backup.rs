@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use soma_host::{Config, Settings, Taken};
+use anyhow::Context as _;
+use soma_host::{Config, Settings, Stop, Taken};
 
 use crate::answer::counted;
 use crate::commands::serve::settings;
@@ -19,7 +20,7 @@ use crate::screen::Screen;
 
 Run it on the host's machine, as its user, with those of these settings that `soma serve` has. Whoever
 has the file has all that the host has: keys, credentials, stores. `soma restore` makes a host of it
-again.")]
+again. What is interrupted leaves no file.")]
 pub(crate) struct Backup {
     /// The file, which must not be there; `-` is standard output
     file: PathBuf,
@@ -71,19 +72,18 @@ impl Backup {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let settings = self.place.settings()?;
         if self.file == Path::new("-") {
-            let backup = soma_host::backup(&settings, None).await?;
+            let stop = Stop::on_signals()?;
+            let backup = soma_host::backup(&settings, None, &stop).await?;
             let said = said(&backup.taken);
             // Whoever read it and ended has no backup, which is not as in `soma list | head`.
-            backup.copy_to(io::stdout().lock()).map_err(|error| {
-                Failure::failed(format_args!(
-                    "the backup was not written to its end: {error}"
-                ))
-            })?;
+            let copied = backup.copy_to(io::stdout(), &stop).await;
+            copied.context("the backup was not written to its end")?;
             screen.aside(&said);
             return Ok(());
         }
         check(&self.file)?;
-        let backup = soma_host::backup(&settings, Some(&self.file)).await?;
+        let stop = Stop::on_signals()?;
+        let backup = soma_host::backup(&settings, Some(&self.file), &stop).await?;
         let taken = backup.taken.clone();
         backup.keep(&self.file)?;
         screen.show(&taken, |out| {

@@ -1,10 +1,10 @@
 //! `soma restore`: a host from the file that `soma backup` made.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use soma_host::NoBackup;
+use soma_host::{NoBackup, Stop};
 
 use crate::answer::counted;
 use crate::commands::backup::Place;
@@ -18,8 +18,9 @@ use crate::screen::Screen;
   soma restore --data /var/lib/soma --database postgres://soma@db/soma /backups/soma.tar
   age -d soma.tar.age | soma restore -
 
-What is torn or damaged is refused, and leaves nothing behind. The host takes no call after its start until
-every log of its marketplaces was looked at: something may have been revoked since the backup.")]
+What is torn or damaged is refused, and leaves nothing behind; nor does what is interrupted. The host
+takes no call after its start until every log of its marketplaces was looked at: something may have been
+revoked since the backup.")]
 pub(crate) struct Restore {
     /// The file; `-` is standard input
     file: PathBuf,
@@ -31,13 +32,15 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) async fn run(self, screen: Screen) -> Result<(), Failure> {
         let settings = self.place.settings()?;
-        let restored = if self.file == Path::new("-") {
-            soma_host::restore(&settings, io::stdin().lock()).await
+        let archive: Box<dyn Read + Send> = if self.file == Path::new("-") {
+            Box::new(io::stdin())
         } else {
             let file = File::open(&self.file);
-            let file = file.map_err(|error| Failure::unreadable(&self.file, error))?;
-            soma_host::restore(&settings, BufReader::new(file)).await
+            Box::new(file.map_err(|error| Failure::unreadable(&self.file, error))?)
         };
+        // Only now: there is nothing to clean up while a pipe waits to be opened.
+        let stop = Stop::on_signals()?;
+        let restored = soma_host::restore(&settings, archive, &stop).await;
         let restored = restored.map_err(|error| explained(error, &self.file))?;
         screen.show(&restored, |out| {
             writeln!(
