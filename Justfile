@@ -56,9 +56,11 @@ integration *filter:
 vault: build guests
     cargo test --workspace --test integration -- --ignored rusty
 
-# What SomaGent costs, as ratios; all parts, or those named: instance, post, policy, budget, everything, fair …
-bench *parts: build guests capsules
-    target/debug/soma-bench "$@"
+# What SomaGent costs, as ratios, built as `just dist` ships it; all parts, or those named: instance, post, policy, fair …
+bench *parts: guests
+    cargo build --profile dist --package soma --package soma-bench
+    @scripts/capsules.sh target/dist/soma
+    target/dist/soma-bench "$@"
 
 # A tarball for people who will not compile wasmtime: the binary and the sample capsules
 dist:

@@ -29,7 +29,7 @@ impl Host {
         if url.exists() {
             std::fs::remove_file(&url)?;
         }
-        let child = tokio::process::Command::new(paths::soma())
+        let child = tokio::process::Command::new(paths::soma()?)
             .arg("serve")
             .arg("--data")
             .arg(&data)
@@ -66,25 +66,25 @@ impl Host {
     /// The same by whoever has this key, for its tenant.
     pub(crate) fn install_as(&self, key: &str, capsule: &Path) -> anyhow::Result<()> {
         let capsule = capsule.to_str().context("a path in UTF-8")?;
-        let mut command = self.command(&["install", capsule]);
+        let mut command = self.command(&["install", capsule])?;
         said(command.env("SOMA_KEY", key)).map(drop)
     }
 
     /// A command of its operator.
     pub(crate) fn soma(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        said(&mut self.command(arguments)).map(drop)
+        said(&mut self.command(arguments)?).map(drop)
     }
 
     /// The same, for what it says.
     pub(crate) fn soma_json(&self, arguments: &[&str]) -> anyhow::Result<Value> {
-        let said = said(self.command(arguments).arg("--json"))?;
+        let said = said(self.command(arguments)?.arg("--json"))?;
         Ok(serde_json::from_slice(&said)?)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(paths::soma());
+    fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(paths::soma()?);
         command.args(arguments).env("SOMA_DATA", &self.data);
-        command
+        Ok(command)
     }
 
     pub(crate) fn invoke_key(&self) -> anyhow::Result<String> {

@@ -9,9 +9,9 @@ fn target() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
 }
 
-/// The `soma` binary of the same profile.
-pub(crate) fn soma() -> PathBuf {
-    target().join("debug/soma")
+/// The `soma` binary beside this one: of the same profile.
+pub(crate) fn soma() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name("soma"))
 }
 
 /// A guest of the tests, as it came from the compiler.

@@ -129,7 +129,7 @@ async fn fill(url: &str) -> anyhow::Result<()> {
 }
 
 fn serve(url: &str, data: &Path) -> anyhow::Result<Child> {
-    tokio::process::Command::new(paths::soma())
+    tokio::process::Command::new(paths::soma()?)
         .args(["marketplace", "serve", "--listen", "127.0.0.1:0"])
         .args(["--origin", "bench.test/log", "--data"])
         .arg(data)
