@@ -56,6 +56,10 @@ const WRITTEN: Duration = Duration::from_millis(250);
 const SIGNED: Duration = Duration::from_secs(3);
 /// How long the database is waited for to be closed.
 const CLOSED: Duration = Duration::from_secs(2);
+/// What is said of one that a signal ended.
+const STOPPED: &str = "no backup was taken";
+/// What is said of one that could not be handed over.
+const UNREAD: &str = "the backup was not written to its end";
 
 /// A backup that is whole and on disk, under no name yet: dropping it removes it.
 pub struct Backup {
@@ -109,11 +113,8 @@ impl Backup {
             // Nobody listens who was told to stop.
             let _ = done.send(copy());
         });
-        tokio::select! {
-            biased;
-            copied = copied => Ok(copied??),
-            by = stop.told() => Err(by.into()),
-        }
+        stop.or(UNREAD, async { copied.await?.context(UNREAD) })
+            .await
     }
 }
 
@@ -142,16 +143,16 @@ pub async fn backup(
             settings.data.display()
         );
     }
-    let pool = db::connect(&settings.database)
-        .await
-        .context("the database")?;
-    let backup = tokio::select! {
-        biased;
-        by = stop.told() => Err(by).context("no backup was taken"),
-        backup = take_whole(settings, &pool, kept_as) => backup,
-    };
+    let pool = stop.or(STOPPED, connected(&settings.database)).await?;
+    let backup = stop
+        .or(STOPPED, take_whole(settings, &pool, kept_as, stop))
+        .await;
     close(&pool).await;
     backup
+}
+
+async fn connected(database: &str) -> anyhow::Result<AnyPool> {
+    db::connect(database).await.context("the database")
 }
 
 /// Lets go of the database, for SQLite to take away what it has beside its file. One that does not answer
@@ -165,6 +166,7 @@ async fn take_whole(
     settings: &Settings,
     pool: &AnyPool,
     kept_as: Option<&Path>,
+    stop: &Stop,
 ) -> anyhow::Result<Backup> {
     let folder = kept_as.map_or_else(env::temp_dir, |path| folder_of(path).to_owned());
     for _ in 0..TRIES {
@@ -177,7 +179,7 @@ async fn take_whole(
             let (folder, why) = (folder.display(), error.kind());
             anyhow!("no file can be made in {folder}, {why}: {instead}")
         })?;
-        let archive = Archive::new(file.as_file().try_clone()?);
+        let archive = Archive::new(file.as_file().try_clone()?, stop.clone());
         if let Some(taken) = take(settings, pool, archive).await? {
             return Ok(Backup { file, taken });
         }

@@ -9,11 +9,13 @@ use tar::{Builder, EntryType, EntryWriter, Header};
 
 use super::contents::{About, CONTENTS, Contents};
 use super::measured::Measured;
+use super::stop::Stop;
 
 pub(super) struct Archive {
     builder: Builder<BufWriter<File>>,
     header: Header,
     files: BTreeMap<String, About>,
+    stop: Stop,
 }
 
 /// One file of it, until it [ends](Entry::end).
@@ -24,11 +26,12 @@ pub(super) struct Entry<'a> {
 }
 
 impl Archive {
-    pub(super) fn new(file: File) -> Self {
+    pub(super) fn new(file: File, stop: Stop) -> Self {
         Self {
             builder: Builder::new(BufWriter::new(file)),
             header: Header::new_gnu(),
             files: BTreeMap::new(),
+            stop,
         }
     }
 
@@ -37,8 +40,9 @@ impl Archive {
         &self.files
     }
 
-    /// A file whose length nobody knows yet.
+    /// A file whose length nobody knows yet. Fails where nothing is to be written any more.
     pub(super) fn begin(&mut self, name: &str) -> io::Result<Entry<'_>> {
+        self.stop.check().map_err(io::Error::other)?;
         self.header = Header::new_gnu();
         self.header.set_entry_type(EntryType::Regular);
         self.header.set_mode(0o600);

@@ -14,7 +14,7 @@ use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Transaction};
 
 use super::contents::{Contents, of_table};
 use super::dump::capsules;
-use super::tables::{Column, Kind, TABLES, columns, listed};
+use super::tables::{Column, Kind, columns, listed};
 use crate::catalog::file_of;
 use crate::db::{self, answers, ledger};
 
@@ -65,10 +65,10 @@ pub(super) async fn settle(pool: &AnyPool, host: &str) -> anyhow::Result<()> {
     Ok(transaction.commit().await?)
 }
 
-/// Takes all rows away again.
-pub(super) async fn clear(pool: &AnyPool) -> sqlx::Result<()> {
+/// Takes all rows of these tables away again. No others have any, and those that came later may be missing.
+pub(super) async fn clear(pool: &AnyPool, tables: &[String]) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
-    for table in TABLES.iter().rev() {
+    for table in tables.iter().rev() {
         let delete = AssertSqlSafe(format!("DELETE FROM {table}"));
         sqlx::query(delete).execute(&mut *transaction).await?;
     }

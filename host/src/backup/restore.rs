@@ -15,7 +15,7 @@ use super::contents::{Contents, of_table};
 use super::incoming::Incoming;
 use super::load::Loaded;
 use super::stop::Stop;
-use super::{close, load, unpack};
+use super::{close, connected, load, unpack};
 use crate::app::{LOCK, claim, is_in_use};
 use crate::catalog::hex_of;
 use crate::db::secrets::Sealed;
@@ -165,16 +165,13 @@ impl Target {
         } else {
             settings.database.clone()
         };
-        let pool = db::connect(&url).await.context("the database")?;
-        let loaded = tokio::select! {
-            biased;
-            by = stop.told() => Err(by).context(STOPPED),
-            loaded = load::load(&pool, &self.unfinished, contents) => {
-                loaded.context("the database")
-            }
+        let pool = stop.or(STOPPED, connected(&url)).await?;
+        let load = async {
+            let loaded = load::load(&pool, &self.unfinished, contents).await;
+            loaded.context("the database")
         };
-        let kept = match loaded {
-            Ok(loaded) => self.keep(&pool, own, loaded, host).await,
+        let kept = match stop.or(STOPPED, load).await {
+            Ok(loaded) => self.keep(&pool, own, loaded, contents, host).await,
             Err(error) => Err(error),
         };
         // Whoever gives up removes the folder, in which a database may still be open.
@@ -189,15 +186,14 @@ impl Target {
         pool: &AnyPool,
         own: bool,
         loaded: Loaded,
+        contents: &Contents,
         host: &str,
     ) -> anyhow::Result<u64> {
         let Loaded { transaction, rows } = loaded;
         transaction.commit().await.context("the database")?;
         if let Err(error) = self.finish(pool, own, host).await {
-            if !own {
-                load::clear(pool)
-                    .await
-                    .context("the rows stay in the database")?;
+            if !own && let Err(left) = load::clear(pool, &contents.tables).await {
+                return Err(error.context(format!("the rows stay in the database ({left})")));
             }
             return Err(error);
         }

@@ -7,6 +7,7 @@
 use std::future;
 use std::io;
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -44,8 +45,24 @@ impl Stop {
         Ok(Self(told))
     }
 
+    /// What some work comes to; where this was told before its end, nothing, in these words.
+    pub(super) async fn or<T>(
+        &self,
+        words: &'static str,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let done = tokio::select! {
+            biased;
+            by = self.told() => Err(by.into()),
+            done = work => done,
+        };
+        // Between two awaits nobody asks; and what failed may have failed for this.
+        self.check().context(words)?;
+        done
+    }
+
     /// Waits until it is told.
-    pub(super) async fn told(&self) -> Interrupted {
+    async fn told(&self) -> Interrupted {
         let mut told = self.0.clone();
         let by = told.wait_for(Option::is_some).await.map(|by| *by);
         match by {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -141,6 +142,31 @@ fn a_backup_that_waits_for_a_signature() {
         fs::write(&records, log).unwrap();
         backed_up(&host, &file).await.exits(0);
         host.start_again(|_| {}).await;
+    });
+}
+
+#[test]
+fn a_backup_that_reads_what_its_host_has() {
+    Setup::default().run(async |mut host| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("b.tar");
+        host.signal(Signal::TERM);
+        host.ended().await;
+        // It comes to this after it has waited for the last time.
+        let key = host.data().join("keys/admin.key");
+        let text = fs::read(&key).unwrap();
+        fs::remove_file(&key).unwrap();
+        assert!(Command::new("mkfifo").arg(&key).status().unwrap().success());
+        let mut arguments = vec!["backup", file.to_str().unwrap()];
+        arguments.extend(database_flag(host.database()));
+        let child = begun(&mut command(&host.data()), &arguments);
+        let mut pipe = fs::OpenOptions::new().write(true).open(&key).unwrap();
+        let ended = std::thread::spawn(|| stopped(child, Signal::TERM, "no backup was taken"));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        pipe.write_all(&text).unwrap();
+        drop(pipe);
+        ended.join().unwrap();
+        assert_eq!(names(folder.path()), Vec::<String>::new());
     });
 }
 
