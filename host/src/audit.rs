@@ -4,6 +4,7 @@
 
 mod call;
 mod entry;
+mod erasing;
 mod files;
 mod head;
 mod layout;
@@ -33,6 +34,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub(crate) use self::call::{CallRecord, refused, replayed};
 pub(crate) use self::entry::{Called, Entry, Event, Target};
+use self::erasing::Erasing;
 pub(crate) use self::files::{files, prove, signed, written};
 pub(crate) use self::layout::whole_lines;
 pub(crate) use self::line::{Line, Salt, salted};
@@ -42,6 +44,7 @@ use self::log::Log;
 use self::writer::{Order, Writer};
 use crate::app::AppState;
 use crate::auth::Caller;
+use crate::db::tenants;
 use crate::error::Error;
 use crate::keep::Keep;
 
@@ -61,6 +64,7 @@ pub(crate) struct Audit {
     hashes: PathBuf,
     look_ups: Arc<Semaphore>,
     key: LogKey,
+    pub(crate) erasing: Erasing,
 }
 
 /// What the writing thread and the others both look at.
@@ -110,6 +114,7 @@ impl Audit {
                 hashes: folder.join(tree::FILE),
                 look_ups: Arc::new(Semaphore::new(LOOK_UPS)),
                 key,
+                erasing: Erasing::open(&folder)?,
             })
         };
         open().with_context(|| format!("the audit log in {}", folder.display()))
@@ -205,6 +210,12 @@ impl Audit {
         Ok(answered(waiting).await??)
     }
 
+    /// Erases what there is of a tenant.
+    pub(crate) async fn erase_tenant(&self, tenant: &str) -> Result<(), Error> {
+        let of = tenant.to_owned();
+        self.erase(move |record| is_of(record, &of)).await.map(drop)
+    }
+
     fn order(&self, order: Order) -> Result<(), Error> {
         let ordered = self.orders.send(order);
         ordered.map_err(|_| Unwritten::without_thread().into())
@@ -258,15 +269,34 @@ pub(crate) fn is_of(record: &Value, tenant: &str) -> bool {
     record["tenant"] == tenant || record["of"] == tenant
 }
 
-/// Erases records that are older than they are kept, until it is dropped.
+/// Erases records that are older than they are kept, and what a host before this one left of deleted
+/// tenants, until it is dropped.
 pub(crate) async fn sweep(app: AppState) {
     loop {
+        if let Err(error) = erase_left(&app).await {
+            tracing::error!(%error, "the records of a deleted tenant could not be erased");
+        }
         let keep = app.live().settings.keep;
         if let Err(error) = erase_old(&app, keep).await {
             tracing::error!(%error, "old records could not be erased");
         }
         tokio::time::sleep(SWEEP).await;
     }
+}
+
+async fn erase_left(app: &AppState) -> Result<(), Error> {
+    for tenant in app.audit.erasing.left() {
+        // Where the database has it, its deletion did not come so far.
+        if tenants::by_name(&app.pool, tenant).await?.is_none() {
+            app.audit.erase_tenant(tenant).await?;
+            let of = tenant.to_owned();
+            let event = Event::TenantDeleted { of };
+            app.audit.record(&Entry::by_host(None, event)).await?;
+            tracing::warn!(tenant, "its records are erased: a host before ended first");
+        }
+        app.audit.erasing.end(tenant)?;
+    }
+    Ok(())
 }
 
 async fn erase_old(app: &AppState, keep: Keep) -> Result<(), Error> {

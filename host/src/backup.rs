@@ -202,6 +202,8 @@ async fn take(
     }
     let audit = settings.data.join("audit");
     signed(&audit).await.context("the audit log")?;
+    // Restoring proves it too, when it is late.
+    audit::prove(&audit).context("it could not be restored, for the audit log")?;
     let records = records(&audit, &mut archive).context("the audit log")?;
     let Dumped { schema, rows, .. } = dumped;
     for name in ["keys/admin.key", "keys/invoke.key", MARKETPLACES_FILE] {

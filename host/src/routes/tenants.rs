@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::{App, AppState};
-use crate::audit::{Event, is_of};
+use crate::audit::Event;
 use crate::auth::{Admin, Caller};
 use crate::body::Document;
 use crate::db;
@@ -92,16 +92,18 @@ pub(crate) async fn delete(
     let Some(tenant) = tenants::by_name(&app.pool, &name).await? else {
         return Err(Error::UnknownTenant(name));
     };
+    // A host that ends before the records are erased leaves the note to the next.
+    app.audit.erasing.begin(&name)?;
     let delete = tenants::delete(&app.pool, &name);
     let deleted = app.catalog.delete_tenant(&tenant.id, delete).await;
     app.keyring.forget();
     if !deleted? {
         return Err(Error::UnknownTenant(name));
     }
-    let of = name.clone();
-    app.audit.erase(move |record| is_of(record, &of)).await?;
+    app.audit.erase_tenant(&name).await?;
     let event = Event::TenantDeleted { of: name.clone() };
     app.audit.by(&caller, event).await?;
+    app.audit.erasing.end(&name)?;
     tracing::info!(tenant = name, "tenant deleted");
     Ok(StatusCode::NO_CONTENT)
 }

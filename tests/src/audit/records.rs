@@ -1,5 +1,8 @@
 //! Everything is there, of everybody, and nothing that must not be.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{install_sender, on_disk, records};
 use crate::cli::beside as soma;
-use crate::harness::{Setup, TestHost, Upstream, pack_guest};
+use crate::harness::{Setup, TestHost, Upstream, pack_guest, until};
 
 #[test]
 fn what_is_done_is_recorded_though_nobody_waits_for_it() {
@@ -213,6 +216,53 @@ fn a_tenant_that_is_deleted_leaves_hashes_alone() {
         host.restart(|_| {}).await;
         soma(&host, &since).await.exits(0);
         assert_eq!(records(&host, "call").await.len(), 1);
+    });
+}
+
+#[test]
+fn what_a_deleted_tenant_left_is_erased_by_the_next_start() {
+    Setup::default().run(async |mut host| {
+        host.install_guests(&["echo"]).await;
+        for name in ["gone", "there"] {
+            let tenant = json!({"name": name});
+            host.admin
+                .post("/v1/admin/tenants", &tenant)
+                .await
+                .expect(201);
+            let key = json!({"tenant": name, "scopes": ["invoke"]});
+            let key = host.admin.post("/v1/admin/keys", &key).await.expect(201);
+            let of = host.invoke.with_key(key["secret"].as_str().unwrap());
+            of.call("tests/echo", "run", &json!({})).await.expect(404);
+        }
+        let aside = tempfile::tempdir().unwrap();
+        let copy = |from: &Path, to: &Path| {
+            let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+            assert!(copied.unwrap().success());
+        };
+        let kept = aside.path().join("audit");
+        host.restart(|data| copy(&data.join("audit"), &kept)).await;
+        let deleted = host.admin.delete("/v1/admin/tenants/gone").await;
+        deleted.expect(204);
+        assert_eq!(records(&host, "tenant-deleted").await.len(), 1);
+        // As of a host that ended when its database had forgotten the tenant, and its log had not; and
+        // of one that ended before both.
+        host.restart(|data| {
+            let audit = data.join("audit");
+            fs::remove_dir_all(&audit).unwrap();
+            copy(&kept, &audit);
+            for name in ["gone", "there"] {
+                fs::write(audit.join("erasing").join(name), "").unwrap();
+            }
+        })
+        .await;
+        let notes = host.data().join("audit/erasing");
+        until(async || notes.read_dir().unwrap().next().is_none()).await;
+        let text = on_disk(&host);
+        let of = |name: &str| text.lines().filter(|line| line.contains(name)).count();
+        assert_eq!((of("\"gone\""), of("\"there\"") > 2), (1, true), "{text}");
+        let said = records(&host, "tenant-deleted").await;
+        assert_eq!((said.len(), &said[0]["of"]), (1, &json!("gone")));
+        soma(&host, &["audit", "verify"]).await.exits(0);
     });
 }
 

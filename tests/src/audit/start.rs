@@ -12,7 +12,7 @@ use crate::cli::beside as soma;
 use crate::harness::Setup;
 
 #[test]
-fn a_host_refuses_a_log_of_which_a_file_is_missing() {
+fn a_host_refuses_a_log_of_which_something_is_missing() {
     Setup::default().run(async |mut host| {
         host.signal(Signal::TERM);
         host.ended().await;
@@ -24,6 +24,16 @@ fn a_host_refuses_a_log_of_which_a_file_is_missing() {
             assert!(said.err.contains(words), "{}", said.err);
         }
         fs::remove_file(far).unwrap();
+
+        // Nor is anything of what is left taken away.
+        let last = data.join("audit/records/000000000000.jsonl");
+        let whole = fs::read(&last).unwrap();
+        let torn = &whole[..whole.len() - 1];
+        fs::write(&last, torn).unwrap();
+        let said = crate::cli::soma(&data, &["serve", "--listen", "127.0.0.1:0"]).exits(1);
+        assert!(said.err.contains("some are gone"), "{}", said.err);
+        assert_eq!(fs::read(&last).unwrap(), torn);
+        fs::write(&last, whole).unwrap();
         host.start_again(|_| {}).await;
         soma(&host, &["audit", "verify"]).await.exits(0);
     });

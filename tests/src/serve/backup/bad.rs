@@ -178,6 +178,27 @@ fn forge(path: &Path, mut files: BTreeMap<String, Vec<u8>>, name: &str, bytes: O
 }
 
 #[test]
+fn a_log_that_is_not_what_was_signed_is_refused_before_it_is_restored() {
+    Setup::default().run(async |mut host| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("b.tar");
+        host.restart(|data| {
+            let records = data.join("audit/records/000000000000.jsonl");
+            let text = fs::read_to_string(&records).unwrap();
+            // The salt of the first line.
+            let changed = text.replacen("{\"salt\":\"", "{\"salt\":\"a", 1);
+            fs::write(&records, changed).unwrap();
+        })
+        .await;
+        let said = backed_up(&host, &file).await.exits(1);
+        let words =
+            "could not be restored, for the audit log: its records are not those that were signed";
+        assert!(said.err.contains(words), "{}", said.err);
+        assert!(!file.exists());
+    });
+}
+
+#[test]
 fn a_backup_that_nobody_read_to_its_end_was_not_taken() {
     Setup::default().run(async |host| {
         host.install_guests(&["echo"]).await;
