@@ -201,11 +201,10 @@ mod tests {
                 .message()
                 .starts_with("the input is not JSON")
         );
-        assert!(
-            input("@/nonexistent")
-                .unwrap_err()
-                .message()
-                .starts_with("cannot read /nonexistent")
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let refused = input(&format!("@{}", missing.display())).unwrap_err();
+        let words = format!("cannot read {}", missing.display());
+        assert!(refused.message().starts_with(&words));
     }
 }
