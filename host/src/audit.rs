@@ -210,10 +210,18 @@ impl Audit {
         Ok(answered(waiting).await??)
     }
 
-    /// Erases what there is of a tenant.
-    pub(crate) async fn erase_tenant(&self, tenant: &str) -> Result<(), Error> {
+    /// Erases what there is of a tenant that the database has forgotten, and records that it went, as
+    /// `entry` has it.
+    pub(crate) async fn forget_tenant(
+        &self,
+        tenant: &str,
+        entry: impl FnOnce(Event) -> Entry,
+    ) -> Result<(), Error> {
         let of = tenant.to_owned();
-        self.erase(move |record| is_of(record, &of)).await.map(drop)
+        self.erase(move |record| is_of(record, &of)).await?;
+        let of = tenant.to_owned();
+        self.record(&entry(Event::TenantDeleted { of })).await?;
+        Ok(self.erasing.end(tenant)?)
     }
 
     fn order(&self, order: Order) -> Result<(), Error> {
@@ -286,15 +294,14 @@ pub(crate) async fn sweep(app: AppState) {
 
 async fn erase_left(app: &AppState) -> Result<(), Error> {
     for tenant in app.audit.erasing.left() {
-        // Where the database has it, its deletion did not come so far.
-        if tenants::by_name(&app.pool, tenant).await?.is_none() {
-            app.audit.erase_tenant(tenant).await?;
-            let of = tenant.to_owned();
-            let event = Event::TenantDeleted { of };
-            app.audit.record(&Entry::by_host(None, event)).await?;
-            tracing::warn!(tenant, "its records are erased: a host before ended first");
+        if tenants::by_name(&app.pool, tenant).await?.is_some() {
+            // Its deletion did not come so far.
+            app.audit.erasing.end(tenant)?;
+            continue;
         }
-        app.audit.erasing.end(tenant)?;
+        let by_host = |event| Entry::by_host(None, event);
+        app.audit.forget_tenant(tenant, by_host).await?;
+        tracing::warn!(tenant, "its records are erased: a host before ended first");
     }
     Ok(())
 }

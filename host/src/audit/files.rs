@@ -8,10 +8,9 @@ use anyhow::{Context as _, ensure};
 use soma_registry::log::Frontier;
 
 use super::head::{self, Head};
-use super::layout::{firsts, path, read_next, whole_lines};
+use super::layout::{IN_FILE, check, firsts, path, read_next, whole_lines};
 use super::line::{is_line, leaf};
 use super::secret;
-use super::store::Store;
 
 /// The files of records, in their order.
 pub(crate) fn files(records: &Path) -> io::Result<Vec<PathBuf>> {
@@ -19,14 +18,16 @@ pub(crate) fn files(records: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(firsts.map(|first| path(records, first)).collect())
 }
 
-/// How many records are written.
+/// How many records are written, in files that must all be there.
 pub(crate) fn written(folder: &Path) -> anyhow::Result<u64> {
     let records = folder.join("records");
-    let Some(first) = firsts(&records)?.pop() else {
+    let firsts = firsts(&records)?;
+    check(&firsts)?;
+    let Some(&first) = firsts.last() else {
         return Ok(0);
     };
     let (_, lines) = whole_lines(&mut File::open(path(&records, first))?)?;
-    Ok(first + lines)
+    Ok(first + lines.min(IN_FILE))
 }
 
 /// How many of them are signed.
@@ -46,7 +47,7 @@ fn newest(folder: &Path) -> anyhow::Result<Head> {
 pub(crate) fn prove(folder: &Path) -> anyhow::Result<u64> {
     let head = newest(folder)?;
     let records = folder.join("records");
-    let size = Store::open(&records)?.size();
+    let size = written(folder)?;
     let (signed, root) = (head.size(), head.frontier.root());
     ensure!(
         size >= signed,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::{App, AppState};
-use crate::audit::Event;
+use crate::audit::{Entry, Event};
 use crate::auth::{Admin, Caller};
 use crate::body::Document;
 use crate::db;
@@ -100,10 +100,8 @@ pub(crate) async fn delete(
     if !deleted? {
         return Err(Error::UnknownTenant(name));
     }
-    app.audit.erase_tenant(&name).await?;
-    let event = Event::TenantDeleted { of: name.clone() };
-    app.audit.by(&caller, event).await?;
-    app.audit.erasing.end(&name)?;
+    let by_caller = |event| Entry::by(&caller, event);
+    app.audit.forget_tenant(&name, by_caller).await?;
     tracing::info!(tenant = name, "tenant deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,8 +12,8 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use super::{furnish, restore};
 use crate::cli::Said;
 use crate::harness::{
-    Database, Setup, Upstream, backed_up, command, database_flag, lacking, postgres, repack,
-    unpacked, until,
+    Database, Setup, TestHost, Upstream, backed_up, command, database_flag, lacking, postgres,
+    repack, unpacked, until,
 };
 
 /// Begins a command, with pipes for what goes in and out.
@@ -21,6 +21,13 @@ fn begun(command: &mut Command, arguments: &[&str]) -> Child {
     let command = command.args(arguments).stdin(Stdio::piped());
     let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
+}
+
+/// Begins a backup of the host.
+fn backing_up(host: &TestHost, command: &mut Command, to: &str) -> Child {
+    let mut arguments = vec!["backup", to];
+    arguments.extend(database_flag(host.database()));
+    begun(command, &arguments)
 }
 
 /// Ends it: it says so with these words, and as a shell would by its exit code.
@@ -132,9 +139,7 @@ fn a_backup_that_waits_for_a_signature() {
         let log = fs::read(&records).unwrap();
         fs::write(&records, [&log[..], b"{}\n"].concat()).unwrap();
         let before = names(&host.data());
-        let mut arguments = vec!["backup", file.to_str().unwrap()];
-        arguments.extend(database_flag(host.database()));
-        let child = begun(&mut command(&host.data()), &arguments);
+        let child = backing_up(&host, &mut command(&host.data()), file.to_str().unwrap());
         until(async || !names(folder.path()).is_empty()).await;
         stopped(child, Signal::TERM, "no backup was taken");
         assert_eq!(names(folder.path()), Vec::<String>::new());
@@ -157,9 +162,7 @@ fn a_backup_that_reads_what_its_host_has() {
         let text = fs::read(&key).unwrap();
         fs::remove_file(&key).unwrap();
         assert!(Command::new("mkfifo").arg(&key).status().unwrap().success());
-        let mut arguments = vec!["backup", file.to_str().unwrap()];
-        arguments.extend(database_flag(host.database()));
-        let child = begun(&mut command(&host.data()), &arguments);
+        let child = backing_up(&host, &mut command(&host.data()), file.to_str().unwrap());
         let mut pipe = fs::OpenOptions::new().write(true).open(&key).unwrap();
         let ended = std::thread::spawn(|| stopped(child, Signal::TERM, "no backup was taken"));
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -183,10 +186,8 @@ fn a_backup_that_waits_for_its_reader() {
         // A pipe takes 64 KiB.
         assert!(fs::metadata(&file).unwrap().len() > 96 << 10);
 
-        let mut arguments = vec!["backup", "-"];
-        arguments.extend(database_flag(host.database()));
         let mut taking = command(&host.data());
-        let mut child = begun(taking.env("TMPDIR", &temporary), &arguments);
+        let mut child = backing_up(&host, taking.env("TMPDIR", &temporary), "-");
         let from = child.stdout.as_mut().unwrap();
         from.read_exact(&mut [0]).unwrap();
         stopped(child, Signal::INT, "not written to its end");
